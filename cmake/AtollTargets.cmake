@@ -1,0 +1,30 @@
+# How every target of the project is made, so that warnings, sanitizers and
+# include roots are said once.
+
+add_library(atoll_options INTERFACE)
+target_compile_options(atoll_options INTERFACE -Wall -Wextra -fno-math-errno)
+target_include_directories(atoll_options INTERFACE ${CMAKE_SOURCE_DIR})
+if(ATOLL_SANITIZE)
+  target_compile_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE})
+endif()
+
+# atoll_library(name SOURCES a.cc b.cc DEPS x y): a static library of one folder.
+function(atoll_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_link_libraries(${name} PUBLIC atoll_options ${A_DEPS})
+endfunction()
+
+# atoll_test(name SOURCES a_test.cc DEPS x y [LABELS l] [TIMEOUT s]): one gtest binary, one ctest entry.
+function(atoll_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE atoll_options ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
+endfunction()
