@@ -1,0 +1,42 @@
+#pragma once
+// Files that are either whole or absent.
+
+#include <filesystem>
+#include <string>
+
+#include "runtime/base/bytes.h"
+#include "runtime/base/error.h"
+
+namespace reef {
+
+/// Reads a regular file of at most `limit` bytes. kPath names the file otherwise.
+Result<std::string> read_file(const std::filesystem::path& path,
+                              std::size_t limit = std::size_t{1} << 32);
+
+/// Writes a file so that a crash leaves either the old content or the new one: temporary in the
+/// same folder, fsync, rename, fsync of the folder. Missing parent folders are made.
+Status write_file(const std::filesystem::path& path, BytesView content, unsigned mode = 0644);
+
+/// A file written piece by piece that appears under its name only when committed.
+/// Failure: a destroyed, uncommitted writer leaves nothing behind.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0644);
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  Status write(BytesView piece);
+  /// fsync, rename into place, fsync of the folder. Nothing may be written afterwards.
+  Status commit();
+
+ private:
+  AtomicFile(std::filesystem::path path, std::filesystem::path temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int fd_;
+};
+
+}  // namespace reef

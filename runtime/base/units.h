@@ -1,0 +1,26 @@
+#pragma once
+// Times, sizes and rates are written with their unit, as people say them: "250ms", "64MiB",
+// "50Mbit/s".
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/error.h"
+
+namespace reef {
+
+/// "10s", "250ms", "5min", "1h", "40us". A bare number is refused: the unit is the point.
+Result<Duration> parse_duration(std::string_view text);
+/// Bytes: "4096B", "64KiB", "8MiB", "2GiB", "1TiB", "10MB".
+Result<std::uint64_t> parse_size(std::string_view text);
+/// Bits per second: "50Mbit/s", "1Gbit/s", "800kbit/s".
+Result<double> parse_rate(std::string_view text);
+
+/// "1.5 MiB", for people.
+std::string format_size(std::uint64_t bytes);
+/// "1h02m", "3m05s", "12.4s", for people.
+std::string format_duration(Duration duration);
+
+}  // namespace reef
