@@ -1,0 +1,630 @@
+#include "runtime/link/secure/secure_link.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "security/handshake/handshake.h"
+
+namespace reef::link::secure {
+namespace {
+
+using security::Credential;
+using security::HandshakeState;
+
+constexpr std::size_t kMessage1Size = security::kKeySize + security::kTagSize;
+
+template <typename T>
+void append_number(Bytes& out, T value) {
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    out.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i)));
+  }
+}
+void append(Bytes& out, BytesView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+void append_suite(Bytes& out, security::Role role, std::uint16_t stream) {
+  append_number(out, static_cast<std::uint16_t>(kVersion));
+  append_number(out, static_cast<std::uint8_t>(kSuiteChaCha));
+  append_number(out, static_cast<std::uint8_t>(role));
+  append_number(out, stream);
+}
+
+/// What the first frame says in clear.
+Bytes preamble(security::Role role, std::uint16_t stream) {
+  Bytes out = to_bytes(as_bytes(kMagic));
+  append_suite(out, role, stream);
+  return out;
+}
+
+/// What both ends must agree on, or message 1 does not verify.
+Bytes prologue(const security::ClusterId& cluster, security::Role role, std::uint16_t stream) {
+  Bytes out = to_bytes(as_bytes(kMagic));
+  append(out, cluster);
+  append_suite(out, role, stream);
+  return out;
+}
+
+/// One end, through its three phases: the handshake, open, ended.
+/// Held by its timer while the handshake runs, by its handle afterwards; the inner link's callbacks
+/// hold it weakly, since it owns that link.
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(std::unique_ptr<Link> inner, Local local, bool initiator, ExpectedPeer expected,
+       std::uint16_t stream, Established established)
+      : inner_(std::move(inner)),
+        executor_(inner_->executor()),
+        peer_name_(inner_->peer_name()),
+        local_(std::move(local)),
+        initiator_(initiator),
+        expected_(expected),
+        stream_(stream),
+        established_(std::move(established)) {}
+  ~Core() {
+    if (established_) established_(Error{Code::kClosed, peer_name_, "the loop has stopped"});
+  }
+
+  // The handshake.
+  void begin(Deadline deadline);
+
+  // Open; from any thread where it says so.
+  void start(RecordHandler on_record, ClosedHandler on_closed);
+  void post_frame(Bytes frame, Deadline deadline, Done done);
+  void take_posted();
+  void send_record(const RecordHeader& header, std::span<const BytesView> pieces, Deadline deadline,
+                   Done done);
+  void close();
+  void detach();
+  void set_reading(bool reading);
+
+  Executor& executor() { return executor_; }
+  const std::string& peer_name() const { return peer_name_; }
+  const Credential& peer() const { return peer_; }
+  std::uint16_t stream() const { return stream_; }
+  const security::Hash& handshake_hash() const { return session_.handshake_hash; }
+  std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
+  std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
+  void count_queued(std::size_t bytes) { queued_bytes_ += bytes; }
+
+ private:
+  enum class Phase { kHandshake, kConfirm, kOpen, kClosing, kEnded };
+
+  void on_frame(Bytes frame);
+  Status handshake_frame(BytesView frame);
+  Status read_first(BytesView frame);
+  Status read_second(BytesView frame);
+  Status read_third(BytesView frame);
+  Status create_handshake();
+  Status send_handshake(Bytes prefix, BytesView payload);
+  Status check_peer(BytesView credential);
+  void enter(Phase phase);
+  void opened();
+  void handshake_failed(Error why);
+  void count(const Error& why);
+
+  void on_record(Bytes& frame);
+  RecordType body_type() const { return stream_ == 0 ? RecordType::kControl : RecordType::kData; }
+  void seal_and_send(RecordType type, const RecordHeader& header, std::span<const BytesView> pieces,
+                     Deadline deadline, Done done);
+  void rekey_if_due();
+  void tick();
+  Error closed() const { return {Code::kClosed, peer_name_, "the link is closed"}; }
+  void fail(Error why);
+  void end(const Error& why);
+
+  std::unique_ptr<Link> inner_;
+  Executor& executor_;
+  std::string peer_name_;
+  Local local_;
+  bool initiator_;
+  ExpectedPeer expected_;
+  std::uint16_t stream_;
+  Established established_;
+
+  Phase phase_ = Phase::kHandshake;
+  std::optional<HandshakeState> handshake_;
+  TimerId handshake_timer_ = 0;
+  Credential peer_;
+  security::Session session_;
+
+  struct Posted {
+    Bytes frame;
+    Deadline deadline;
+    Done done;
+  };
+  std::mutex mutex_;  ///< guards posted_
+  std::vector<Posted> posted_;
+
+  std::optional<Error> error_;
+  std::shared_ptr<RecordHandler> on_record_;
+  ClosedHandler on_closed_;
+  bool started_ = false;
+  bool detached_ = false;
+  bool reading_ = false;
+  std::map<std::uint64_t, std::pair<Done, std::size_t>> pending_;  ///< sends not Done, in order
+  std::uint64_t next_pending_ = 0;
+  std::uint64_t next_message_ = 1;
+  std::atomic<std::size_t> queued_bytes_{0};
+  std::uint64_t records_since_rekey_ = 0;
+  Time last_rekey_{};
+  Time last_sent_{};
+  Time last_heard_{};
+  TimerId tick_timer_ = 0;
+  TimerId close_timer_ = 0;
+};
+
+class Handle final : public SecureLink {
+ public:
+  explicit Handle(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~Handle() override {
+    core_->executor().call([core = core_] { core->detach(); });
+  }
+
+  void start(FrameHandler on_frame, ClosedHandler on_closed) override {
+    start_records([on_frame = std::move(on_frame)](const RecordHeader&,
+                                                   BytesView body) { on_frame(to_bytes(body)); },
+                  std::move(on_closed));
+  }
+  void start_records(RecordHandler on_record, ClosedHandler on_closed) override {
+    core_->executor().post([core = core_, on_record = std::move(on_record),
+                            on_closed = std::move(on_closed)]() mutable {
+      core->start(std::move(on_record), std::move(on_closed));
+    });
+  }
+  void send(Bytes frame, Deadline deadline, Done done) override {
+    core_->post_frame(std::move(frame), deadline, std::move(done));
+  }
+  void send_record(const RecordHeader& header, std::span<const BytesView> pieces, Deadline deadline,
+                   Done done) override {
+    core_->send_record(header, pieces, deadline, std::move(done));
+  }
+  void close() override {
+    core_->executor().post([core = core_] { core->close(); });
+  }
+  void set_reading(bool reading) override { core_->set_reading(reading); }
+  std::size_t record_overhead() const override { return kRecordOverhead + 2; }
+  std::size_t max_frame() const override { return core_->max_frame(); }
+  std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  std::string peer_name() const override {
+    return core_->peer().name + " (" + core_->peer_name() + ")";
+  }
+  Executor& executor() override { return core_->executor(); }
+  const Credential& peer() const override { return core_->peer(); }
+  std::uint16_t stream() const override { return core_->stream(); }
+  const security::Hash& handshake_hash() const override { return core_->handshake_hash(); }
+
+ private:
+  std::shared_ptr<Core> core_;
+};
+
+// --- the handshake -----------------------------------------------------------------------------
+//
+//   XK:  <- s
+//        ...
+//        -> e, es            preamble in clear before it
+//        <- e, ee            payload: the responder's credential
+//        -> s, se            payload: the initiator's credential
+//        <- PING or CLOSE    the first record: whether that credential was accepted
+
+void Core::begin(Deadline deadline) {
+  const Time last = std::min(deadline, executor_.clock().now() + kHandshakeTime);
+  handshake_timer_ = executor_.at(last, [self = shared_from_this()] {
+    self->handshake_failed({Code::kTimedOut, self->peer_name_, "no handshake by the deadline"});
+  });
+  inner_->set_frame_limit(kHandshakeFrameLimit);
+  inner_->start(
+      [weak = weak_from_this()](Bytes frame) {
+        if (const auto self = weak.lock()) self->on_frame(std::move(frame));
+      },
+      [weak = weak_from_this()](Error why) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (self->established_) {
+          self->handshake_failed(std::move(why));
+        } else {
+          self->fail(std::move(why));
+        }
+      });
+  if (!initiator_) return;
+  Status sent = create_handshake();
+  if (sent.ok()) sent = send_handshake(preamble(expected_.role, stream_), {});
+  if (!sent.ok()) handshake_failed(sent.error());
+}
+
+Status Core::create_handshake() {
+  security::HandshakeConfig config;
+  config.pattern = "XK";
+  config.initiator = initiator_;
+  config.prologue = prologue(local_.cluster, initiator_ ? expected_.role : local_.role, stream_);
+  config.static_secret = local_.key->noise_secret();
+  if (initiator_) config.peer_static = expected_.noise_key;
+  ATOLL_ASSIGN(handshake_, HandshakeState::create(std::move(config)));
+  return {};
+}
+
+Status Core::send_handshake(Bytes prefix, BytesView payload) {
+  ATOLL_ASSIGN(const Bytes message, handshake_->write(payload));
+  append(prefix, message);
+  inner_->send(std::move(prefix), kNoDeadline, nullptr);
+  return {};
+}
+
+void Core::on_frame(Bytes frame) {
+  const auto self = shared_from_this();
+  switch (phase_) {
+    case Phase::kHandshake: {
+      const Status status = handshake_frame(frame);
+      if (!status.ok()) handshake_failed(status.error());
+      return;
+    }
+    case Phase::kConfirm:
+    case Phase::kOpen:
+      return on_record(frame);
+    case Phase::kClosing:
+    case Phase::kEnded:
+      return;
+  }
+}
+
+Status Core::handshake_frame(BytesView frame) {
+  if (frame.size() > kHandshakeFrameLimit) {
+    return Error{Code::kProto, peer_name_, "an oversize handshake frame"};
+  }
+  if (initiator_) return read_second(frame);
+  return handshake_ ? read_third(frame) : read_first(frame);
+}
+
+Status Core::read_first(BytesView frame) {
+  const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
+  if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
+  stream_ = static_cast<std::uint16_t>(std::to_integer<unsigned>(frame[kPreambleSize - 2]) |
+                                       std::to_integer<unsigned>(frame[kPreambleSize - 1]) << 8);
+  if (!security::equal(frame.first(kPreambleSize), preamble(local_.role, stream_))) return stranger;
+  ATOLL_TRY(create_handshake());
+  if (!handshake_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
+  return send_handshake({}, local_.credential);
+}
+
+Status Core::read_second(BytesView frame) {
+  ATOLL_ASSIGN(const Bytes credential, handshake_->read(frame));
+  ATOLL_TRY(check_peer(credential));
+  if (peer_.role != expected_.role) {
+    return Error{Code::kRefused, peer_name_,
+                 "it is a " + std::string(role_name(peer_.role)) + ", not a " +
+                     std::string(role_name(expected_.role))};
+  }
+  ATOLL_TRY(send_handshake({}, local_.credential));
+  enter(Phase::kConfirm);
+  return {};
+}
+
+Status Core::read_third(BytesView frame) {
+  ATOLL_ASSIGN(const Bytes credential, handshake_->read(frame));
+  const Status accepted = check_peer(credential);
+  enter(Phase::kOpen);
+  if (accepted.ok()) {
+    seal_and_send(RecordType::kPing, {}, {}, kNoDeadline, nullptr);
+    opened();
+    return {};
+  }
+  // The peer has proven a key, so it may be told that (not why) we refuse it.
+  const RecordHeader header{kRefusedByPeer, 0, 0};
+  seal_and_send(RecordType::kClose, header, {}, kNoDeadline,
+                [weak = weak_from_this(), why = accepted.error()](const Status&) {
+                  if (const auto self = weak.lock()) self->handshake_failed(why);
+                });
+  phase_ = Phase::kClosing;
+  return {};
+}
+
+Status Core::check_peer(BytesView credential) {
+  ATOLL_ASSIGN(peer_, security::verify_credential(credential, local_.authority, local_.cluster,
+                                                  local_.unix_now()));
+  if (handshake_->peer_static() != peer_.noise_key) {
+    return Error{Code::kRefused, peer_name_, "its credential is for another key"};
+  }
+  return {};
+}
+
+void Core::enter(Phase phase) {
+  session_ = handshake_->split();
+  handshake_.reset();
+  phase_ = phase;
+  last_rekey_ = last_sent_ = last_heard_ = executor_.clock().now();
+  inner_->set_frame_limit(kFrameLimit);
+}
+
+void Core::opened() {
+  phase_ = Phase::kOpen;
+  executor_.cancel(handshake_timer_);
+  inner_->set_reading(false);  // until start()
+  if (local_.counters) ++local_.counters->established;
+  if (local_.ping_every > Duration() && local_.lost_after > Duration()) tick();
+  const Established established = std::exchange(established_, nullptr);
+  std::unique_ptr<SecureLink> handle = std::make_unique<Handle>(shared_from_this());
+  established(std::move(handle));
+}
+
+void Core::handshake_failed(Error why) {
+  if (!established_) return;
+  const auto self = shared_from_this();
+  executor_.cancel(handshake_timer_);
+  phase_ = Phase::kEnded;
+  handshake_.reset();
+  inner_.reset();
+  count(why);
+  const Established established = std::exchange(established_, nullptr);
+  established(std::move(why));
+}
+
+void Core::count(const Error& why) {
+  if (!local_.counters) return;
+  Counters& counters = *local_.counters;
+  switch (why.code) {
+    case Code::kProto:
+      ++counters.garbage;
+      break;
+    case Code::kRefused:
+      ++counters.refused;
+      break;
+    case Code::kTimedOut:
+      ++counters.timed_out;
+      break;
+    default:
+      ++counters.lost;
+  }
+}
+
+// --- records -----------------------------------------------------------------------------------
+
+void Core::start(RecordHandler on_record, ClosedHandler on_closed) {
+  if (started_ || detached_) return;
+  started_ = true;
+  on_record_ = std::make_shared<RecordHandler>(std::move(on_record));
+  on_closed_ = std::move(on_closed);
+  if (error_) {
+    const ClosedHandler handler = std::exchange(on_closed_, nullptr);
+    on_record_.reset();
+    if (handler) handler(*error_);
+    return;
+  }
+  set_reading(true);
+}
+
+void Core::set_reading(bool reading) {
+  if (!started_ || !inner_ || phase_ != Phase::kOpen) return;
+  reading_ = reading;
+  last_heard_ = executor_.clock().now();
+  inner_->set_reading(reading);
+}
+
+void Core::post_frame(Bytes frame, Deadline deadline, Done done) {
+  count_queued(frame.size());
+  bool first;
+  {
+    const std::lock_guard lock(mutex_);
+    first = posted_.empty();
+    posted_.push_back({std::move(frame), deadline, std::move(done)});
+  }
+  if (first) executor_.post([self = shared_from_this()] { self->take_posted(); });
+}
+
+void Core::take_posted() {
+  std::vector<Posted> posted;
+  {
+    const std::lock_guard lock(mutex_);
+    posted.swap(posted_);
+  }
+  for (Posted& one : posted) {
+    count_queued(std::size_t{0} - one.frame.size());  // send_record counts it again
+    if (phase_ == Phase::kOpen) {
+      const BytesView piece(one.frame);
+      send_record({0, next_message_++, 0}, {&piece, 1}, one.deadline, std::move(one.done));
+    } else if (one.done) {
+      one.done(error_ ? *error_ : closed());
+    }
+  }
+}
+
+void Core::send_record(const RecordHeader& header, std::span<const BytesView> pieces,
+                       Deadline deadline, Done done) {
+  std::size_t size = 0;
+  for (BytesView piece : pieces) size += piece.size();
+  std::optional<Error> refusal = error_;
+  if (!refusal && phase_ != Phase::kOpen) {
+    refusal = Error{Code::kClosed, peer_name_, "the link is closed"};
+  }
+  if (!refusal && (size == 0 || size > max_frame())) {
+    refusal = Error{Code::kInternal, peer_name_, "a frame of " + std::to_string(size) + " bytes"};
+  }
+  if (refusal) {
+    if (done) executor_.post([done = std::move(done), why = *refusal] { done(why); });
+    return;
+  }
+  count_queued(size);
+  const std::uint64_t id = next_pending_++;
+  pending_.emplace(id, std::pair(std::move(done), size));
+  rekey_if_due();
+  seal_and_send(body_type(), header, pieces, deadline,
+                [weak = weak_from_this(), id](const Status& status) {
+                  const auto self = weak.lock();
+                  if (!self) return;
+                  auto entry = self->pending_.extract(id);
+                  if (entry.empty()) return;
+                  self->count_queued(std::size_t{0} - entry.mapped().second);
+                  if (entry.mapped().first) entry.mapped().first(status);
+                });
+}
+
+void Core::seal_and_send(RecordType type, const RecordHeader& header,
+                         std::span<const BytesView> pieces, Deadline deadline, Done done) {
+  std::size_t size = kRecordOverhead;
+  for (BytesView piece : pieces) size += piece.size();
+  Bytes frame;
+  frame.reserve(size);
+  append_number(frame, static_cast<std::uint8_t>(type));
+  append_number(frame, header.flags);
+  append_number(frame, stream_);
+  append_number(frame, header.message);
+  append_number(frame, header.epoch);
+  for (BytesView piece : pieces) append(frame, piece);
+  frame.resize(size);
+  session_.send.encrypt(frame, {}, BytesView(frame).first(size - security::kTagSize));
+  ++records_since_rekey_;
+  last_sent_ = executor_.clock().now();
+  inner_->send(std::move(frame), deadline, std::move(done));
+}
+
+void Core::rekey_if_due() {
+  const Time now = executor_.clock().now();
+  if (records_since_rekey_ < local_.rekey_records && now - last_rekey_ < local_.rekey_every) return;
+  seal_and_send(RecordType::kRekey, {}, {}, kNoDeadline, nullptr);
+  session_.send.rekey();
+  records_since_rekey_ = 0;
+  last_rekey_ = now;
+}
+
+void Core::on_record(Bytes& frame) {
+  const auto broken = [this](std::string what) {
+    fail({Code::kProto, peer_name_, std::move(what)});
+  };
+  if (frame.size() < kRecordOverhead) return broken("a record without header or tag");
+  const auto plain = std::span(frame).first(frame.size() - security::kTagSize);
+  if (!session_.receive.decrypt(plain, {}, frame)) {
+    return broken("a record does not verify: changed, repeated or out of order");
+  }
+  last_heard_ = executor_.clock().now();
+  const auto type = static_cast<RecordType>(plain[0]);
+  const RecordHeader header{std::to_integer<std::uint8_t>(plain[1]),
+                            load<std::uint64_t>(plain.data() + 4),
+                            load<std::uint64_t>(plain.data() + 12)};
+  const BytesView body = plain.subspan(kRecordHeaderSize);
+  if (load<std::uint16_t>(plain.data() + 2) != stream_) return broken("a record of another stream");
+
+  switch (type) {
+    case RecordType::kControl:
+    case RecordType::kData: {
+      if (phase_ != Phase::kOpen || type != body_type() || body.empty()) {
+        return broken("a record out of place");
+      }
+      const auto handler = on_record_;
+      if (handler) (*handler)(header, body);
+      return;
+    }
+    case RecordType::kRekey:
+      if (phase_ != Phase::kOpen || !body.empty()) return broken("a rekey out of place");
+      return session_.receive.rekey();
+    case RecordType::kPing:
+      if (!body.empty()) return broken("a ping with a body");
+      if (phase_ == Phase::kConfirm) opened();
+      return;
+    case RecordType::kClose:
+      if (header.flags == kRefusedByPeer) {
+        return fail(
+            {Code::kRefused, peer_name_, "the peer refused our credential; its log says why"});
+      }
+      return fail({Code::kClosed, peer_name_, "the peer closed the link"});
+  }
+  broken("a record of unknown type");
+}
+
+void Core::tick() {
+  tick_timer_ =
+      executor_.at(executor_.clock().now() + local_.ping_every, [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self || self->phase_ != Phase::kOpen) return;
+        const Time now = self->executor_.clock().now();
+        if (self->reading_ && now - self->last_heard_ >= self->local_.lost_after) {
+          return self->fail({Code::kPeerLost, self->peer_name_, "the peer is silent"});
+        }
+        if (now - self->last_sent_ >= self->local_.ping_every) {
+          self->seal_and_send(RecordType::kPing, {}, {}, kNoDeadline, nullptr);
+        }
+        self->tick();
+      });
+}
+
+void Core::close() {
+  if (phase_ != Phase::kOpen) return;
+  phase_ = Phase::kClosing;
+  inner_->set_reading(true);  // so that the peer's end is noticed
+  // The timer keeps this alive until the farewell has left; a loop that stops drops it.
+  close_timer_ = executor_.at(executor_.clock().now() + kCloseTime,
+                              [self = shared_from_this()] { self->fail(self->closed()); });
+  seal_and_send(RecordType::kClose, {}, {}, kNoDeadline, [weak = weak_from_this()](const Status&) {
+    if (const auto self = weak.lock()) self->fail(self->closed());
+  });
+}
+
+void Core::fail(Error why) {
+  if (established_) return handshake_failed(std::move(why));
+  if (error_) return;
+  const auto self = shared_from_this();
+  if (phase_ == Phase::kClosing) why = closed();
+  end(why);
+  if (!started_ || detached_) return;
+  on_record_.reset();
+  const ClosedHandler handler = std::exchange(on_closed_, nullptr);
+  if (handler) handler(*error_);
+}
+
+/// The one exit: keys wiped, the line given back, every Done run.
+void Core::end(const Error& why) {
+  const auto self = shared_from_this();
+  error_ = why;
+  phase_ = Phase::kEnded;
+  executor_.cancel(tick_timer_);
+  executor_.cancel(close_timer_);
+  session_.send = {};
+  session_.receive = {};
+  const auto pending = std::exchange(pending_, {});
+  for (const auto& [id, entry] : pending) {
+    count_queued(std::size_t{0} - entry.second);
+    if (entry.first) entry.first(why);
+  }
+  inner_.reset();
+}
+
+void Core::detach() {
+  detached_ = true;
+  on_record_.reset();
+  on_closed_ = nullptr;
+  take_posted();
+  if (error_) return;
+  close();  // the farewell goes on alone and keeps this alive
+  const Error why{Code::kClosed, peer_name_, "the link is closed"};
+  const auto pending = std::exchange(pending_, {});
+  for (const auto& [id, entry] : pending) {
+    count_queued(std::size_t{0} - entry.second);
+    if (entry.first) entry.first(why);
+  }
+}
+
+void begin(std::unique_ptr<Link> link, Local local, bool initiator, ExpectedPeer expected,
+           std::uint16_t stream, Deadline deadline, Established done) {
+  Executor& executor = link->executor();
+  const auto core = std::make_shared<Core>(std::move(link), std::move(local), initiator, expected,
+                                           stream, std::move(done));
+  executor.post([core, deadline] { core->begin(deadline); });
+}
+
+}  // namespace
+
+std::uint64_t system_unix_now() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+void connect(std::unique_ptr<Link> link, Local local, ExpectedPeer expected, std::uint16_t stream,
+             Deadline deadline, Established done) {
+  begin(std::move(link), std::move(local), true, expected, stream, deadline, std::move(done));
+}
+
+void accept(std::unique_ptr<Link> link, Local local, Deadline deadline, Established done) {
+  begin(std::move(link), std::move(local), false, {}, 0, deadline, std::move(done));
+}
+
+}  // namespace reef::link::secure

@@ -1,0 +1,70 @@
+#include "runtime/link/tcp/tcp.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/conformance/rig.h"
+
+namespace reef::link {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Tcp, NamesAnAddressInUse) {
+  Loop loop;
+  auto first = tcp::Listener::listen(loop, "127.0.0.1", 0, [](auto) {});
+  ASSERT_TRUE(first.ok());
+  auto second = tcp::Listener::listen(loop, "127.0.0.1", (*first)->port(), [](auto) {});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, Code::kAddressInUse);
+  EXPECT_EQ(second.error().where, "127.0.0.1:" + std::to_string((*first)->port()));
+}
+
+TEST(Tcp, SaysThatNobodyAnswers) {
+  Loop loop;
+  std::uint16_t port;
+  {
+    auto listener = tcp::Listener::listen(loop, "127.0.0.1", 0, [](auto) {});
+    port = (*listener)->port();  // free again at the end of the scope
+  }
+  Meeting meeting;
+  std::vector<Code> codes;
+  const auto keep = [&](Result<std::unique_ptr<Link>> link) {
+    meeting.change([&] { codes.push_back(link.ok() ? Code::kInternal : link.error().code); });
+  };
+  tcp::dial(loop, "127.0.0.1", port, kNoDeadline, keep);
+  ASSERT_TRUE(meeting.wait([&] { return codes.size() == 1; }, nullptr));
+  tcp::dial(loop, "no such host.invalid", port, kNoDeadline, keep);
+  ASSERT_TRUE(meeting.wait([&] { return codes.size() == 2; }, nullptr));
+  EXPECT_EQ(codes, (std::vector{Code::kPeerLost, Code::kPath}));
+}
+
+TEST(Tcp, CompletesADialWhenTheLoopStops) {
+  int told = 0;
+  {
+    Loop loop;
+    auto listener = tcp::Listener::listen(loop, "127.0.0.1", 0, [](auto) {});
+    // The loop stops before or after the answer; either way `done` runs once.
+    tcp::dial(loop, "127.0.0.1", (*listener)->port(), kNoDeadline, [&told](auto) { ++told; });
+    loop.stop();
+  }
+  EXPECT_EQ(told, 1);
+}
+
+TEST(Loop, RunsTimersInOrderAndForgetsCancelledOnes) {
+  Loop loop;
+  Meeting meeting;
+  std::vector<int> ran;
+  const auto mark = [&](int value) {
+    return [&, value] { meeting.change([&] { ran.push_back(value); }); };
+  };
+  const Time now = loop.clock().now();
+  loop.at(now + 20ms, mark(2));
+  loop.at(now + 10ms, mark(1));
+  loop.cancel(loop.at(now + 15ms, mark(9)));
+  loop.at(now + 20ms, mark(3));
+  ASSERT_TRUE(meeting.wait([&] { return ran.size() == 3; }, nullptr));
+  EXPECT_EQ(ran, (std::vector{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace reef::link
