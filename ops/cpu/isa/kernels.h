@@ -1,0 +1,72 @@
+#pragma once
+// The inner loops of the CPU backend on raw pointers, compiled once per instruction set. Plain
+// types only: an inline function of the standard library compiled here for AVX-512 could be the
+// copy that the linker keeps for everybody.
+//
+// Numbers: every sum runs over 16 fixed lanes that are folded by halves, and nothing is contracted
+// to a fused multiply-add, so all instruction sets give the same bits.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace reef::ops::cpu {
+
+using Index = std::int64_t;
+
+struct AdamWFactors {
+  float grad_scale, decay, beta1, one_minus_beta1, beta2, one_minus_beta2;
+  float inverse_sqrt_correction2, step_size, epsilon;
+};
+
+struct VectorKernels {
+  const char* name;
+  void (*add)(Index n, const float* a, const float* b, float* out);
+  /// Accurate to 2 ulp on [-87.3, 88.3]; 0 below, 2.4e38 above; NaN stays NaN.
+  void (*exp)(Index n, const float* x, float* out);
+  void (*gelu)(Index n, const float* x, float* out);
+  void (*gelu_grad)(Index n, const float* x, const float* grad, float* out);
+
+  void (*layer_norm)(Index rows, Index columns, const float* x, const float* weight,
+                     const float* bias, float epsilon, float* y, float* statistics);
+  void (*layer_norm_grad)(Index rows, Index columns, const float* x, const float* weight,
+                          const float* statistics, const float* grad, float* out);
+  /// Columns [first, first + count) of the sums over all rows; `bias` also gets column_sum(grad).
+  void (*layer_norm_weight_grad)(Index rows, Index columns, Index first, Index count,
+                                 const float* x, const float* statistics, const float* grad,
+                                 float* weight, float* bias);
+  void (*column_sum)(Index rows, Index columns, Index first, Index count, const float* x,
+                     float* out);
+
+  /// s[0, valid) becomes softmax(scale * s), s[valid, n) zero; returns the log of the sum.
+  float (*softmax)(Index valid, Index n, float scale, float* s);
+  /// The same from a known log-sum-exp.
+  void (*softmax_again)(Index valid, Index n, float scale, float log_sum_exp, float* s);
+  /// out = p * (dp - d) * scale.
+  void (*softmax_grad)(Index n, const float* p, const float* dp, float d, float scale, float* out);
+  float (*dot)(Index n, const float* a, const float* b);
+  /// Returns log(sum(exp(x))) - x[target]; writes (softmax - onehot) * scale when `grad` is not
+  /// null.
+  double (*cross_entropy)(Index n, const float* x, Index target, float scale, float* grad);
+
+  double (*square_sum)(Index n, const float* x);
+  void (*adamw)(Index n, const AdamWFactors& factors, const float* grad, float* master, float* m,
+                float* v);
+  void (*to_bf16)(Index n, const float* x, std::uint16_t* out);
+  void (*from_bf16)(Index n, const std::uint16_t* x, float* out);
+};
+
+/// The table of the best instruction set that this processor has; the same one for the whole
+/// process.
+const VectorKernels& vector_kernels();
+
+namespace v2 {
+extern const VectorKernels kVectorKernels;
+}
+namespace v3 {
+extern const VectorKernels kVectorKernels;
+}
+namespace v4 {
+extern const VectorKernels kVectorKernels;
+}
+
+}  // namespace reef::ops::cpu

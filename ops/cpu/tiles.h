@@ -1,0 +1,28 @@
+#pragma once
+// Work is cut by these constants and by nothing else: never by the number of threads.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "ops/tensor/context.h"
+
+namespace reef::ops::cpu {
+
+inline constexpr std::int64_t kMatmulRows = 64;       ///< rows of a product
+inline constexpr std::int64_t kQueryRows = 64;        ///< rows of attention's score matrix at once
+inline constexpr std::int64_t kElements = 16384;      ///< of an elementwise op; 64 KiB
+inline constexpr std::int64_t kRows = 32;             ///< of a row-wise op
+inline constexpr std::int64_t kColumns = 64;          ///< of a sum over rows
+inline constexpr std::int64_t kVocabularyRows = 512;  ///< of an embedding's gradient
+
+/// Calls body(first, count) for each tile of `total`.
+template <typename Body>
+void for_tiles(Context& context, std::int64_t total, std::int64_t tile, const Body& body) {
+  const std::int64_t tiles = (total + tile - 1) / tile;
+  context.parallel_for(static_cast<std::size_t>(tiles), [&body, total, tile](std::size_t index) {
+    const std::int64_t first = static_cast<std::int64_t>(index) * tile;
+    body(first, std::min(tile, total - first));
+  });
+}
+
+}  // namespace reef::ops::cpu

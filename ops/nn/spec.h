@@ -1,0 +1,87 @@
+#pragma once
+// A model as data: layers, parameters, costs. The planner cuts it, the executor runs it, and
+// neither needs a tensor to read it.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace reef::nn {
+
+/// GPT-2, in the names of Hugging Face's GPT2Config.
+struct GptConfig {
+  std::int64_t vocab_size = 256;
+  std::int64_t n_positions = 128;
+  std::int64_t n_embd = 192;
+  std::int64_t n_layer = 4;
+  std::int64_t n_head = 6;
+  std::int64_t n_inner = 0;  ///< 0: 4 * n_embd
+  float layer_norm_epsilon = 1e-5f;
+  float embd_pdrop = 0;
+  float attn_pdrop = 0;
+  float resid_pdrop = 0;
+  float initializer_range = 0.02f;
+
+  std::int64_t inner() const { return n_inner > 0 ? n_inner : 4 * n_embd; }
+  bool operator==(const GptConfig&) const = default;
+};
+
+/// How a parameter starts.
+struct Init {
+  enum class Kind : std::uint8_t { kZeros, kOnes, kNormal };
+  Kind kind = Kind::kZeros;
+  float std = 0;  ///< kNormal only
+
+  static Init zeros() { return {Kind::kZeros, 0}; }
+  static Init ones() { return {Kind::kOnes, 0}; }
+  static Init normal(float std) { return {Kind::kNormal, std}; }
+  bool operator==(const Init&) const = default;
+};
+
+struct Parameter {
+  std::string name;  ///< Hugging Face's, "h.0.attn.c_attn.weight"
+  std::vector<std::int64_t> shape;
+  Init init;
+  bool decay = false;  ///< weight decay applies: rank 2 and more
+
+  std::int64_t elements() const;
+  bool operator==(const Parameter&) const = default;
+};
+
+enum class LayerKind : std::uint8_t { kEmbedding, kBlock, kHead };
+
+struct Layer {
+  std::string name;  ///< "embedding", "h.0", "head"
+  LayerKind kind = LayerKind::kBlock;
+  std::vector<Parameter> parameters;
+  /// Parameters it uses but another layer owns. Each such use has a gradient of its own,
+  /// `use_name()`.
+  std::vector<std::string> tied;
+  double forward_flops_per_token = 0;  ///< at n_positions; backward is twice that
+  double stash_bytes_per_token = 0;    ///< what the tape keeps from forward to backward
+
+  bool operator==(const Layer&) const = default;
+};
+
+/// Embedding, n_layer blocks, head (ln_f and the language-model head tied to wte.weight).
+struct ModelSpec {
+  GptConfig config;
+  std::vector<Layer> layers;
+
+  bool operator==(const ModelSpec&) const = default;
+};
+
+/// The reason why no model can have this configuration, in one sentence; empty when one can.
+std::string problem_of(const GptConfig& config);
+/// Precondition: problem_of(config) is empty.
+ModelSpec gpt_spec(const GptConfig& config);
+/// Each tied tensor counts once.
+std::int64_t parameter_count(const ModelSpec& spec);
+
+/// The gradient name of the head's use of a tied parameter: "wte.weight" -> "wte.weight@head".
+std::string use_name(std::string_view parameter);
+/// The parameter behind a gradient name: "wte.weight@head" -> "wte.weight", others unchanged.
+std::string_view parameter_of(std::string_view gradient_name);
+
+}  // namespace reef::nn

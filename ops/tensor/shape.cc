@@ -1,0 +1,63 @@
+#include "ops/tensor/shape.h"
+
+#include "runtime/base/check.h"
+
+namespace reef::ops {
+
+Result<Shape> Shape::make(std::span<const std::int64_t> extents) {
+  const auto refuse = [](std::string what) {
+    return Error{Code::kTensor, "shape", std::move(what)};
+  };
+  if (extents.size() > kMaxRank) {
+    return refuse("rank " + std::to_string(extents.size()) + " is over the limit of 8");
+  }
+  Shape shape;
+  shape.rank_ = extents.size();
+  for (std::size_t axis = 0; axis < extents.size(); ++axis) {
+    const std::int64_t extent = extents[axis];
+    if (extent < 0) return refuse("an extent is negative: " + std::to_string(extent));
+    if (extent > kMaxElements) return refuse("too many elements; the limit is 2^56");
+    shape.extents_[axis] = extent;
+  }
+  // An empty tensor has no product that could overflow.
+  for (const std::int64_t extent : extents) {
+    if (extent == 0) shape.elements_ = 0;
+  }
+  for (const std::int64_t extent : extents) {
+    if (shape.elements_ == 0) break;
+    if (extent > kMaxElements / shape.elements_) {
+      return refuse("too many elements; the limit is 2^56");
+    }
+    shape.elements_ *= extent;
+  }
+  return shape;
+}
+
+Shape::Shape(std::initializer_list<std::int64_t> extents)
+    : Shape(make({extents.begin(), extents.size()}).value()) {}
+
+Shape::Shape(const std::vector<std::int64_t>& extents)
+    : Shape(make({extents.data(), extents.size()}).value()) {}
+
+std::int64_t Shape::operator[](std::size_t axis) const {
+  CHECK_LT(axis, rank_);
+  return extents_[axis];
+}
+
+std::int64_t Shape::rows() const {
+  if (rank_ == 0) return 1;
+  std::int64_t rows = 1;
+  for (std::size_t axis = 0; axis + 1 < rank_; ++axis) rows *= extents_[axis];
+  return rows;
+}
+
+std::string Shape::text() const {
+  std::string text = "(";
+  for (std::size_t axis = 0; axis < rank_; ++axis) {
+    if (axis > 0) text += ", ";
+    text += std::to_string(extents_[axis]);
+  }
+  return text + ")";
+}
+
+}  // namespace reef::ops

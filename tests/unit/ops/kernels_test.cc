@@ -1,0 +1,290 @@
+// Every CPU kernel against the plain one, on shapes around the tile edges, and on one and three
+// threads for the same bits.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "ops/cpu/isa/kernels.h"
+#include "tests/unit/ops/support.h"
+
+namespace reef::ops {
+namespace {
+
+using testing::Contexts;
+using testing::difference;
+using testing::integers;
+using testing::normal;
+using testing::same_bits;
+
+using Compute = std::function<std::vector<Tensor>(Context&)>;
+
+void expect_agreement(const Compute& compute, double tolerance) {
+  Contexts contexts;
+  const std::vector<Tensor> expected = compute(contexts.reference);
+  const std::vector<Tensor> one = compute(contexts.one);
+  const std::vector<Tensor> three = compute(contexts.three);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_LE(difference(one[i], expected[i]), tolerance) << "output " << i;
+    EXPECT_TRUE(same_bits(one[i], three[i])) << "output " << i;
+  }
+}
+
+TEST(Kernels, MatmulAgreesInEveryLayout) {
+  for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
+           {1, 1, 1}, {3, 5, 7}, {64, 33, 17}, {65, 48, 192}, {200, 64, 130}}) {
+    const Tensor bias = normal({n}, "bias");
+    expect_agreement(
+        [&, m = m, n = n, k = k](Context& context) -> std::vector<Tensor> {
+          return {matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Layout::kNN),
+                  matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Layout::kNN, bias),
+                  matmul(context, normal({m, k}, "a"), normal({n, k}, "b"), Layout::kNT),
+                  matmul(context, normal({k, m}, "a"), normal({k, n}, "b"), Layout::kTN)};
+        },
+        2e-6);
+  }
+}
+
+TEST(Kernels, ColumnSumAgrees) {
+  for (const std::int64_t columns : {1, 15, 16, 64, 67, 131}) {
+    expect_agreement(
+        [columns](Context& context) -> std::vector<Tensor> {
+          return {column_sum(context, normal({5, 9, columns}, "x"))};
+        },
+        2e-6);
+  }
+}
+
+TEST(Kernels, EmbeddingAndItsGradientAgree) {
+  expect_agreement(
+      [](Context& context) -> std::vector<Tensor> {
+        const Tensor tokens = integers({3, 17}, "tokens", 1100);
+        const Tensor y =
+            embedding(context, tokens, normal({1100, 20}, "wte"), normal({19, 20}, "wpe"));
+        const EmbeddingGrad grad = embedding_grad(context, tokens, y, 1100, 19);
+        return {y, grad.wte, grad.wpe};
+      },
+      1e-6);
+}
+
+TEST(Kernels, LayerNormAndItsGradientAgree) {
+  for (const std::int64_t columns : {1, 7, 16, 48, 200}) {
+    expect_agreement(
+        [columns](Context& context) -> std::vector<Tensor> {
+          const Tensor x = normal({3, 37, columns}, "x", 3);
+          const Tensor weight = normal({columns}, "weight");
+          const LayerNorm y = layer_norm(context, x, weight, normal({columns}, "bias"), 1e-5f);
+          const LayerNormGrad grad =
+              layer_norm_grad(context, x, weight, y.statistics, normal({3, 37, columns}, "grad"));
+          return {y.y, y.statistics, grad.x, grad.weight, grad.bias};
+        },
+        // One column normalises to nothing: what is left is rounding.
+        columns == 1 ? 1 : 5e-6);
+  }
+}
+
+TEST(Kernels, GeluAndItsGradientAgree) {
+  for (const std::int64_t elements : {1, 16, 4099, 40000}) {
+    expect_agreement(
+        [elements](Context& context) -> std::vector<Tensor> {
+          const Tensor x = normal({elements}, "x", 4);
+          return {gelu(context, x), gelu_grad(context, x, normal({elements}, "grad"))};
+        },
+        3e-6);
+  }
+}
+
+TEST(Kernels, AttentionAndItsGradientAgree) {
+  for (const std::int64_t length : {1, 5, 64, 65, 150}) {
+    for (const float probability : {0.0f, 0.25f}) {
+      expect_agreement(
+          [length, probability](Context& context) -> std::vector<Tensor> {
+            const Tensor qkv = normal({2, length, 3 * 24}, "qkv");
+            const Draw draw{probability, 3, 1, 2, 10};
+            const Attention y = attention(context, qkv, 3, draw);
+            return {y.out, y.log_sum_exp,
+                    attention_grad(context, qkv, y, normal({2, length, 24}, "grad"), 3, draw)};
+          },
+          5e-6);
+    }
+  }
+}
+
+TEST(Kernels, AttentionIsCausal) {
+  ThreadPool context(1);
+  const Tensor qkv = normal({1, 80, 48}, "qkv");
+  const Tensor before = attention(context, qkv, 2).out;
+  Tensor changed = qkv.clone(Pool::host());
+  changed.values<float>()[79 * 48 + 20] += 1;
+  const Tensor after = attention(context, changed, 2).out;
+  EXPECT_TRUE(
+      same_bits(before.reshape({80, 16}).slice(0, 79), after.reshape({80, 16}).slice(0, 79)));
+}
+
+TEST(Kernels, AddAgreesAndAddIntoHasTheSameBits) {
+  expect_agreement(
+      [](Context& context) -> std::vector<Tensor> {
+        const Tensor a = normal({33333}, "a");
+        const Tensor b = normal({33333}, "b");
+        const Tensor sum = add(context, a, b);
+        const Tensor in_place = a.clone(context.pool());
+        add_into(context, in_place, b);
+        EXPECT_TRUE(same_bits(sum, in_place));
+        return {sum};
+      },
+      0);
+}
+
+TEST(Kernels, CrossEntropyAgreesAndSkipsNegativeTargets) {
+  Contexts contexts;
+  for (const std::int64_t vocabulary : {2, 16, 257}) {
+    const Tensor logits = normal({4, 11, vocabulary}, "logits", 5);
+    const Tensor targets = integers({4, 11}, "targets", static_cast<std::uint64_t>(vocabulary));
+    targets.values<std::int32_t>()[3] = -1;
+    const CrossEntropy expected =
+        softmax_cross_entropy(contexts.reference, logits, targets, 0.5f, true);
+    const CrossEntropy fast = softmax_cross_entropy(contexts.one, logits, targets, 0.5f, true);
+    const CrossEntropy alone = softmax_cross_entropy(contexts.three, logits, targets, 0.5f, false);
+    EXPECT_EQ(fast.tokens, 43);
+    EXPECT_NEAR(fast.loss_sum, expected.loss_sum, 1e-6 * expected.loss_sum);
+    EXPECT_EQ(fast.loss_sum, alone.loss_sum);
+    EXPECT_FALSE(alone.grad_logits.defined());
+    EXPECT_LE(difference(fast.grad_logits, expected.grad_logits), 2e-6);
+  }
+}
+
+TEST(Kernels, DropoutFollowsTheGlobalSample) {
+  Contexts contexts;
+  const Draw draw{0.3f, 1, 2, 3, 100};
+  const Tensor x = normal({6, 50, 8}, "x");
+  const Tensor whole = dropout(contexts.one, x, draw);
+  EXPECT_TRUE(same_bits(whole, dropout(contexts.reference, x, draw)));
+  Draw later = draw;
+  later.first_sample = 104;
+  EXPECT_TRUE(same_bits(whole.slice(4, 2), dropout(contexts.three, x.slice(4, 2), later)));
+  std::int64_t dropped = 0;
+  for (const float value : whole.values<float>()) dropped += value == 0;
+  EXPECT_NEAR(static_cast<double>(dropped) / static_cast<double>(x.elements()), 0.3, 0.03);
+  Draw other = draw;
+  other.step = 3;
+  EXPECT_FALSE(same_bits(whole, dropout(contexts.one, x, other)));
+}
+
+TEST(Kernels, CastRoundsToNearestEvenAndKeepsNan) {
+  Contexts contexts;
+  Tensor x = normal({1001}, "x");
+  x.values<float>()[0] = NAN;
+  x.values<float>()[1] = INFINITY;
+  x.values<float>()[2] = 1.00390625f;  // halfway between two bf16: to even, 1
+  x.values<float>()[3] = 1.01171875f;  // halfway: to even, 1.015625
+  const Tensor half = cast(contexts.one, x, DType::kBF16);
+  EXPECT_TRUE(same_bits(half, cast(contexts.reference, x, DType::kBF16)));
+  const Tensor back = cast(contexts.one, half, DType::kF32);
+  EXPECT_TRUE(same_bits(back, cast(contexts.reference, half, DType::kF32)));
+  EXPECT_TRUE(std::isnan(back.values<float>()[0]));
+  EXPECT_EQ(back.values<float>()[1], INFINITY);
+  EXPECT_EQ(back.values<float>()[2], 1.0f);
+  EXPECT_EQ(back.values<float>()[3], 1.015625f);
+}
+
+TEST(Kernels, SquareSumAgrees) {
+  Contexts contexts;
+  for (const std::int64_t elements : {0, 1, 4096, 4097, 20000}) {
+    const Tensor x = normal({elements}, "x");
+    const double expected = square_sum(contexts.reference, x);
+    EXPECT_NEAR(square_sum(contexts.one, x), expected, 1e-12 * expected);
+    EXPECT_EQ(square_sum(contexts.one, x), square_sum(contexts.three, x));
+  }
+}
+
+TEST(Kernels, AdamWFollowsTheFormula) {
+  const AdamW base{.lr = 1e-2f,
+                   .beta1 = 0.9f,
+                   .beta2 = 0.95f,
+                   .epsilon = 1e-8f,
+                   .weight_decay = 0.1f,
+                   .step = 1,
+                   .grad_scale = 0.25f};
+  expect_agreement(
+      [&base](Context& context) -> std::vector<Tensor> {
+        const Tensor master = normal({20003}, "master");
+        const Tensor m = Tensor::zeros(Pool::host(), DType::kF32, {20003});
+        const Tensor v = Tensor::zeros(Pool::host(), DType::kF32, {20003});
+        for (std::int64_t step = 1; step <= 4; ++step) {
+          AdamW factors = base;
+          factors.step = step;
+          adamw(context, master, m, v, normal({20003}, step % 2 == 0 ? "even" : "odd"), factors);
+        }
+        return {master, m, v};
+      },
+      1e-6);
+  // By hand: after one step both corrected moments are those of the gradient alone.
+  ThreadPool context(1);
+  const std::vector<float> one{2.0f};
+  const std::vector<float> slope{4.0f};
+  const Tensor master = Tensor::from<float>(Pool::host(), {1}, one);
+  const Tensor m = Tensor::zeros(Pool::host(), DType::kF32, {1});
+  const Tensor v = Tensor::zeros(Pool::host(), DType::kF32, {1});
+  adamw(context, master, m, v, Tensor::from<float>(Pool::host(), {1}, slope), base);
+  EXPECT_NEAR(master.values<float>()[0], 2.0 * (1 - 1e-2 * 0.1) - 1e-2 * 1.0, 1e-6);
+  EXPECT_NEAR(m.values<float>()[0], 0.1, 1e-7);
+  EXPECT_NEAR(v.values<float>()[0], 0.05, 1e-7);
+}
+
+TEST(Kernels, ExpIsWithinTwoUnitsInTheLastPlace) {
+  constexpr std::int64_t kCount = 1 << 20;
+  std::vector<float> x(kCount);
+  std::vector<float> y(kCount);
+  for (std::int64_t i = 0; i < kCount; ++i) {
+    x[static_cast<std::size_t>(i)] =
+        -87.3f + 175.6f * static_cast<float>(i) / static_cast<float>(kCount);
+  }
+  cpu::vector_kernels().exp(kCount, x.data(), y.data());
+  double worst = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double exact = std::exp(static_cast<double>(x[i]));
+    const float nearest = static_cast<float>(exact);
+    const double ulp = std::nextafter(nearest, INFINITY) - nearest;
+    worst = std::max(worst, std::abs(y[i] - exact) / ulp);
+  }
+  EXPECT_LE(worst, 2.0);
+  const std::vector<float> edges{-1000.0f, -INFINITY, NAN, 0.0f};
+  std::vector<float> at(4);
+  cpu::vector_kernels().exp(4, edges.data(), at.data());
+  EXPECT_EQ(at[0], 0.0f);
+  EXPECT_EQ(at[1], 0.0f);
+  EXPECT_TRUE(std::isnan(at[2]));
+  EXPECT_EQ(at[3], 1.0f);
+}
+
+// A cluster may mix processors: what does not go through oneDNN must not tell them apart.
+TEST(Kernels, InstructionSetsGiveTheSameBits) {
+  std::vector<const cpu::VectorKernels*> sets{&cpu::v2::kVectorKernels};
+  if (__builtin_cpu_supports("avx2")) sets.push_back(&cpu::v3::kVectorKernels);
+  if (__builtin_cpu_supports("avx512bw")) sets.push_back(&cpu::v4::kVectorKernels);
+  const Tensor x = normal({9, 77}, "x", 3);
+  const Tensor grad = normal({9, 77}, "grad");
+  std::vector<std::vector<float>> results;
+  for (const cpu::VectorKernels* set : sets) {
+    std::vector<float> out(6 * 693 + 200);
+    float* at = out.data();
+    set->gelu_grad(693, x.data<float>(), grad.data<float>(), at);
+    set->exp(693, x.data<float>(), at + 693);
+    std::vector<float> statistics(18);
+    set->layer_norm(9, 77, x.data<float>(), x.data<float>(), grad.data<float>(), 1e-5f, at + 1386,
+                    statistics.data());
+    set->layer_norm_grad(9, 77, x.data<float>(), x.data<float>(), statistics.data(),
+                         grad.data<float>(), at + 2079);
+    set->column_sum(9, 77, 0, 77, x.data<float>(), at + 2772);
+    out.back() = static_cast<float>(set->cross_entropy(693, x.data<float>(), 5, 1, at + 3465));
+    out[out.size() - 2] = static_cast<float>(set->square_sum(693, x.data<float>()));
+    out[out.size() - 3] = set->dot(693, x.data<float>(), grad.data<float>());
+    results.push_back(out);
+  }
+  for (const auto& result : results) {
+    EXPECT_EQ(0, std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)));
+  }
+}
+
+}  // namespace
+}  // namespace reef::ops

@@ -1,0 +1,231 @@
+#include "ops/nn/stage.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/ops/support.h"
+
+namespace reef::nn {
+namespace {
+
+using ops::Shape;
+using ops::Tape;
+using ops::Tensor;
+using ops::ThreadPool;
+using ops::testing::difference;
+using ops::testing::integers;
+using ops::testing::normal;
+using ops::testing::same_bits;
+
+GptConfig small(float dropout) {
+  return {.vocab_size = 131,
+          .n_positions = 80,
+          .n_embd = 48,
+          .n_layer = 6,
+          .n_head = 3,
+          .embd_pdrop = dropout,
+          .attn_pdrop = dropout,
+          .resid_pdrop = dropout};
+}
+
+Parameters initial_weights(const ModelSpec& spec, std::uint64_t seed) {
+  Parameters weights;
+  for (const Layer& layer : spec.layers) {
+    for (const Parameter& p : layer.parameters) weights[p.name] = initial_value(p, seed);
+  }
+  return weights;
+}
+
+struct Outcome {
+  double loss = 0;
+  Tensor logits;
+  Parameters grads;
+};
+
+/// One micro-batch through the model cut into `count` stages.
+Outcome run(ops::Context& context, const ModelSpec& spec, const Parameters& weights,
+            std::size_t count, const Sample& sample, std::int64_t batch = 3) {
+  std::vector<Stage> stages;
+  for (std::size_t i = 0; i < count; ++i) {
+    stages.emplace_back(spec, spec.layers.size() * i / count, spec.layers.size() * (i + 1) / count);
+  }
+  const std::int64_t length = spec.config.n_positions;
+  const auto bound = static_cast<std::uint64_t>(spec.config.vocab_size);
+  std::vector<std::unique_ptr<Tape>> tapes(count);
+  Tensor x = integers({batch, length}, "tokens", bound);
+  for (std::size_t i = 0; i < count; ++i) {
+    x = stages[i].forward(context, weights, x, sample, &tapes[i]);
+  }
+  Outcome outcome;
+  outcome.logits = x;
+  const LossResult loss = cross_entropy(context, x, integers({batch, length}, "targets", bound),
+                                        1.0f / static_cast<float>(batch * length), true);
+  outcome.loss = loss.loss_sum;
+  Tensor grad = loss.grad_logits;
+  for (std::size_t i = count; i-- > 0;) {
+    grad = stages[i].backward(context, weights, *tapes[i], grad, outcome.grads);
+    EXPECT_EQ(grad.defined(), i != 0);
+  }
+  return outcome;
+}
+
+void expect_same(const Outcome& a, const Outcome& b) {
+  EXPECT_EQ(a.loss, b.loss);
+  EXPECT_TRUE(same_bits(a.logits, b.logits));
+  ASSERT_EQ(a.grads.size(), b.grads.size());
+  for (const auto& [name, grad] : a.grads) {
+    EXPECT_TRUE(same_bits(grad, b.grads.at(name))) << name;
+  }
+}
+
+TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
+  for (const float dropout : {0.0f, 0.2f}) {
+    const ModelSpec spec = gpt_spec(small(dropout));
+    const Parameters weights = initial_weights(spec, 5);
+    const Sample sample{9, 4, 32, true};
+    ThreadPool one(1);
+    const Outcome whole = run(one, spec, weights, 1, sample);
+    for (const std::size_t threads : {1, 2, 3}) {
+      ThreadPool context(threads);
+      for (const std::size_t count : {1, 2, 4, 8}) {
+        SCOPED_TRACE(std::to_string(count) + " stages, " + std::to_string(threads) + " threads");
+        expect_same(run(context, spec, weights, count, sample), whole);
+      }
+    }
+  }
+}
+
+TEST(Stage, AgreesWithThePlainKernels) {
+  GptConfig config = small(0.1f);
+  config.n_layer = 2;
+  const ModelSpec spec = gpt_spec(config);
+  const Parameters weights = initial_weights(spec, 5);
+  ThreadPool fast(2);
+  ThreadPool plain(1, ops::Device::kReference);
+  const Outcome a = run(fast, spec, weights, 1, {}, 1);
+  const Outcome b = run(plain, spec, weights, 1, {}, 1);
+  EXPECT_NEAR(a.loss, b.loss, 1e-6 * b.loss);
+  EXPECT_LE(difference(a.logits, b.logits), 1e-5);
+  for (const auto& [name, grad] : b.grads) {
+    EXPECT_LE(difference(a.grads.at(name), grad), 2e-5) << name;
+  }
+}
+
+TEST(Stage, WritesExactlyTheNamedGradients) {
+  const ModelSpec spec = gpt_spec(small(0));
+  ThreadPool context(1);
+  const Outcome outcome = run(context, spec, initial_weights(spec, 5), 1, {});
+  std::vector<std::string> written;
+  for (const auto& [name, grad] : outcome.grads) written.push_back(name);
+  EXPECT_EQ(written, gradient_names(Stage(spec, 0, spec.layers.size())));
+  EXPECT_TRUE(outcome.grads.contains("wte.weight@head"));
+  EXPECT_EQ(parameter_of("wte.weight@head"), "wte.weight");
+  EXPECT_FALSE(same_bits(outcome.grads.at("wte.weight"), outcome.grads.at("wte.weight@head")));
+}
+
+TEST(Stage, KnowsWhatItBorrows) {
+  const ModelSpec spec = gpt_spec(small(0));
+  EXPECT_TRUE(Stage(spec, 0, 8).tied().empty());
+  EXPECT_EQ(Stage(spec, 4, 8).tied(), std::vector<std::string>{"wte.weight"});
+  EXPECT_TRUE(Stage(spec, 0, 4).tied().empty());
+  EXPECT_TRUE(Stage(spec, 0, 4).is_first());
+  EXPECT_FALSE(Stage(spec, 0, 4).is_last());
+}
+
+TEST(Stage, StashesWhatTheSpecSays) {
+  for (const float dropout : {0.0f, 0.2f}) {
+    const ModelSpec spec = gpt_spec(small(dropout));
+    const Parameters weights = initial_weights(spec, 5);
+    ThreadPool context(1);
+    double expected = 0;
+    for (const Layer& layer : spec.layers) expected += layer.stash_bytes_per_token * 2 * 80;
+    std::unique_ptr<Tape> tape;
+    Stage(spec, 0, 8).forward(context, weights, integers({2, 80}, "tokens", 131), {}, &tape);
+    EXPECT_EQ(static_cast<double>(tape->stash_bytes()), expected);
+  }
+}
+
+TEST(Stage, GeneratesWithAnyLengthAndIgnoresWhatFollows) {
+  const ModelSpec spec = gpt_spec(small(0.2f));
+  const Parameters weights = initial_weights(spec, 5);
+  const Stage stage(spec, 0, 8);
+  ThreadPool context(1);
+  const Sample evaluation{.training = false};
+  const Tensor tokens = integers({1, 80}, "tokens", 131);
+  const Tensor all = stage.forward(context, weights, tokens, evaluation, nullptr);
+  for (const std::int64_t length : {1, 2, 63, 80}) {
+    const Tensor prefix = tokens.reshape({80}).slice(0, length).reshape({1, length});
+    const Tensor logits = stage.forward(context, weights, prefix, evaluation, nullptr);
+    EXPECT_EQ(logits.shape(), (Shape{1, length, 131}));
+    EXPECT_LE(difference(logits.reshape({length, 131}), all.reshape({80, 131}).slice(0, length)),
+              1e-5);
+  }
+}
+
+TEST(Stage, AsksTheSystemForNothingInTheSteadyState) {
+  const ModelSpec spec = gpt_spec(small(0.1f));
+  const Parameters weights = initial_weights(spec, 5);
+  ThreadPool context(1);
+  run(context, spec, weights, 2, {});
+  const std::uint64_t misses = context.pool().statistics().misses;
+  for (int i = 0; i < 3; ++i) run(context, spec, weights, 2, {});
+  EXPECT_EQ(context.pool().statistics().misses, misses);
+  EXPECT_EQ(context.pool().statistics().bytes_in_use, 0u);
+}
+
+TEST(Spec, IsGpt2) {
+  // The published size of GPT-2 small.
+  const GptConfig small_gpt2{
+      .vocab_size = 50257, .n_positions = 1024, .n_embd = 768, .n_layer = 12, .n_head = 12};
+  EXPECT_EQ(parameter_count(gpt_spec(small_gpt2)), 124439808);
+  const ModelSpec spec = gpt_spec({});
+  EXPECT_EQ(spec.layers.size(), 6u);
+  EXPECT_EQ(spec.layers[2].parameters[2].name, "h.1.attn.c_attn.weight");
+  EXPECT_EQ(spec.layers[2].parameters[2].shape, (std::vector<std::int64_t>{192, 576}));
+  EXPECT_TRUE(spec.layers[2].parameters[2].decay);
+  EXPECT_FALSE(spec.layers[2].parameters[3].decay);
+}
+
+TEST(Spec, SaysWhatIsWrong) {
+  EXPECT_EQ(problem_of({}), "");
+  GptConfig config;
+  config.n_head = 5;
+  EXPECT_EQ(problem_of(config), "n_embd 192 is not a multiple of n_head 5");
+  config = {};
+  config.vocab_size = 0;
+  EXPECT_NE(problem_of(config), "");
+  config = {};
+  config.attn_pdrop = 1;
+  EXPECT_NE(problem_of(config), "");
+}
+
+TEST(Spec, InitialValuesDependOnNameAndSeedAlone) {
+  const Parameter a{"h.0.mlp.c_fc.weight", {64, 256}, Init::normal(0.02f), true};
+  Parameter b = a;
+  b.name = "h.1.mlp.c_fc.weight";
+  const Tensor value = initial_value(a, 1);
+  EXPECT_TRUE(same_bits(value, initial_value(a, 1)));
+  EXPECT_FALSE(same_bits(value, initial_value(a, 2)));
+  EXPECT_FALSE(same_bits(value, initial_value(b, 1)));
+  double squares = 0;
+  for (const float x : value.values<float>()) squares += x * x;
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(value.elements())), 0.02, 0.0005);
+}
+
+TEST(CheckTokens, RefusesWhatNoStageMaySee) {
+  const GptConfig config = small(0);
+  EXPECT_TRUE(check_tokens(config, integers({2, 80}, "t", 131)).ok());
+  EXPECT_FALSE(check_tokens(config, integers({2, 81}, "t", 131)).ok());
+  EXPECT_FALSE(check_tokens(config, integers({160}, "t", 131)).ok());
+  EXPECT_FALSE(check_tokens(config, normal({2, 80}, "t")).ok());
+  EXPECT_FALSE(check_tokens(config, {}).ok());
+  const Tensor tokens = integers({2, 80}, "t", 131);
+  tokens.values<std::int32_t>()[7] = 131;
+  EXPECT_FALSE(check_tokens(config, tokens).ok());
+  tokens.values<std::int32_t>()[7] = -1;
+  EXPECT_FALSE(check_tokens(config, tokens).ok());
+}
+
+}  // namespace
+}  // namespace reef::nn

@@ -1,0 +1,112 @@
+#include "ops/tensor/tensor.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <limits>
+
+#include "ops/cpu/thread_pool.h"
+
+namespace reef::ops {
+namespace {
+
+TEST(Shape, RefusesWhatWouldOverflow) {
+  const std::int64_t big = std::int64_t{1} << 40;
+  const struct {
+    std::vector<std::int64_t> extents;
+    bool accepted;
+  } rows[] = {
+      {{}, true},
+      {{0}, true},
+      {{2, 3}, true},
+      {{-1}, false},
+      {{big, 65536}, true},
+      {{big, 65537}, false},
+      {{big, big}, false},
+      {{big, big, 0}, true},
+      {{std::numeric_limits<std::int64_t>::max()}, false},
+      {{1, 1, 1, 1, 1, 1, 1, 1}, true},
+      {{1, 1, 1, 1, 1, 1, 1, 1, 1}, false},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(Shape::make(row.extents).ok(), row.accepted) << ::testing::PrintToString(row.extents);
+  }
+}
+
+TEST(Tensor, ViewsShareMemory) {
+  Pool pool;
+  const Tensor whole = Tensor::zeros(pool, DType::kF32, {4, 3});
+  const Tensor rows = whole.slice(1, 2);
+  EXPECT_EQ(rows.shape(), (Shape{2, 3}));
+  rows.values<float>()[0] = 5;
+  EXPECT_EQ(whole.values<float>()[3], 5);
+  EXPECT_EQ(whole.reshape({12}).values<float>()[3], 5);
+  const Tensor copy = whole.clone(pool);
+  EXPECT_FALSE(copy.shares(whole));
+  EXPECT_TRUE(copy.unique());
+  EXPECT_FALSE(whole.unique());
+}
+
+TEST(Tensor, IsAligned) {
+  Pool pool;
+  for (const std::int64_t elements : {1, 17, 1000, 100003}) {
+    const Tensor tensor = Tensor::empty(pool, DType::kU8, {elements});
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.bytes().data()) % Pool::kAlignment, 0u);
+    EXPECT_EQ(tensor.size_bytes(), static_cast<std::size_t>(elements));
+  }
+}
+
+TEST(Pool, ServesTheSecondRequestFromItsCache) {
+  Pool pool;
+  const std::byte* first = nullptr;
+  {
+    const Tensor tensor = Tensor::empty(pool, DType::kF32, {1000});
+    first = tensor.bytes().data();
+    EXPECT_GE(pool.statistics().bytes_in_use, 4000u);
+    EXPECT_LE(pool.statistics().bytes_in_use, 5000u);
+  }
+  EXPECT_EQ(pool.statistics().bytes_in_use, 0u);
+  EXPECT_GE(pool.statistics().cached_bytes, 4000u);
+  const Tensor again = Tensor::empty(pool, DType::kF32, {1000});
+  EXPECT_EQ(again.bytes().data(), first);
+  EXPECT_EQ(pool.statistics().hits, 1u);
+  EXPECT_EQ(pool.statistics().misses, 1u);
+  EXPECT_EQ(pool.statistics().cached_bytes, 0u);
+}
+
+TEST(Pool, RemembersItsPeakAndTrims) {
+  Pool pool;
+  { const auto a = pool.allocate(1 << 20); }
+  const auto b = pool.allocate(64);
+  EXPECT_EQ(pool.statistics().peak_bytes, std::uint64_t{1} << 20);
+  pool.reset_peak();
+  EXPECT_EQ(pool.statistics().peak_bytes, 64u);
+  pool.trim();
+  EXPECT_EQ(pool.statistics().cached_bytes, 0u);
+}
+
+TEST(Pool, IsOutlivedByItsBlocks) {
+  Tensor tensor;
+  {
+    Pool pool;
+    tensor = Tensor::zeros(pool, DType::kF32, {100});
+  }
+  tensor.values<float>()[99] = 1;
+  EXPECT_EQ(tensor.values<float>()[99], 1);
+}
+
+TEST(ThreadPool, RunsEveryTaskOnce) {
+  for (const std::size_t threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (std::size_t round = 0; round < 300; ++round) {
+      const std::size_t tasks = round % 40;
+      std::vector<std::atomic<int>> ran(tasks);
+      pool.parallel_for(tasks, [&ran](std::size_t i) { ++ran[i]; });
+      for (const auto& count : ran) ASSERT_EQ(count.load(), 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace reef::ops
