@@ -1,0 +1,69 @@
+@0xd2a7b0f4c1e86935;
+# The plan as the scheduler sends it to the nodes. Read with limits and validated before use:
+# scheduler/plan/encoding.h and scheduler/plan/validate.h.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("reef::schema");
+
+struct Plan {
+  job @0 :Text;
+  epoch @1 :UInt64;
+  descriptor @2 :Text;              # the validated job descriptor, as JSON
+  nodes @3 :List(PlanNode);
+  actors @4 :List(PlanActor);
+  edges @5 :List(PlanEdge);
+  replicas @6 :UInt32;
+  stages @7 :UInt32;
+  leaves @8 :UInt32;
+  reproducible @9 :Bool;
+  predictedStepSeconds @10 :Float64;
+  layout @11 :Text;                 # for people: why the shards stand where they stand
+}
+
+struct PlanNode {
+  name @0 :Text;
+  datacenter @1 :Text;
+  memory @2 :UInt64;
+  threads @3 :UInt32;
+  address @4 :Text;
+}
+
+struct PlanActor {
+  kind @0 :UInt8;
+  name @1 :Text;
+  node @2 :UInt32;
+  replica @3 :UInt32;
+  stage @4 :UInt32;
+  firstLayer @5 :UInt32;
+  lastLayer @6 :UInt32;
+  acts @7 :List(PlanAct);
+  stateBytes @8 :UInt64;
+}
+
+struct PlanAct {
+  name @0 :Text;
+  firings @1 :UInt32;
+  priority @2 :Int32;
+  inputs @3 :List(PlanPort);
+  outputs @4 :List(PlanPort);
+}
+
+struct PlanPort {
+  edge @0 :UInt32;
+  group @1 :UInt32;
+}
+
+struct PlanEdge {
+  name @0 :Text;
+  producer @1 :UInt32;
+  producerAct @2 :UInt32;
+  consumer @3 :UInt32;
+  consumerAct @4 :UInt32;
+  content @5 :UInt8;
+  tokens @6 :UInt32;
+  slots @7 :UInt32;
+  initial @8 :UInt32;
+  bytes @9 :UInt64;
+  wire @10 :Bool;
+  codec @11 :Text;
+}

@@ -1,0 +1,111 @@
+@0xd3b6f0a5c1e84972;
+# Headers of the messages between processes. Each message is one of these structs, of the kind that
+# runtime/node/protocol.h numbers, followed by a raw payload that is never parsed.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("reef::wire");
+
+struct Round {
+  number @0 :UInt64;
+  step @1 :UInt64;
+  evaluation @2 :UInt32;
+  snapshot @3 :Bool;
+  last @4 :Bool;
+}
+
+# A tensor token of a wire edge. Payload: the encoded tensors.
+struct Token {
+  job @0 :Text;
+  epoch @1 :UInt64;
+  edge @2 :UInt32;
+  sequence @3 :UInt64;
+  slot @4 :UInt32;
+  codec @5 :Text;
+  dtype @6 :UInt8;
+  shapes @7 :List(List(Int64));
+  length @8 :UInt64;
+  round @9 :Round;
+  micro @10 :UInt32;
+  empty @11 :Bool;
+  scalars @12 :List(Float64);
+}
+
+# One slot of a wire edge is free again.
+struct Credit {
+  epoch @0 :UInt64;
+  edge @1 :UInt32;
+}
+
+# Node to scheduler: here I am. Name and datacenter stand in the credential.
+struct Hello {
+  host @0 :Text;
+  port @1 :UInt16;
+}
+
+struct Peer {
+  name @0 :Text;
+  host @1 :Text;
+  port @2 :UInt16;
+  noiseKey @3 :Data;
+}
+
+# Scheduler to node: your part of a plan. Payload: the plan (plan.capnp).
+struct Assign {
+  epoch @0 :UInt64;
+  node @1 :UInt32;
+  peers @2 :List(Peer);
+  runFolder @3 :Text;
+}
+
+# Ready, Start, Hold, Stop, Cancel: a kind and an epoch say it all. Release and Held use `step`.
+struct Signal {
+  epoch @0 :UInt64;
+  step @1 :UInt64;
+  actor @2 :Text;
+}
+
+struct Progress {
+  epoch @0 :UInt64;
+  round @1 :Round;
+  loss @2 :Float64;
+  gradientNorm @3 :Float64;
+  learningRate @4 :Float64;
+  tokens @5 :UInt64;
+  evaluationLoss @6 :Float64;
+  evaluated @7 :Bool;
+  payloadBytes @8 :UInt64;
+  wireBytes @9 :UInt64;
+}
+
+struct Checkpoint {
+  epoch @0 :UInt64;
+  step @1 :UInt64;
+  folder @2 :Text;
+}
+
+struct Failure {
+  epoch @0 :UInt64;
+  code @1 :UInt16;
+  where @2 :Text;
+  what @3 :Text;
+}
+
+# Node to scheduler, often; also its farewell.
+struct Heartbeat {
+  payloadBytes @0 :UInt64;
+  wireBytes @1 :UInt64;
+}
+
+# Client to scheduler. Payload: the job as canonical JSON.
+struct Submit {
+  runFolder @0 :Text;
+}
+
+# Scheduler to client.
+struct Status {
+  state @0 :Text;
+  payloadBytes @1 :UInt64;
+  wireBytes @2 :UInt64;
+  steps @3 :UInt64;
+  checkpoint @4 :Text;
+}

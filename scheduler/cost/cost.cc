@@ -1,0 +1,72 @@
+#include "scheduler/cost/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace reef::cost {
+namespace {
+
+std::uint64_t elements_of(const nn::ModelSpec& spec, const std::string& name) {
+  for (const nn::Layer& layer : spec.layers) {
+    for (const nn::Parameter& parameter : layer.parameters) {
+      if (parameter.name == name) return static_cast<std::uint64_t>(parameter.elements());
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tokens) {
+  const nn::Layer& layer = spec.layers.at(index);
+  const auto count = static_cast<double>(tokens);
+  Layer cost;
+  cost.forward_flops = layer.forward_flops_per_token * count;
+  cost.backward_flops = 2 * cost.forward_flops;
+  for (const nn::Parameter& parameter : layer.parameters) {
+    cost.parameters += static_cast<std::uint64_t>(parameter.elements());
+  }
+  for (const std::string& name : layer.tied) cost.tied_parameters += elements_of(spec, name);
+  cost.stash_bytes = static_cast<std::uint64_t>(std::ceil(layer.stash_bytes_per_token * count));
+  return cost;
+}
+
+Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
+                 std::uint64_t tokens) {
+  Layer sum;
+  for (std::size_t i = first; i < last; ++i) {
+    const Layer one = layer_cost(spec, i, tokens);
+    sum.forward_flops += one.forward_flops;
+    sum.backward_flops += one.backward_flops;
+    sum.parameters += one.parameters;
+    sum.tied_parameters += one.tied_parameters;
+    sum.stash_bytes += one.stash_bytes;
+  }
+  return sum;
+}
+
+double compute_seconds(double flops, std::uint32_t threads) {
+  return flops / (kFlopsPerThread * threads);
+}
+
+double memory_seconds(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / kMemoryBytesPerSecond;
+}
+
+double codec_ratio(std::string_view codec) {
+  if (codec == "bf16") return 0.5;
+  if (codec == "bf16+zstd") return 1 / 2.9;
+  if (codec == "none+zstd") return 1 / 1.1;
+  return 1;
+}
+
+bool codec_is_lossy(std::string_view codec) { return codec.starts_with("bf16"); }
+
+double transfer_seconds(const topology::Line& line, double bytes) { return bytes * 8 / line.rate; }
+
+std::uint64_t slots_to_fill(const topology::Line& line, double bytes) {
+  const double in_flight = line.rate / 8 * seconds(line.round_trip) / std::max(bytes, 1.0);
+  return static_cast<std::uint64_t>(std::ceil(std::min(in_flight, 1e6))) + 1;
+}
+
+}  // namespace reef::cost

@@ -1,0 +1,46 @@
+#pragma once
+// What layers and transfers cost, as pure arithmetic. The constants are stated defaults, used until
+// a node has measured its own.
+
+#include <cstdint>
+#include <string_view>
+
+#include "ops/nn/spec.h"
+#include "scheduler/topology/topology.h"
+
+namespace reef::cost {
+
+inline constexpr double kFlopsPerThread = 50e9;  ///< fp32, of small layers on one core
+inline constexpr double kMemoryBytesPerSecond =
+    5e9;  ///< of one pass over gradients, weights or state
+
+/// One layer and one micro-batch.
+struct Layer {
+  double forward_flops = 0;
+  double backward_flops = 0;
+  std::uint64_t parameters = 0;       ///< elements that it owns
+  std::uint64_t tied_parameters = 0;  ///< elements that it uses and another layer owns
+  std::uint64_t stash_bytes = 0;
+};
+
+/// `tokens` of a micro-batch. `layer` indexes ModelSpec::layers.
+Layer layer_cost(const nn::ModelSpec& spec, std::size_t layer, std::uint64_t tokens);
+/// The sum of layers [first, last).
+Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
+                 std::uint64_t tokens);
+
+double compute_seconds(double flops, std::uint32_t threads);
+double memory_seconds(std::uint64_t bytes);
+
+/// Expected encoded size over raw size, measured on fp32 tensors: bf16 halves, bf16+zstd gives 2.9,
+/// zstd alone 1.1.
+double codec_ratio(std::string_view codec);
+bool codec_is_lossy(std::string_view codec);
+
+/// Time the line is busy with `bytes`, without the way there.
+double transfer_seconds(const topology::Line& line, double bytes);
+/// Messages of `bytes` that must be under way to keep the line busy: ceil(rate x round trip /
+/// bytes) + 1.
+std::uint64_t slots_to_fill(const topology::Line& line, double bytes);
+
+}  // namespace reef::cost

@@ -1,0 +1,107 @@
+#include "scheduler/job/check.h"
+
+#include <bit>
+
+namespace reef::job {
+namespace {
+
+std::string text(std::int64_t value) { return std::to_string(value); }
+
+class Check {
+ public:
+  Check(const Job& job, const Document& document) : job_(job), document_(document) {}
+
+  Status model() const {
+    const nn::GptConfig& model = job_.model;
+    if (model.n_embd % model.n_head != 0) {
+      return no("/spec/model/n_head",
+                "n_embd " + text(model.n_embd) + " is not a multiple of n_head " +
+                    text(model.n_head) + "; " + text(model.n_embd) + " = " +
+                    text(model.n_embd / model.n_head) + " x " + text(model.n_head) + " + " +
+                    text(model.n_embd % model.n_head));
+    }
+    if (const std::string problem = nn::problem_of(model); !problem.empty())
+      return no("/spec/model", problem);
+    return {};
+  }
+
+  Status training() const {
+    const Training& training = job_.training;
+    if (training.context > job_.model.n_positions) {
+      return no("/spec/training/context", "context " + text(training.context) +
+                                              " is longer than the model's n_positions " +
+                                              text(job_.model.n_positions));
+    }
+    if (!std::has_single_bit(training.leaves)) {
+      return no("/spec/training/leaves", text(training.leaves) +
+                                             " is not a power of two; the nearest are " +
+                                             text(std::bit_floor(training.leaves)) + " and " +
+                                             text(std::bit_ceil(training.leaves)));
+    }
+    return {};
+  }
+
+  Status optimizer() const {
+    const Optimizer& optimizer = job_.optimizer;
+    if (optimizer.warmup_steps >= job_.training.steps) {
+      return no("/spec/optimizer/warmupSteps",
+                std::to_string(optimizer.warmup_steps) + " warm-up steps but " +
+                    std::to_string(job_.training.steps) + " steps in all; warm-up must be shorter");
+    }
+    if (optimizer.minimum_learning_rate > optimizer.learning_rate) {
+      return no("/spec/optimizer/minimumLearningRate", "is greater than learningRate");
+    }
+    return {};
+  }
+
+  Status parallelism() const {
+    const auto [replicas, stages] = job_.parallelism;
+    const std::int64_t layers = job_.model.n_layer + 2;
+    if (stages > layers) {
+      return no("/spec/parallelism/stages",
+                text(stages) + " stages but " + text(layers) + " layers (embedding, " +
+                    text(job_.model.n_layer) +
+                    (job_.model.n_layer == 1 ? " block, head)" : " blocks, head)"));
+    }
+    if (!std::has_single_bit(replicas)) {
+      return no("/spec/parallelism/replicas",
+                text(replicas) + " is not a power of two; the nearest are " +
+                    text(std::bit_floor(replicas)) + " and " + text(std::bit_ceil(replicas)));
+    }
+    if (replicas > job_.training.leaves) {
+      return no("/spec/parallelism/replicas", text(replicas) + " replicas but " +
+                                                  text(job_.training.leaves) +
+                                                  " leaves; each replica needs at least one");
+    }
+    return {};
+  }
+
+  Status others() const {
+    if (job_.peer_timeout < std::chrono::milliseconds(100)) {
+      return no("/spec/peerTimeout",
+                "is less than 100ms; a slow line would be taken for a dead peer");
+    }
+    return {};
+  }
+
+ private:
+  Error no(const std::string& pointer, const std::string& what) const {
+    return complaint(document_, Code::kJobValue, pointer, what);
+  }
+
+  const Job& job_;
+  const Document& document_;
+};
+
+}  // namespace
+
+Status check_values(const Job& job, const Document& document) {
+  const Check check(job, document);
+  ATOLL_TRY(check.model());
+  ATOLL_TRY(check.training());
+  ATOLL_TRY(check.optimizer());
+  ATOLL_TRY(check.parallelism());
+  return check.others();
+}
+
+}  // namespace reef::job

@@ -1,0 +1,13 @@
+#pragma once
+// What a schema cannot say: values that exclude each other.
+
+#include "runtime/base/error.h"
+#include "scheduler/job/document.h"
+#include "scheduler/job/job.h"
+
+namespace reef::job {
+
+/// kJobValue with the arithmetic, placed in `document`.
+Status check_values(const Job& job, const Document& document);
+
+}  // namespace reef::job

@@ -1,0 +1,50 @@
+#pragma once
+// A descriptor as it was written: YAML within limits, turned into JSON that remembers where each
+// value stands, so that every later complaint can name line and column.
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/error.h"
+
+namespace reef::job {
+
+using Json = nlohmann::json;
+
+inline constexpr std::size_t kDescriptorLimit = 1 << 20;  ///< bytes
+inline constexpr int kDescriptorDepth = 64;
+
+struct Place {
+  int line = 0;  ///< 1-based; 0: unknown, as for JSON that a plan carries
+  int column = 0;
+};
+
+struct Document {
+  std::string file;  ///< as the user named it
+  Json value;
+  std::map<std::string, Place>
+      places;  ///< by JSON pointer: the key of a field, the start of an item
+};
+
+/// Reads one YAML document: UTF-8, at most 1 MiB and 64 deep, without anchors, aliases, tags and
+/// duplicate keys. Plain scalars become null, boolean, integer or number as YAML's core schema
+/// says; everything else is text. kJobSyntax names `file:line:column`; kPath when the file cannot
+/// be read.
+Result<Document> read_document(const std::string& path);
+Result<Document> parse_document(std::string_view yaml, const std::string& file);
+/// The same from JSON text; complaints then name fields without lines.
+Result<Document> parse_json_document(std::string_view json, const std::string& name);
+
+/// `pointer` is a JSON pointer, "/spec/training/steps". A missing field is placed at its nearest
+/// parent. The error reads `code: file:line:column: spec.training.steps: what`.
+Error complaint(const Document& document, Code code, const std::string& pointer,
+                const std::string& what);
+
+/// Holds the document against a JSON schema (one of configs/schema/schemas.h). Unknown fields,
+/// missing fields and wrong types are kJobField; values outside their range, NaN and infinities are
+/// kJobValue.
+Status check_schema(const Document& document, std::string_view schema);
+
+}  // namespace reef::job

@@ -1,0 +1,208 @@
+#include "scheduler/job/job.h"
+
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+
+#include "configs/schema/schemas.h"
+#include "runtime/base/units.h"
+#include "scheduler/job/check.h"
+#include "scheduler/job/document.h"
+
+namespace reef::job {
+namespace {
+
+/// Sets `to` from an optional field; the schema has fixed its type.
+template <typename T>
+void take(const Json& from, const char* name, T& to) {
+  if (const auto field = from.find(name); field != from.end() && !field->is_null())
+    to = field->get<T>();
+}
+
+const Json& group(const Json& spec, const char* name) {
+  static const Json none = Json::object();
+  const auto field = spec.find(name);
+  return field == spec.end() ? none : *field;
+}
+
+nn::GptConfig model_from(const Json& from) {
+  nn::GptConfig model;
+  take(from, "vocab_size", model.vocab_size);
+  take(from, "n_positions", model.n_positions);
+  take(from, "n_embd", model.n_embd);
+  take(from, "n_layer", model.n_layer);
+  take(from, "n_head", model.n_head);
+  take(from, "n_inner", model.n_inner);
+  take(from, "layer_norm_epsilon", model.layer_norm_epsilon);
+  take(from, "embd_pdrop", model.embd_pdrop);
+  take(from, "attn_pdrop", model.attn_pdrop);
+  take(from, "resid_pdrop", model.resid_pdrop);
+  take(from, "initializer_range", model.initializer_range);
+  return model;
+}
+
+Optimizer optimizer_from(const Json& from) {
+  Optimizer optimizer;
+  take(from, "learningRate", optimizer.learning_rate);
+  // A tenth of the peak is the usual floor; a fixed default could lie above a small peak.
+  optimizer.minimum_learning_rate = optimizer.learning_rate / 10;
+  take(from, "minimumLearningRate", optimizer.minimum_learning_rate);
+  take(from, "warmupSteps", optimizer.warmup_steps);
+  take(from, "beta1", optimizer.beta1);
+  take(from, "beta2", optimizer.beta2);
+  take(from, "epsilon", optimizer.epsilon);
+  take(from, "weightDecay", optimizer.weight_decay);
+  take(from, "clipNorm", optimizer.clip_norm);
+  return optimizer;
+}
+
+Training training_from(const Json& from) {
+  Training training;
+  take(from, "steps", training.steps);
+  take(from, "seed", training.seed);
+  take(from, "leaves", training.leaves);
+  take(from, "sequencesPerLeaf", training.sequences_per_leaf);
+  take(from, "context", training.context);
+  return training;
+}
+
+Result<Job> job_from(const Document& document) {
+  ATOLL_TRY(check_schema(document, schema::kJobSchema));
+  const Json& spec = document.value["spec"];
+  Job job;
+  take(document.value["metadata"], "name", job.name);
+  take(spec, "topology", job.topology);
+  job.model = model_from(spec["model"]);
+  take(spec["data"], "path", job.data.path);
+  job.optimizer = optimizer_from(group(spec, "optimizer"));
+  job.training = training_from(spec["training"]);
+  take(group(spec, "evaluation"), "every", job.evaluation.every);
+  take(group(spec, "evaluation"), "rounds", job.evaluation.rounds);
+  take(group(spec, "checkpoints"), "every", job.checkpoints.every);
+  take(group(spec, "checkpoints"), "keep", job.checkpoints.keep);
+  take(group(spec, "checkpoints"), "resume", job.checkpoints.resume);
+  take(group(spec, "parallelism"), "replicas", job.parallelism.replicas);
+  take(group(spec, "parallelism"), "stages", job.parallelism.stages);
+  take(group(spec, "codecs"), "activations", job.codecs.activations);
+  take(group(spec, "codecs"), "gradients", job.codecs.gradients);
+  take(group(spec, "codecs"), "weights", job.codecs.weights);
+  if (spec.contains("peerTimeout")) {
+    const auto timeout = parse_duration(spec["peerTimeout"].get<std::string>());
+    if (!timeout)
+      return complaint(document, Code::kJobValue, "/spec/peerTimeout", timeout.error().what);
+    job.peer_timeout = *timeout;
+  }
+  ATOLL_TRY(check_values(job, document));
+  return job;
+}
+
+/// The shortest exact text, "5s" rather than "5000000000ns".
+std::string duration_text(Duration duration) {
+  const auto ns = duration.count();
+  if (ns % 1'000'000'000 == 0) return std::to_string(ns / 1'000'000'000) + "s";
+  if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
+  return std::to_string(ns) + "ns";
+}
+
+Json model_to(const nn::GptConfig& model) {
+  return {{"type", "gpt2"},
+          {"vocab_size", model.vocab_size},
+          {"n_positions", model.n_positions},
+          {"n_embd", model.n_embd},
+          {"n_layer", model.n_layer},
+          {"n_head", model.n_head},
+          {"n_inner", model.n_inner},
+          {"layer_norm_epsilon", model.layer_norm_epsilon},
+          {"embd_pdrop", model.embd_pdrop},
+          {"attn_pdrop", model.attn_pdrop},
+          {"resid_pdrop", model.resid_pdrop},
+          {"initializer_range", model.initializer_range}};
+}
+
+Json optimizer_to(const Optimizer& optimizer) {
+  return {{"name", "adamw"},
+          {"learningRate", optimizer.learning_rate},
+          {"minimumLearningRate", optimizer.minimum_learning_rate},
+          {"warmupSteps", optimizer.warmup_steps},
+          {"beta1", optimizer.beta1},
+          {"beta2", optimizer.beta2},
+          {"epsilon", optimizer.epsilon},
+          {"weightDecay", optimizer.weight_decay},
+          {"clipNorm", optimizer.clip_norm}};
+}
+
+}  // namespace
+
+double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64_t steps) {
+  const double peak = optimizer.learning_rate;
+  const auto warmup = static_cast<double>(optimizer.warmup_steps);
+  const auto now = static_cast<double>(step);
+  if (step <= optimizer.warmup_steps) return peak * now / warmup;
+  if (step >= steps) return optimizer.minimum_learning_rate;
+  const double progress = (now - warmup) / (static_cast<double>(steps) - warmup);
+  const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  return optimizer.minimum_learning_rate + (peak - optimizer.minimum_learning_rate) * cosine;
+}
+
+Result<Job> parse_job(std::string_view yaml, const std::string& file) {
+  ATOLL_ASSIGN(const Document document, parse_document(yaml, file));
+  ATOLL_ASSIGN(Job job, job_from(document));
+  job.topology =
+      (std::filesystem::path(file).parent_path() / job.topology).lexically_normal().string();
+  return job;
+}
+
+Status check_data(const Job& job) {
+  std::error_code failure;
+  if (std::filesystem::is_directory(job.data.path, failure)) return {};
+  return Error{Code::kData, job.data.path,
+               "there is no such folder; spec.data.path is relative to the working directory; make "
+               "the folder "
+               "with: atoll data prepare"};
+}
+
+Result<Job> read_job(const std::string& path) {
+  ATOLL_ASSIGN(const Document document, read_document(path));
+  ATOLL_ASSIGN(Job job, job_from(document));
+  job.topology =
+      (std::filesystem::path(path).parent_path() / job.topology).lexically_normal().string();
+  ATOLL_TRY(check_data(job));
+  return job;
+}
+
+Result<Job> job_from_json(const std::string& json) {
+  ATOLL_ASSIGN(const Document document, parse_json_document(json, "job descriptor"));
+  return job_from(document);
+}
+
+std::string job_to_json(const Job& job) {
+  const Json spec = {
+      {"topology", job.topology},
+      {"model", model_to(job.model)},
+      {"data", {{"path", job.data.path}}},
+      {"optimizer", optimizer_to(job.optimizer)},
+      {"training",
+       {{"steps", job.training.steps},
+        {"seed", job.training.seed},
+        {"leaves", job.training.leaves},
+        {"sequencesPerLeaf", job.training.sequences_per_leaf},
+        {"context", job.training.context}}},
+      {"evaluation", {{"every", job.evaluation.every}, {"rounds", job.evaluation.rounds}}},
+      {"checkpoints",
+       {{"every", job.checkpoints.every},
+        {"keep", job.checkpoints.keep},
+        {"resume", job.checkpoints.resume}}},
+      {"parallelism", {{"replicas", job.parallelism.replicas}, {"stages", job.parallelism.stages}}},
+      {"codecs",
+       {{"activations", job.codecs.activations},
+        {"gradients", job.codecs.gradients},
+        {"weights", job.codecs.weights}}},
+      {"peerTimeout", duration_text(job.peer_timeout)}};
+  const Json document = {{"apiVersion", "atoll.dev/v1"},
+                         {"kind", "TrainingJob"},
+                         {"metadata", {{"name", job.name}}},
+                         {"spec", spec}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace reef::job

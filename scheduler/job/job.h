@@ -1,0 +1,98 @@
+#pragma once
+// A job as the user described it, validated. Pure data.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/nn/spec.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/error.h"
+
+namespace reef::job {
+
+struct Data {
+  std::string path;  ///< folder made by `atoll data prepare`
+  bool operator==(const Data&) const = default;
+};
+
+struct Optimizer {  ///< AdamW with linear warm-up and cosine decay
+  double learning_rate = 1e-3;
+  double minimum_learning_rate = 1e-4;
+  std::uint64_t warmup_steps = 0;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+  double clip_norm = 1.0;  ///< 0: no clipping
+  bool operator==(const Optimizer&) const = default;
+};
+
+struct Training {
+  std::uint64_t steps = 0;
+  std::uint64_t seed = 1;
+  std::uint32_t leaves = 8;  ///< V of rule 7: a power of two; one micro-batch is one leaf
+  std::uint32_t sequences_per_leaf = 2;  ///< global batch = leaves x sequences_per_leaf
+  std::uint32_t context = 128;           ///< tokens per sequence, at most n_positions
+  bool operator==(const Training&) const = default;
+};
+
+struct Evaluation {
+  std::uint64_t every = 0;   ///< training steps between evaluations; 0: only at the end
+  std::uint32_t rounds = 4;  ///< global batches of held-out text per evaluation
+  bool operator==(const Evaluation&) const = default;
+};
+
+struct Checkpoints {
+  std::uint64_t every = 0;  ///< training steps; 0: only at the end
+  std::uint32_t keep = 3;
+  std::string resume;  ///< folder of a checkpoint to start from, or empty
+  bool operator==(const Checkpoints&) const = default;
+};
+
+struct Parallelism {
+  std::uint32_t replicas = 1;  ///< data parallel; a power of two that divides the leaves
+  std::uint32_t stages = 1;    ///< pipeline
+  bool operator==(const Parallelism&) const = default;
+};
+
+struct Codecs {  ///< for edges that leave a process
+  std::string activations = "none";
+  std::string gradients = "none";
+  std::string weights = "none";
+  bool operator==(const Codecs&) const = default;
+};
+
+struct Job {
+  std::string name;
+  std::string topology;  ///< path, relative to the descriptor
+  nn::GptConfig model;
+  Data data;
+  Optimizer optimizer;
+  Training training;
+  Evaluation evaluation;
+  Checkpoints checkpoints;
+  Parallelism parallelism;
+  Codecs codecs;
+  Duration peer_timeout = std::chrono::seconds(5);  ///< silence after which a peer is given up
+  bool operator==(const Job&) const = default;
+};
+
+/// Learning rate of training step `step` (1-based).
+double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64_t steps);
+
+/// Reads, limits, validates (JSON Schema, then the arithmetic) a YAML descriptor. Every error is
+/// one line that names file, line:column, field, what was expected and the nearest known field.
+/// Codes: kJobSyntax, kJobField, kJobValue. `topology` becomes relative to the working directory;
+/// data.path and checkpoints.resume are so already. kData when the data folder is missing; kPath
+/// when the descriptor is.
+Result<Job> read_job(const std::string& path);
+/// The same from text, without looking at the data folder. `file` is used for complaints and to
+/// resolve `topology`.
+Result<Job> parse_job(std::string_view yaml, const std::string& file);
+/// kData with the command that helps when data.path is not a folder.
+Status check_data(const Job& job);
+/// The same from JSON text, as it stands in a plan (already validated once; still checked).
+Result<Job> job_from_json(const std::string& json);
+/// Canonical JSON of a job: what the plan carries.
+std::string job_to_json(const Job& job);
+
+}  // namespace reef::job

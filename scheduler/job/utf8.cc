@@ -1,0 +1,60 @@
+#include "scheduler/job/utf8.h"
+
+#include <cstdint>
+
+namespace reef::job {
+namespace {
+
+/// Length of the well-formed sequence at the start of `text`, or 0.
+std::size_t sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
+  };
+  const auto follows = [&](std::size_t i, std::uint8_t low = 0x80, std::uint8_t high = 0xBF) {
+    return byte(i) >= low && byte(i) <= high;
+  };
+  const std::uint8_t first = byte(0);
+  if (first < 0x80) return first == 0 ? 0 : 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const bool second = first == 0xE0   ? follows(1, 0xA0)
+                        : first == 0xED ? follows(1, 0x80, 0x9F)
+                                        : follows(1);
+    return second && follows(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const bool second = first == 0xF0   ? follows(1, 0x90)
+                        : first == 0xF4 ? follows(1, 0x80, 0x8F)
+                                        : follows(1);
+    return second && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::size_t first_bad_utf8(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t length = sequence(text.substr(at));
+    if (length == 0) return at;
+    at += length;
+  }
+  return at;
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t limit = 80;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = sequence(text);
+    const bool control = length == 0 || (length == 1 && (text[0] < 0x20 || text[0] == 0x7F));
+    const std::string_view piece = control ? std::string_view("?") : text.substr(0, length);
+    if (line.size() + piece.size() > limit) return line + "...";
+    line += piece;
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return line;
+}
+
+}  // namespace reef::job

@@ -1,0 +1,62 @@
+#include "scheduler/placement/placement.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "runtime/base/check.h"
+#include "runtime/base/text.h"
+
+namespace reef::placement {
+
+std::vector<std::uint32_t> cut(const std::vector<double>& costs, std::uint32_t stages) {
+  const std::size_t layers = costs.size();
+  CHECK(stages >= 1 && stages <= layers);
+  std::vector<double> sum(layers + 1, 0);
+  for (std::size_t i = 0; i < layers; ++i) sum[i + 1] = sum[i] + costs[i];
+
+  // slowest[s][n]: the least possible cost of the slowest of s ranges over the first n layers;
+  // begin[s][n]: where the last of these ranges begins.
+  const double infinity = std::numeric_limits<double>::infinity();
+  std::vector slowest(stages + 1, std::vector<double>(layers + 1, infinity));
+  std::vector begin(stages + 1, std::vector<std::uint32_t>(layers + 1, 0));
+  slowest[0][0] = 0;
+  for (std::uint32_t s = 1; s <= stages; ++s) {
+    for (std::size_t n = s; n <= layers; ++n) {
+      for (std::size_t from = s - 1; from < n; ++from) {
+        const double here = std::max(slowest[s - 1][from], sum[n] - sum[from]);
+        if (here >= slowest[s][n]) continue;
+        slowest[s][n] = here;
+        begin[s][n] = static_cast<std::uint32_t>(from);
+      }
+    }
+  }
+
+  std::vector<std::uint32_t> boundaries(stages + 1, 0);
+  boundaries[stages] = static_cast<std::uint32_t>(layers);
+  for (std::uint32_t s = stages; s > 0; --s) boundaries[s - 1] = begin[s][boundaries[s]];
+  return boundaries;
+}
+
+std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
+                      std::uint32_t stage) {
+  const std::uint64_t index = spread == Spread::kReplicas
+                                  ? std::uint64_t{replica} * shards.stages + stage
+                                  : std::uint64_t{stage} * shards.replicas + replica;
+  const std::uint64_t total = std::uint64_t{shards.replicas} * shards.stages;
+  return static_cast<std::uint32_t>(index * nodes / total);
+}
+
+Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {
+  const std::uint64_t total = std::uint64_t{shards.replicas} * shards.stages;
+  if (total >= nodes.size() && !nodes.empty()) return {};
+  const std::vector<std::string> idle(nodes.begin() + static_cast<std::ptrdiff_t>(total),
+                                      nodes.end());
+  return Error{Code::kNoFit, "spec.parallelism",
+               std::to_string(shards.replicas) + " replicas x " + std::to_string(shards.stages) +
+                   " stages = " + std::to_string(total) + " shards for " +
+                   std::to_string(nodes.size()) + " nodes; " + join(idle) +
+                   " would stand idle; raise replicas or stages, or take " +
+                   (idle.size() == 1 ? "it" : "them") + " out of the topology"};
+}
+
+}  // namespace reef::placement

@@ -1,0 +1,118 @@
+#include "scheduler/plan/builder.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+#include "scheduler/cost/cost.h"
+
+namespace reef::plan {
+namespace {
+
+bool is_activation(Content content) {
+  return content == Content::kActivation || content == Content::kActivationGradient;
+}
+
+}  // namespace
+
+Builder::Builder(const job::Job& job, const topology::Topology& topology)
+    : job_(job), topology_(topology) {
+  for (const topology::Node& node : topology.nodes) {
+    plan_.nodes.push_back({node.name, node.datacenter, node.memory, node.threads, node.address});
+  }
+}
+
+ActorId Builder::add(Actor actor) {
+  actor.id = static_cast<ActorId>(plan_.actors.size());
+  plan_.actors.push_back(std::move(actor));
+  return plan_.actors.back().id;
+}
+
+ActRef Builder::add_act(ActorId actor, std::string name, std::uint32_t firings,
+                        std::int32_t priority) {
+  auto& acts = plan_.actors[actor].acts;
+  acts.push_back({std::move(name), firings, priority, {}, {}});
+  return {actor, static_cast<std::uint32_t>(acts.size() - 1)};
+}
+
+void Builder::connect(const Join& join) {
+  if (node_of(join.from) != node_of(join.to)) return split(join);
+  edge(join, join.name, join.from, join.to, join.slots, join.initial, false);
+}
+
+void Builder::split(const Join& join) {
+  const ActRef send = add_carrier(ActorKind::kSend, join, join.from.actor);
+  const ActRef receive = add_carrier(ActorKind::kReceive, join, join.to.actor);
+  // A token of before the first round stands at its producer and travels like every later one.
+  edge(join, join.name, join.from, send, join.slots, join.initial, false);
+  edge(join, join.name + "/wire", send, receive, wire_slots(join, node_of(send), node_of(receive)),
+       0, true);
+  edge(join, join.name + "/received", receive, join.to, join.slots, 0, false);
+}
+
+ActRef Builder::add_carrier(ActorKind kind, const Join& join, ActorId end) {
+  const Actor& owner = plan_.actors[end];
+  Actor carrier;
+  carrier.kind = kind;
+  carrier.name = (kind == ActorKind::kSend ? "send/" : "receive/") + join.name;
+  carrier.node = owner.node;
+  carrier.replica = owner.replica;
+  carrier.stage = owner.stage;
+  return add_act(add(std::move(carrier)), kind == ActorKind::kSend ? "send" : "receive",
+                 join.tokens);
+}
+
+void Builder::edge(const Join& join, const std::string& name, ActRef from, ActRef to,
+                   std::uint32_t slots, std::uint32_t initial, bool wire) {
+  Act& producer = plan_.actors[from.actor].acts[from.act];
+  Act& consumer = plan_.actors[to.actor].acts[to.act];
+  CHECK(producer.firings % join.tokens == 0 && consumer.firings % join.tokens == 0) << name;
+  Edge edge;
+  edge.id = static_cast<EdgeId>(plan_.edges.size());
+  edge.name = name;
+  edge.producer = from.actor;
+  edge.producer_act = from.act;
+  edge.consumer = to.actor;
+  edge.consumer_act = to.act;
+  edge.content = join.content;
+  edge.tokens = join.tokens;
+  edge.slots = slots;
+  edge.initial = initial;
+  edge.bytes = join.bytes;
+  edge.wire = wire;
+  if (wire) edge.codec = codec_of(join.content);
+  if (from.actor == join.from.actor) edge.codec = join.rounding;
+  producer.outputs.push_back({edge.id, producer.firings / join.tokens});
+  consumer.inputs.push_back({edge.id, consumer.firings / join.tokens});
+  plan_.edges.push_back(std::move(edge));
+}
+
+std::string Builder::codec_of(Content content) const {
+  switch (content) {
+    case Content::kActivation:
+    case Content::kActivationGradient:
+      return job_.codecs.activations;
+    case Content::kGradient:
+      return job_.codecs.gradients;
+    case Content::kWeights:
+      return job_.codecs.weights;
+    case Content::kTokens:
+    case Content::kState:
+      return "none+zstd";
+    case Content::kScalars:
+      return "none";
+  }
+  return "none";
+}
+
+/// Enough to keep the line busy, but no more than there are tokens in a round: the rest would lie
+/// empty.
+std::uint32_t Builder::wire_slots(const Join& join, NodeIndex from, NodeIndex to) const {
+  const topology::Line line =
+      topology::line_between(topology_, plan_.nodes[from].datacenter, plan_.nodes[to].datacenter);
+  const double bytes = static_cast<double>(join.bytes) * cost::codec_ratio(codec_of(join.content));
+  const std::uint64_t least = is_activation(join.content) ? 2 : 1;
+  const std::uint64_t most = std::max<std::uint64_t>(least, join.tokens);
+  return static_cast<std::uint32_t>(std::clamp(cost::slots_to_fill(line, bytes), least, most));
+}
+
+}  // namespace reef::plan

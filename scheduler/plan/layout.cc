@@ -1,0 +1,344 @@
+#include "scheduler/plan/layout.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "scheduler/cost/cost.h"
+#include "scheduler/plan/builder.h"
+
+namespace reef::plan {
+namespace {
+
+constexpr std::int32_t kBackwardPriority = 1;  ///< frees a stash before the next forward fills one
+constexpr std::uint64_t kReportBytes = 4096;   ///< a loss, a norm, a few counters
+
+/// What a stage holds and moves, in bytes.
+struct StageSize {
+  std::uint64_t weights = 0;    ///< of the parameters that it owns
+  std::uint64_t tied = 0;       ///< of those that it uses and another layer owns
+  std::uint64_t gradients = 0;  ///< own parameters and tied uses
+  std::uint64_t state = 0;      ///< weights and two moments
+  std::uint64_t stash = 0;      ///< of one micro-batch
+  std::uint64_t squares = 0;    ///< a sum per tensor, named
+};
+
+/// The acts of one shard and of what serves it.
+struct Shard {
+  ActorId actor = 0;
+  ActRef forward, backward;
+  std::vector<ActRef> sync;  ///< offer, combine 0, combine 1, ...
+  ActRef measure, update;
+};
+
+struct Replica {
+  ActRef load, loss, norm, record;
+  std::vector<Shard> shards;
+};
+
+class Layout {
+ public:
+  Layout(const job::Job& job, const topology::Topology& topology, placement::Spread spread)
+      : job_(job),
+        builder_(job, topology),
+        spec_(nn::gpt_spec(job.model)),
+        shards_{job.parallelism.replicas, job.parallelism.stages},
+        nodes_(static_cast<std::uint32_t>(topology.nodes.size())),
+        spread_(spread),
+        micro_(job.training.leaves / job.parallelism.replicas),
+        last_(job.parallelism.stages - 1) {
+    cut_layers();
+  }
+
+  Plan build() {
+    add_actors();
+    for (std::uint32_t r = 0; r < shards_.replicas; ++r) {
+      connect_forward(r);
+      connect_backward(r);
+    }
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) connect_sync(s);
+    for (std::uint32_t r = 0; r < shards_.replicas; ++r) {
+      connect_optimizer(r);
+      connect_weights(r);
+    }
+    connect_state();
+    return finish();
+  }
+
+ private:
+  void cut_layers() {
+    const std::uint64_t tokens = tokens_per_leaf(job_);
+    std::vector<double> costs;
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+      const cost::Layer layer = cost::layer_cost(spec_, i, tokens);
+      costs.push_back(layer.forward_flops + layer.backward_flops);
+    }
+    cuts_ = placement::cut(costs, shards_.stages);
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
+      StageSize size;
+      size.weights = 4 * range.parameters;
+      size.tied = 4 * range.tied_parameters;
+      size.gradients = size.weights + size.tied;
+      size.state = 3 * size.weights;
+      size.stash = range.stash_bytes;
+      for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
+        size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
+      }
+      sizes_.push_back(size);
+    }
+  }
+
+  NodeIndex node(std::uint32_t r, std::uint32_t s) const {
+    return placement::node_of(spread_, shards_, nodes_, r, s);
+  }
+  /// The head's use of a tied parameter needs edges of its own where another stage owns it.
+  bool ties_across() const { return last_ > 0 && sizes_[last_].tied > 0; }
+  std::uint64_t activation_bytes(std::int64_t width) const {
+    return 4 * tokens_per_leaf(job_) * static_cast<std::uint64_t>(width);
+  }
+
+  static std::string r(std::uint32_t replica) { return ".r" + std::to_string(replica); }
+  static std::string rs(std::uint32_t replica, std::uint32_t stage) {
+    return r(replica) + ".s" + std::to_string(stage);
+  }
+
+  ActorId add(ActorKind kind, const std::string& name, std::uint32_t replica, std::uint32_t stage,
+              std::uint64_t state_bytes = 0) {
+    Actor actor;
+    actor.kind = kind;
+    actor.name = name;
+    actor.node = node(replica, stage);
+    actor.replica = replica;
+    actor.stage = stage;
+    const bool holds_layers = kind == ActorKind::kLayerShard || kind == ActorKind::kGradientSync ||
+                              kind == ActorKind::kOptimizer;
+    actor.first_layer = holds_layers ? cuts_[stage] : 0;
+    actor.last_layer = holds_layers ? cuts_[stage + 1] : 0;
+    actor.state_bytes = state_bytes;
+    return builder_.add(std::move(actor));
+  }
+
+  void add_actors() {
+    for (std::uint32_t replica = 0; replica < shards_.replicas; ++replica) add_replica(replica);
+    const ActorId metrics = add(ActorKind::kMetrics, "metrics", 0, last_);
+    for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+      replicas_[i].record = builder_.add_act(metrics, "record " + std::to_string(i), micro_);
+    }
+    metrics_norm_ = builder_.add_act(metrics, "norm");
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      const ActorId store = add(ActorKind::kParameterStore, "store/s" + std::to_string(s), 0, s);
+      publish_.push_back(builder_.add_act(store, "publish"));
+    }
+    write_ = builder_.add_act(add(ActorKind::kCheckpointer, "checkpointer", 0, last_), "write");
+  }
+
+  void add_replica(std::uint32_t index) {
+    const std::string suffix = "/r" + std::to_string(index);
+    Replica replica;
+    replica.load =
+        builder_.add_act(add(ActorKind::kDataLoader, "loader" + suffix, index, 0), "load", micro_);
+    for (std::uint32_t s = 0; s < shards_.stages; ++s)
+      replica.shards.push_back(add_shard(index, s));
+    replica.loss =
+        builder_.add_act(add(ActorKind::kLoss, "loss" + suffix, index, last_), "loss", micro_);
+    replica.norm =
+        builder_.add_act(add(ActorKind::kClipNorm, "norm" + suffix, index, last_), "norm");
+    replicas_.push_back(std::move(replica));
+  }
+
+  Shard add_shard(std::uint32_t replica, std::uint32_t s) {
+    const std::string suffix = "/r" + std::to_string(replica) + "/s" + std::to_string(s);
+    // Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
+    // sibling.
+    const std::uint64_t partial_sums = static_cast<std::uint64_t>(std::bit_width(micro_));
+    Shard shard;
+    shard.actor = add(ActorKind::kLayerShard, "layers" + suffix, replica, s,
+                      partial_sums * sizes_[s].gradients);
+    shard.forward = builder_.add_act(shard.actor, "forward", micro_);
+    shard.backward = builder_.add_act(shard.actor, "backward", micro_, kBackwardPriority);
+    const ActorId sync = add(ActorKind::kGradientSync, "sync" + suffix, replica, s);
+    shard.sync.push_back(builder_.add_act(sync, "offer"));
+    for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
+      shard.sync.push_back(builder_.add_act(sync, "combine " + std::to_string(k)));
+    }
+    const ActorId optimizer =
+        add(ActorKind::kOptimizer, "optimizer" + suffix, replica, s, sizes_[s].state);
+    shard.measure = builder_.add_act(optimizer, "measure");
+    shard.update = builder_.add_act(optimizer, "update");
+    return shard;
+  }
+
+  void connect_forward(std::uint32_t index) {
+    const Replica& replica = replicas_[index];
+    const std::uint64_t token_bytes = 4 * tokens_per_leaf(job_);
+    const std::uint64_t hidden_bytes = activation_bytes(job_.model.n_embd);
+    builder_.connect({"tokens" + r(index), replica.load, replica.shards[0].forward,
+                      Content::kTokens, micro_, 2, 0, token_bytes});
+    for (std::uint32_t s = 0; s < last_; ++s) {
+      builder_.connect({"hidden" + rs(index, s), replica.shards[s].forward,
+                        replica.shards[s + 1].forward, Content::kActivation, micro_, 2, 0,
+                        hidden_bytes});
+    }
+    builder_.connect({"logits" + r(index), replica.shards[last_].forward, replica.loss,
+                      Content::kActivation, micro_, 1, 0, activation_bytes(job_.model.vocab_size)});
+    // Targets wait while their tokens pass through the pipeline.
+    builder_.connect({"targets" + r(index), replica.load, replica.loss, Content::kTokens, micro_,
+                      std::min(micro_, shards_.stages) + 1, 0, token_bytes});
+  }
+
+  void connect_backward(std::uint32_t index) {
+    const Replica& replica = replicas_[index];
+    builder_.connect({"logits-gradient" + r(index), replica.loss, replica.shards[last_].backward,
+                      Content::kActivationGradient, micro_, 1, 0,
+                      activation_bytes(job_.model.vocab_size)});
+    for (std::uint32_t s = shards_.stages; s-- > 0;) {
+      const Shard& shard = replica.shards[s];
+      builder_.connect({"gradients" + rs(index, s), shard.backward, shard.sync[0],
+                        Content::kGradient, 1, 1, 0, sizes_[s].gradients});
+      if (s == 0) break;
+      builder_.connect({"hidden-gradient" + rs(index, s), shard.backward,
+                        replica.shards[s - 1].backward, Content::kActivationGradient, micro_, 2, 0,
+                        activation_bytes(job_.model.n_embd)});
+    }
+    // 1F1B by credit: stage s of S lets S - s micro-batches in before the first must come back.
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      const Shard& shard = replica.shards[s];
+      builder_.connect({"stash" + rs(index, s), shard.forward, shard.backward, Content::kActivation,
+                        micro_, std::min(micro_, shards_.stages - s), 0, sizes_[s].stash});
+    }
+    builder_.connect({"report" + r(index), replica.loss, replica.record, Content::kScalars, micro_,
+                      2, 0, kReportBytes});
+  }
+
+  /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
+  /// neighbours, which is the balanced tree over the leaves that rule 7 asks for.
+  void connect_sync(std::uint32_t s) {
+    const std::uint64_t bytes = sizes_[s].gradients;
+    for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
+      const std::string suffix = "." + std::to_string(k);
+      for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+        const auto& sync = replicas_[i].shards[s].sync;
+        builder_.connect({"kept" + rs(i, s) + suffix, sync[k], sync[k + 1], Content::kGradient, 1,
+                          1, 0, bytes, rounding(s, k)});
+      }
+      for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+        const ActRef partner = replicas_[i ^ (1u << k)].shards[s].sync[k + 1];
+        builder_.connect({"sent" + rs(i, s) + suffix, replicas_[i].shards[s].sync[k], partner,
+                          Content::kGradient, 1, 1, 0, bytes});
+      }
+    }
+    for (std::uint32_t i = 0; i < shards_.replicas; ++i) connect_reduced(i, s);
+  }
+
+  /// The codec through which all replicas pass their sums at combine k: one that rounds, where any
+  /// pair of partners is on two nodes. Otherwise a replica would add its own exact sum to its
+  /// partner's rounded one, and the replicas would drift apart.
+  std::string rounding(std::uint32_t s, std::uint32_t k) const {
+    const std::string codec = builder_.codec_of(Content::kGradient);
+    if (!cost::codec_is_lossy(codec)) return {};
+    for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+      if (node(i, s) != node(i ^ (1u << k), s)) return codec;
+    }
+    return {};
+  }
+
+  /// The same for the gradient of a tied use: it rounds on the way to its owner in all replicas or
+  /// in none.
+  std::string tied_rounding() const {
+    const std::string codec = builder_.codec_of(Content::kGradient);
+    if (!cost::codec_is_lossy(codec)) return {};
+    for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+      if (node(i, 0) != node(i, last_)) return codec;
+    }
+    return {};
+  }
+
+  void connect_reduced(std::uint32_t index, std::uint32_t s) {
+    const Shard& shard = replicas_[index].shards[s];
+    const bool splits = s == last_ && ties_across();
+    builder_.connect({"reduced" + rs(index, s), shard.sync.back(), shard.measure,
+                      Content::kGradient, 1, 1, 0,
+                      splits ? sizes_[s].weights : sizes_[s].gradients});
+    if (!splits) return;
+    builder_.connect({"tied-reduced" + r(index), shard.sync.back(),
+                      replicas_[index].shards[0].measure, Content::kGradient, 1, 1, 0,
+                      sizes_[s].tied, tied_rounding()});
+  }
+
+  void connect_optimizer(std::uint32_t index) {
+    const Replica& replica = replicas_[index];
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      const Shard& shard = replica.shards[s];
+      builder_.connect({"squares" + rs(index, s), shard.measure, replica.norm, Content::kScalars, 1,
+                        1, 0, sizes_[s].squares});
+      builder_.connect({"held" + rs(index, s), shard.measure, shard.update, Content::kGradient, 1,
+                        1, 0, sizes_[s].weights});
+    }
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      builder_.connect({"scale" + rs(index, s), replica.norm, replica.shards[s].update,
+                        Content::kScalars, 1, 1, 0, kReportBytes});
+    }
+    if (index == 0) {
+      builder_.connect(
+          {"norm", replica.norm, metrics_norm_, Content::kScalars, 1, 2, 0, kReportBytes});
+    }
+  }
+
+  void connect_weights(std::uint32_t index) {
+    const Replica& replica = replicas_[index];
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      builder_.connect({"weights" + rs(index, s), replica.shards[s].update,
+                        replica.shards[s].forward, Content::kWeights, 1, 1, 1, sizes_[s].weights});
+    }
+    if (!ties_across()) return;
+    builder_.connect({"tied-weights" + r(index), replica.shards[0].update,
+                      replica.shards[last_].forward, Content::kWeights, 1, 1, 1,
+                      sizes_[last_].tied});
+  }
+
+  void connect_state() {
+    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      const std::string stage = ".s" + std::to_string(s);
+      builder_.connect({"snapshot" + stage, replicas_[0].shards[s].update, publish_[s],
+                        Content::kState, 1, 1, 0, sizes_[s].state});
+      builder_.connect(
+          {"part" + stage, publish_[s], write_, Content::kState, 1, 1, 0, sizes_[s].state});
+    }
+  }
+
+  Plan finish() {
+    Plan& plan = builder_.plan();
+    plan.job = job_.name;
+    plan.descriptor = job::job_to_json(job_);
+    plan.replicas = shards_.replicas;
+    plan.stages = shards_.stages;
+    plan.leaves = job_.training.leaves;
+    return std::move(plan);
+  }
+
+  const job::Job& job_;
+  Builder builder_;
+  const nn::ModelSpec spec_;
+  const placement::Shards shards_;
+  const std::uint32_t nodes_;
+  const placement::Spread spread_;
+  const std::uint32_t micro_;  ///< micro-batches a round and replica
+  const std::uint32_t last_;   ///< stage
+  std::vector<std::uint32_t> cuts_;
+  std::vector<StageSize> sizes_;
+  std::vector<Replica> replicas_;
+  std::vector<ActRef> publish_;
+  ActRef write_, metrics_norm_;
+};
+
+}  // namespace
+
+std::uint64_t tokens_per_leaf(const job::Job& job) {
+  return std::uint64_t{job.training.sequences_per_leaf} * job.training.context;
+}
+
+Plan lay_out(const job::Job& job, const topology::Topology& topology, placement::Spread spread) {
+  return Layout(job, topology, spread).build();
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,21 @@
+#include "scheduler/plan/plan.h"
+
+#include <algorithm>
+
+namespace reef::plan {
+namespace {
+
+bool same(const std::vector<Port>& a, const std::vector<Port>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Port& x, const Port& y) {
+    return x.edge == y.edge && x.group == y.group;
+  });
+}
+
+}  // namespace
+
+bool Act::operator==(const Act& other) const {
+  return name == other.name && firings == other.firings && priority == other.priority &&
+         same(inputs, other.inputs) && same(outputs, other.outputs);
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,127 @@
+#pragma once
+// The plan: which actors run where, joined by which edges, each with its rate, slots and bytes.
+// Pure data: copyable, comparable, without behaviour. It is made by make_plan(), proved by
+// prove_live(), sent to the nodes as Cap'n Proto (configs/schema/plan.capnp) and turned into CAF
+// actors by the actor factory.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/base/firing.h"
+
+namespace reef::plan {
+
+using ActorId = std::uint32_t;  ///< index into Plan::actors
+using EdgeId = std::uint32_t;   ///< index into Plan::edges
+using NodeIndex = std::uint32_t;
+
+/// The order of acts and ports of each kind is fixed and stands in the comment; actors rely on it.
+/// [xN] marks a port that exists N times; ports in brackets exist only where the plan needs them.
+enum class ActorKind : std::uint8_t {
+  kDataLoader,    ///< act load:     -> tokens, targets
+  kLayerShard,    ///< act forward:  input, weights, [tied weights] -> output, stash
+                  ///< act backward: grad output, stash -> gradients, [grad input]
+                  ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
+  kLoss,          ///< act loss:     logits, targets -> grad logits, report
+  kGradientSync,  ///< act offer:     gradients -> kept, sent
+                  ///< act combine k: kept, received -> kept, sent
+                  ///< last act (offer of a single replica): ... -> reduced, [tied reduced]
+                  ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the
+                  ///< kept edge's codec, if it has one; tied reduced likewise through its own
+                  ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
+  kClipNorm,        ///< act norm:     squares [x stages] -> scale [x stages], [report of replica 0]
+  kOptimizer,       ///< act measure:  reduced, [tied gradients] -> squares, held
+                    ///< act update:   held, scale -> weights, [tied weights], [snapshot]
+  kParameterStore,  ///< act publish:  snapshot -> part
+  kCheckpointer,    ///< act write:    part [x stages] -> (nothing)
+  kMetrics,  ///< act record k: report of loss actor k -> (nothing); last act: norm of replica 0
+  kSend,     ///< act send:     value -> wire
+  kReceive,  ///< act receive:  wire -> value
+};
+
+/// What an edge carries: decides its codec, lane and deadline.
+enum class Content : std::uint8_t {
+  kTokens,
+  kActivation,
+  kActivationGradient,
+  kGradient,
+  kWeights,
+  kScalars,
+  kState
+};
+
+/// One thing an actor does, at a fixed rate.
+struct Act {
+  std::string name;
+  std::uint32_t firings = 1;  ///< per round
+  std::int32_t priority = 0;  ///< higher runs first when several acts of one actor may fire
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
+  bool operator==(const Act&) const;
+};
+
+struct Actor {
+  ActorId id = 0;
+  ActorKind kind = ActorKind::kDataLoader;
+  std::string name;  ///< unique: "layers/r0/s1", "send/hidden.r0.s0"
+  NodeIndex node = 0;
+  std::uint32_t replica = 0;
+  std::uint32_t stage = 0;
+  /// Layer shards, gradient sync and optimizers: [first, last) of ModelSpec::layers.
+  std::uint32_t first_layer = 0;
+  std::uint32_t last_layer = 0;
+  std::vector<Act> acts;
+  std::uint64_t state_bytes = 0;  ///< weights, moments, accumulators held beside the edges
+  bool operator==(const Actor&) const = default;
+};
+
+/// A bounded register between two acts: `slots` buffers of `bytes`, with credit.
+struct Edge {
+  EdgeId id = 0;
+  std::string name;  ///< "hidden.r0.s0", unique
+  ActorId producer = 0;
+  std::uint32_t producer_act = 0;
+  ActorId consumer = 0;
+  std::uint32_t consumer_act = 0;
+  Content content = Content::kActivation;
+  std::uint32_t tokens = 1;  ///< per round
+  std::uint32_t slots = 2;
+  std::uint32_t initial = 0;  ///< tokens present before the first round (the first weights)
+  std::uint64_t bytes = 0;    ///< capacity of one slot, as raw tensors
+  bool wire = false;  ///< between a kSend and a kReceive on two nodes: sealed, encoded with `codec`
+  /// "none", "bf16+zstd", ... Set on wire edges, and on kept and tied reduced edges of GradientSync
+  /// where some replica sends through a rounding codec: all replicas then add the same rounded
+  /// numbers and stay equal.
+  std::string codec;
+  bool operator==(const Edge&) const = default;
+};
+
+struct Node {
+  std::string name;  ///< "east-0"
+  std::string datacenter;
+  std::uint64_t memory = 0;           ///< bytes that the job may use
+  std::uint32_t threads = 1;          ///< compute threads of its device
+  std::string address = "127.0.0.1";  ///< host of the node, from the topology
+  bool operator==(const Node&) const = default;
+};
+
+struct Plan {
+  std::string job;  ///< metadata.name
+  std::uint64_t epoch = 1;
+  std::string descriptor;  ///< the validated job descriptor, as JSON
+  std::vector<Node> nodes;
+  std::vector<Actor> actors;
+  std::vector<Edge> edges;
+  std::uint32_t replicas = 1;
+  std::uint32_t stages = 1;
+  std::uint32_t leaves =
+      8;  ///< V of rule 7; micro-batches per round and replica = leaves / replicas
+  bool reproducible = true;  ///< false when a lossy codec or an unaligned layout breaks rule 7
+  double predicted_step_seconds = 0;
+  std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would
+                       ///< have cost
+  bool operator==(const Plan&) const = default;
+};
+
+}  // namespace reef::plan

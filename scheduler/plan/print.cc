@@ -1,0 +1,193 @@
+#include "scheduler/plan/print.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "runtime/base/units.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::plan {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string end_name(const Plan& plan, ActorId actor, std::uint32_t act) {
+  return plan.actors[actor].name + "." + plan.actors[actor].acts[act].name;
+}
+
+std::string padded(std::string text, std::size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text;
+}
+
+std::string number(double value, const char* format) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+void print_header(const Plan& plan, std::ostream& out) {
+  out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
+      << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
+      << plan.leaves / plan.replicas << " micro-batches a round on each replica\n"
+      << "placement     " << plan.layout << '\n'
+      << "reproducible  "
+      << (plan.reproducible ? "yes: the same bits on every aligned layout"
+                            : "no: a codec that rounds is in use between nodes")
+      << '\n'
+      << "step          " << number(plan.predicted_step_seconds, "%.3f")
+      << " s predicted (event simulation, default device rates)\n";
+}
+
+void print_nodes(const Plan& plan, std::ostream& out) {
+  const auto memory = memory_of(plan);
+  for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
+    const Node& node = plan.nodes[n];
+    out << "\nnode " << node.name << " in " << node.datacenter << ", " << node.threads
+        << (node.threads == 1 ? " thread" : " threads") << ", memory " << format_size(memory[n])
+        << " of " << format_size(node.memory) << '\n';
+    for (const Actor& actor : plan.actors) {
+      if (actor.node != n) continue;
+      out << "  " << padded(std::string(kind_name(actor.kind)), 16) << padded(actor.name, 32);
+      if (actor.last_layer > actor.first_layer) {
+        out << " layers " << actor.first_layer << ".." << actor.last_layer - 1;
+      }
+      if (actor.state_bytes > 0) out << "  state " << format_size(actor.state_bytes);
+      out << '\n';
+    }
+  }
+}
+
+void print_edges(const Plan& plan, std::ostream& out) {
+  std::size_t width = 4;
+  for (const Edge& edge : plan.edges) width = std::max(width, edge.name.size());
+  out << '\n'
+      << padded("edge", width) << "  tokens  slots  " << padded("bytes", 10) << "  "
+      << padded("codec", 9) << "  from -> to\n";
+  for (const Edge& edge : plan.edges) {
+    out << padded(edge.name, width) << "  " << padded(std::to_string(edge.tokens), 6) << "  "
+        << padded(std::to_string(edge.slots), 5) << "  " << padded(format_size(edge.bytes), 10)
+        << "  " << padded(edge.codec.empty() ? "-" : edge.codec, 9) << "  "
+        << end_name(plan, edge.producer, edge.producer_act) << " -> "
+        << end_name(plan, edge.consumer, edge.consumer_act) << '\n';
+  }
+}
+
+Json json_of(const Actor& actor, const Plan& plan) {
+  Json acts = Json::array();
+  for (const Act& act : actor.acts) {
+    acts.push_back({{"name", act.name}, {"firings", act.firings}, {"priority", act.priority}});
+  }
+  return {{"name", actor.name},
+          {"kind", kind_name(actor.kind)},
+          {"node", plan.nodes[actor.node].name},
+          {"replica", actor.replica},
+          {"stage", actor.stage},
+          {"firstLayer", actor.first_layer},
+          {"lastLayer", actor.last_layer},
+          {"stateBytes", actor.state_bytes},
+          {"acts", acts}};
+}
+
+Json json_of(const Edge& edge, const Plan& plan) {
+  return {{"name", edge.name},
+          {"from", end_name(plan, edge.producer, edge.producer_act)},
+          {"to", end_name(plan, edge.consumer, edge.consumer_act)},
+          {"content", content_name(edge.content)},
+          {"tokens", edge.tokens},
+          {"slots", edge.slots},
+          {"initial", edge.initial},
+          {"bytes", edge.bytes},
+          {"wire", edge.wire},
+          {"codec", edge.codec}};
+}
+
+}  // namespace
+
+std::string_view kind_name(ActorKind kind) {
+  switch (kind) {
+    case ActorKind::kDataLoader:
+      return "data loader";
+    case ActorKind::kLayerShard:
+      return "layer shard";
+    case ActorKind::kLoss:
+      return "loss";
+    case ActorKind::kGradientSync:
+      return "gradient sync";
+    case ActorKind::kClipNorm:
+      return "clip norm";
+    case ActorKind::kOptimizer:
+      return "optimizer";
+    case ActorKind::kParameterStore:
+      return "parameter store";
+    case ActorKind::kCheckpointer:
+      return "checkpointer";
+    case ActorKind::kMetrics:
+      return "metrics";
+    case ActorKind::kSend:
+      return "send";
+    case ActorKind::kReceive:
+      return "receive";
+  }
+  return "unknown";
+}
+
+std::string_view content_name(Content content) {
+  switch (content) {
+    case Content::kTokens:
+      return "tokens";
+    case Content::kActivation:
+      return "activation";
+    case Content::kActivationGradient:
+      return "activation gradient";
+    case Content::kGradient:
+      return "gradient";
+    case Content::kWeights:
+      return "weights";
+    case Content::kScalars:
+      return "scalars";
+    case Content::kState:
+      return "state";
+  }
+  return "unknown";
+}
+
+void print_plan(const Plan& plan, std::ostream& out) {
+  print_header(plan, out);
+  print_nodes(plan, out);
+  print_edges(plan, out);
+}
+
+std::string plan_to_json(const Plan& plan) {
+  const auto memory = memory_of(plan);
+  Json nodes = Json::array(), actors = Json::array(), edges = Json::array();
+  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
+    const Node& node = plan.nodes[i];
+    nodes.push_back({{"name", node.name},
+                     {"datacenter", node.datacenter},
+                     {"address", node.address},
+                     {"threads", node.threads},
+                     {"memory", node.memory},
+                     {"memoryNeeded", memory[i]}});
+  }
+  for (const Actor& actor : plan.actors) actors.push_back(json_of(actor, plan));
+  for (const Edge& edge : plan.edges) edges.push_back(json_of(edge, plan));
+  const Json descriptor = Json::parse(plan.descriptor, nullptr, false);
+  const Json document = {{"job", plan.job},
+                         {"epoch", plan.epoch},
+                         {"descriptor", descriptor.is_discarded() ? Json() : descriptor},
+                         {"replicas", plan.replicas},
+                         {"stages", plan.stages},
+                         {"leaves", plan.leaves},
+                         {"layout", plan.layout},
+                         {"reproducible", plan.reproducible},
+                         {"predictedStepSeconds", plan.predicted_step_seconds},
+                         {"nodes", nodes},
+                         {"actors", actors},
+                         {"edges", edges}};
+  return document.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace reef::plan

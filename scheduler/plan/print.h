@@ -1,0 +1,20 @@
+#pragma once
+// A plan for people and for scripts.
+
+#include <iosfwd>
+#include <string>
+
+#include "scheduler/plan/plan.h"
+
+namespace reef::plan {
+
+std::string_view kind_name(ActorKind kind);      ///< "layer shard"
+std::string_view content_name(Content content);  ///< "activation gradient"
+
+/// Job and layout, nodes with the memory they need, actors by node, edges. Precondition:
+/// validate(plan) is ok.
+void print_plan(const Plan& plan, std::ostream& out);
+/// The same as JSON, with memory per node.
+std::string plan_to_json(const Plan& plan);
+
+}  // namespace reef::plan

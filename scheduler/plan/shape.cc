@@ -1,0 +1,94 @@
+#include "scheduler/plan/shape.h"
+
+namespace reef::plan {
+namespace {
+
+char letter(Content content) {
+  switch (content) {
+    case Content::kTokens:
+      return 't';
+    case Content::kActivation:
+      return 'a';
+    case Content::kActivationGradient:
+      return 'd';
+    case Content::kGradient:
+      return 'g';
+    case Content::kWeights:
+      return 'w';
+    case Content::kScalars:
+      return 's';
+    case Content::kState:
+      return 'p';
+  }
+  return '!';
+}
+
+std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
+  if (replicas == 1) return {{"g", "gg?"}};
+  std::vector<ActShape> shapes{{"g", "gg"}};
+  for (std::uint32_t reach = 2; reach <= replicas; reach *= 2) {
+    shapes.push_back({"gg", reach == replicas ? "gg?" : "gg"});
+  }
+  return shapes;
+}
+
+std::vector<ActShape> layer_shapes(const Actor& actor) {
+  const bool first = actor.stage == 0;
+  return {{first ? "tww?" : "aww?", "aa", true}, {"da", first ? "g" : "gd", true}};
+}
+
+std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
+  std::vector<ActShape> shapes(replicas, {"s", "", true});
+  shapes.push_back({"s", ""});
+  return shapes;
+}
+
+}  // namespace
+
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
+  const std::string scalars(plan.stages, 's');
+  switch (actor.kind) {
+    case ActorKind::kDataLoader:
+      return {{"", "tt", true}};
+    case ActorKind::kLayerShard:
+      return layer_shapes(actor);
+    case ActorKind::kLoss:
+      return {{"at", "ds", true}};
+    case ActorKind::kGradientSync:
+      return sync_shapes(plan.replicas);
+    case ActorKind::kClipNorm:
+      return {{scalars, scalars + "s?"}};
+    case ActorKind::kOptimizer:
+      return {{"gg?", "sg"}, {"gs", "ww?p?"}};
+    case ActorKind::kParameterStore:
+      return {{"p", "p"}};
+    case ActorKind::kCheckpointer:
+      return {{std::string(plan.stages, 'p'), ""}};
+    case ActorKind::kMetrics:
+      // The one kind with many acts: a hostile plan of many such actors must bring the acts before
+      // they cost us.
+      return actor.acts.size() == plan.replicas + 1 ? metrics_shapes(plan.replicas)
+                                                    : std::vector<ActShape>(1);
+    case ActorKind::kSend:
+    case ActorKind::kReceive:
+      return {{".", "."}};
+  }
+  return {};
+}
+
+bool matches(const std::string& shape, const std::vector<Content>& contents) {
+  std::size_t port = 0;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == '?') continue;
+    const bool here =
+        port < contents.size() && (shape[i] == '.' || shape[i] == letter(contents[port]));
+    const bool optional = i + 1 < shape.size() && shape[i + 1] == '?';
+    if (here)
+      ++port;
+    else if (!optional)
+      return false;
+  }
+  return port == contents.size();
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,28 @@
+#pragma once
+// What ActorKind documents, as data: the acts of each kind and what flows through their ports.
+
+#include <string>
+#include <vector>
+
+#include "scheduler/plan/plan.h"
+
+namespace reef::plan {
+
+/// Contents of an act's ports, one letter each: (t)okens, (a)ctivation, activation gradient (d),
+/// (g)radient, (w)eights, (s)calars, state (p), any (.). A letter may be followed by ? for a port
+/// that need not be.
+struct ActShape {
+  std::string inputs;
+  std::string outputs;
+  bool per_micro_batch =
+      false;  ///< fires leaves / replicas times a round; else once, or as its edge for carriers
+};
+
+/// The acts that an actor of this kind has in a plan with these counts. An empty answer: no such
+/// kind.
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan);
+
+/// True when the ports' contents match.
+bool matches(const std::string& shape, const std::vector<Content>& contents);
+
+}  // namespace reef::plan

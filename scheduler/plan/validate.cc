@@ -1,0 +1,242 @@
+#include "scheduler/plan/validate.h"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "scheduler/job/utf8.h"
+#include "scheduler/plan/shape.h"
+
+namespace reef::plan {
+namespace {
+
+constexpr std::size_t kMostNodes = 1 << 16;
+constexpr std::size_t kMostActors = 1 << 20;
+constexpr std::size_t kMostEdges = 1 << 21;
+constexpr std::size_t kLongestName = 255;
+constexpr std::size_t kLongestText = 1 << 20;
+constexpr std::uint32_t kMostReplicas = 1024;  ///< and stages, leaves, threads of a node
+constexpr std::uint32_t kMostSlots = 1 << 16;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
+
+std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b
+             ? std::numeric_limits<std::uint64_t>::max()
+             : a + b;
+}
+
+std::uint64_t edge_bytes(const Edge& edge) {
+  std::uint64_t product = 0;
+  if (__builtin_mul_overflow(edge.bytes, std::uint64_t{edge.slots}, &product)) {
+    return std::numeric_limits<std::uint64_t>::max();
+  }
+  return product;
+}
+
+Error broken(const std::string& where, const std::string& what) {
+  return Error{Code::kProto, "plan: " + job::printable(where), what};
+}
+
+bool good_name(const std::string& name) {
+  return !name.empty() && name.size() <= kLongestName && job::first_bad_utf8(name) == name.size();
+}
+
+bool known_codec(const std::string& codec) {
+  return codec == "none" || codec == "bf16" || codec == "none+zstd" || codec == "bf16+zstd";
+}
+
+bool carries(ActorKind kind) { return kind == ActorKind::kSend || kind == ActorKind::kReceive; }
+
+class Validator {
+ public:
+  explicit Validator(const Plan& plan) : plan_(plan) {}
+
+  Status run() {
+    ATOLL_TRY(header());
+    for (const Node& node : plan_.nodes) ATOLL_TRY(check(node));
+    for (std::size_t i = 0; i < plan_.edges.size(); ++i) ATOLL_TRY(check(plan_.edges[i], i));
+    seen_.assign(plan_.edges.size(), {});
+    for (std::size_t i = 0; i < plan_.actors.size(); ++i) ATOLL_TRY(check(plan_.actors[i], i));
+    for (const Edge& edge : plan_.edges) {
+      const Ends& ends = seen_[edge.id];
+      if (!ends.produced || !ends.consumed) return broken(edge.name, "an end without a port");
+    }
+    return memory();
+  }
+
+ private:
+  struct Ends {
+    bool produced = false;
+    bool consumed = false;
+  };
+
+  Status header() const {
+    if (!good_name(plan_.job)) return broken("job", "not a name");
+    if (plan_.descriptor.size() > kLongestText || plan_.layout.size() > kLongestText) {
+      return broken("descriptor", "longer than a descriptor can be");
+    }
+    if (plan_.nodes.empty() || plan_.nodes.size() > kMostNodes)
+      return broken("nodes", "none or too many");
+    if (plan_.actors.size() > kMostActors) return broken("actors", "too many");
+    if (plan_.edges.size() > kMostEdges) return broken("edges", "too many");
+    const auto power = [](std::uint32_t n) { return std::has_single_bit(n) && n <= kMostReplicas; };
+    if (!power(plan_.replicas) || !power(plan_.leaves) || plan_.replicas > plan_.leaves) {
+      return broken("replicas", "not a power of two that divides the leaves");
+    }
+    if (plan_.stages < 1 || plan_.stages > kMostReplicas)
+      return broken("stages", "none or too many");
+    if (!std::isfinite(plan_.predicted_step_seconds) || plan_.predicted_step_seconds < 0) {
+      return broken("predicted step", "not a time");
+    }
+    return {};
+  }
+
+  Status check(const Node& node) {
+    if (!good_name(node.name) || !nodes_.insert(node.name).second) {
+      return broken(node.name, "not a name, or the name of two nodes");
+    }
+    if (!good_name(node.datacenter) || !good_name(node.address)) {
+      return broken(node.name, "a datacenter or address that is not a name");
+    }
+    if (node.threads < 1 || node.threads > 4096)
+      return broken(node.name, "a count of threads that cannot be");
+    return {};
+  }
+
+  Status check(const Edge& edge, std::size_t index) {
+    if (!good_name(edge.name) || !edge_names_.insert(edge.name).second) {
+      return broken(edge.name, "not a name, or the name of two edges");
+    }
+    if (edge.id != index) return broken(edge.name, "its id is not its place");
+    if (!has_act(edge.producer, edge.producer_act) || !has_act(edge.consumer, edge.consumer_act)) {
+      return broken(edge.name, "an end that is no act");
+    }
+    if (edge.content > Content::kState) return broken(edge.name, "unknown content");
+    if (edge.slots < 1 || edge.slots > kMostSlots || edge.initial > edge.slots) {
+      return broken(edge.name, "slots that cannot be");
+    }
+    if (edge.bytes > kMostBytes) return broken(edge.name, "slots larger than any memory");
+    const Actor& producer = plan_.actors[edge.producer];
+    const Actor& consumer = plan_.actors[edge.consumer];
+    const std::uint32_t produced = producer.acts[edge.producer_act].firings;
+    const std::uint32_t consumed = consumer.acts[edge.consumer_act].firings;
+    if (edge.tokens < 1 || produced % edge.tokens != 0 || consumed % edge.tokens != 0) {
+      return broken(edge.name, "tokens that do not divide the firings of its ends");
+    }
+    const bool between_carriers =
+        producer.kind == ActorKind::kSend && consumer.kind == ActorKind::kReceive;
+    if (edge.wire != between_carriers || edge.wire != (producer.node != consumer.node)) {
+      return broken(edge.name, "only wire edges cross nodes, from a sender to a receiver");
+    }
+    const bool rounds = producer.kind == ActorKind::kGradientSync;
+    const bool good_codec = edge.wire ? known_codec(edge.codec)
+                                      : edge.codec.empty() || (rounds && known_codec(edge.codec));
+    if (!good_codec) return broken(edge.name, "unknown codec");
+    return {};
+  }
+
+  bool has_act(ActorId actor, std::uint32_t act) const {
+    return actor < plan_.actors.size() && act < plan_.actors[actor].acts.size();
+  }
+
+  Status check(const Actor& actor, std::size_t index) {
+    if (!good_name(actor.name) || !actor_names_.insert(actor.name).second) {
+      return broken(actor.name, "not a name, or the name of two actors");
+    }
+    if (actor.id != index) return broken(actor.name, "its id is not its place");
+    if (actor.node >= plan_.nodes.size() || actor.replica >= plan_.replicas ||
+        actor.stage >= plan_.stages) {
+      return broken(actor.name, "on a node, replica or stage that is not there");
+    }
+    if (actor.first_layer > actor.last_layer)
+      return broken(actor.name, "layers that end before they begin");
+    const std::vector<ActShape> shapes = shapes_of(actor, plan_);
+    if (shapes.empty()) return broken(actor.name, "unknown kind");
+    if (shapes.size() != actor.acts.size()) return broken(actor.name, "not the acts of its kind");
+    for (std::uint32_t i = 0; i < actor.acts.size(); ++i) ATOLL_TRY(check(actor, i, shapes[i]));
+    return {};
+  }
+
+  Status check(const Actor& actor, std::uint32_t index, const ActShape& shape) {
+    const Act& act = actor.acts[index];
+    const std::string where = actor.name + "." + act.name;
+    if (!good_name(act.name)) return broken(where, "not a name");
+    const std::uint32_t micro = plan_.leaves / plan_.replicas;
+    const bool right_rate = carries(actor.kind)
+                                ? act.firings == 1 || act.firings == micro
+                                : act.firings == (shape.per_micro_batch ? micro : 1);
+    if (!right_rate) return broken(where, "fires at a rate that is not its kind's");
+    std::vector<Content> inputs, outputs;
+    for (const Port& port : act.inputs) ATOLL_TRY(check(port, actor, index, true, inputs));
+    for (const Port& port : act.outputs) ATOLL_TRY(check(port, actor, index, false, outputs));
+    if (!matches(shape.inputs, inputs) || !matches(shape.outputs, outputs)) {
+      return broken(where, "not the ports of its kind");
+    }
+    if (carries(actor.kind)) return check_carrier(actor, act);
+    return {};
+  }
+
+  Status check(const Port& port, const Actor& actor, std::uint32_t act, bool input,
+               std::vector<Content>& contents) {
+    const std::string where = actor.name + "." + actor.acts[act].name;
+    if (port.edge >= plan_.edges.size()) return broken(where, "a port without an edge");
+    const Edge& edge = plan_.edges[port.edge];
+    const bool ours = input ? edge.consumer == actor.id && edge.consumer_act == act
+                            : edge.producer == actor.id && edge.producer_act == act;
+    bool& taken = input ? seen_[port.edge].consumed : seen_[port.edge].produced;
+    if (!ours || taken) return broken(where, "a port at an edge of another act");
+    taken = true;
+    if (port.group != actor.acts[act].firings / edge.tokens)
+      return broken(where, "a group that is not its rate");
+    contents.push_back(edge.content);
+    return {};
+  }
+
+  /// One token in, the same token out, with the wire on one side.
+  Status check_carrier(const Actor& actor, const Act& act) const {
+    const Edge& in = plan_.edges[act.inputs[0].edge];
+    const Edge& out = plan_.edges[act.outputs[0].edge];
+    const bool sends = actor.kind == ActorKind::kSend;
+    if (in.content != out.content || in.bytes != out.bytes || in.tokens != out.tokens ||
+        in.tokens != act.firings || in.wire == sends || out.wire != sends) {
+      return broken(actor.name, "does not carry one edge over a wire");
+    }
+    return {};
+  }
+
+  Status memory() const {
+    const auto needed = memory_of(plan_);
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      if (needed[i] <= plan_.nodes[i].memory) continue;
+      return broken(plan_.nodes[i].name, "needs " + std::to_string(needed[i]) +
+                                             " bytes but may use " +
+                                             std::to_string(plan_.nodes[i].memory));
+    }
+    return {};
+  }
+
+  const Plan& plan_;
+  std::vector<Ends> seen_;
+  std::set<std::string_view> nodes_, edge_names_, actor_names_;
+};
+
+}  // namespace
+
+Status validate(const Plan& plan) { return Validator(plan).run(); }
+
+std::vector<std::uint64_t> memory_of(const Plan& plan) {
+  std::vector<std::uint64_t> memory(plan.nodes.size(), 0);
+  for (const Actor& actor : plan.actors) {
+    memory[actor.node] = add_saturating(memory[actor.node], actor.state_bytes);
+  }
+  for (const Edge& edge : plan.edges) {
+    const NodeIndex from = plan.actors[edge.producer].node;
+    const NodeIndex to = plan.actors[edge.consumer].node;
+    memory[from] = add_saturating(memory[from], edge_bytes(edge));
+    if (to != from) memory[to] = add_saturating(memory[to], edge_bytes(edge));
+  }
+  return memory;
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,147 @@
+#include "scheduler/topology/topology.h"
+
+#include <algorithm>
+#include <set>
+
+#include "configs/schema/schemas.h"
+#include "runtime/base/units.h"
+#include "scheduler/job/document.h"
+
+namespace reef::topology {
+namespace {
+
+using job::complaint;
+using job::Document;
+using job::Json;
+
+/// `value`, or its error as a complaint about the field it was parsed from.
+template <typename T>
+Result<T> at(const Document& document, const std::string& pointer, Result<T> value) {
+  if (value.ok()) return value;
+  return complaint(document, Code::kJobValue, pointer, value.error().what);
+}
+
+Error no(const Document& document, const std::string& pointer, const std::string& what) {
+  return complaint(document, Code::kJobValue, pointer, what);
+}
+
+bool joins(const Line& line, std::string_view a, std::string_view b) {
+  return (line.from == a && line.to == b) || (line.from == b && line.to == a);
+}
+
+class Reader {
+ public:
+  explicit Reader(const Document& document) : document_(document) {}
+
+  Result<Topology> read() {
+    ATOLL_TRY(job::check_schema(document_, schema::kTopologySchema));
+    const Json& spec = document_.value["spec"];
+    topology_.name = document_.value["metadata"]["name"];
+    for (std::size_t i = 0; i < spec["datacenters"].size(); ++i) {
+      ATOLL_TRY(datacenter(spec["datacenters"][i], "/spec/datacenters/" + std::to_string(i)));
+    }
+    for (std::size_t i = 0; spec.contains("lines") && i < spec["lines"].size(); ++i) {
+      ATOLL_TRY(line(spec["lines"][i], "/spec/lines/" + std::to_string(i)));
+    }
+    ATOLL_TRY(check_pairs());
+    return std::move(topology_);
+  }
+
+ private:
+  Status datacenter(const Json& from, const std::string& pointer) {
+    const std::string name = from["name"];
+    if (std::count(datacenters_.begin(), datacenters_.end(), name) > 0) {
+      return no(document_, pointer + "/name", "datacenter '" + name + "' stands twice");
+    }
+    datacenters_.push_back(name);
+    for (std::size_t i = 0; i < from["nodes"].size(); ++i) {
+      ATOLL_TRY(node(from["nodes"][i], name, pointer + "/nodes/" + std::to_string(i)));
+    }
+    return {};
+  }
+
+  Status node(const Json& from, const std::string& datacenter, const std::string& pointer) {
+    Node node;
+    node.name = from["name"];
+    node.datacenter = datacenter;
+    if (!names_.insert(node.name).second) {
+      return no(document_, pointer + "/name", "node '" + node.name + "' stands twice");
+    }
+    ATOLL_ASSIGN(node.memory,
+                 at(document_, pointer + "/memory", parse_size(from["memory"].get<std::string>())));
+    if (node.memory == 0) return no(document_, pointer + "/memory", "a node without memory");
+    node.threads = from.value("threads", node.threads);
+    node.address = from.value("address", node.address);
+    topology_.nodes.push_back(std::move(node));
+    return {};
+  }
+
+  Status line(const Json& from, const std::string& pointer) {
+    Line line;
+    line.from = from["between"][0];
+    line.to = from["between"][1];
+    for (const std::string& end : {line.from, line.to}) {
+      if (std::count(datacenters_.begin(), datacenters_.end(), end) == 0) {
+        return no(document_, pointer + "/between",
+                  "there is no datacenter '" + end.substr(0, 80) + "'");
+      }
+    }
+    if (line.from == line.to)
+      return no(document_, pointer + "/between", "a line needs two datacenters");
+    for (const Line& other : topology_.lines) {
+      if (joins(other, line.from, line.to)) {
+        return no(document_, pointer + "/between",
+                  line.from + " and " + line.to + " have a line already");
+      }
+    }
+    ATOLL_ASSIGN(line.rate,
+                 at(document_, pointer + "/rate", parse_rate(from["rate"].get<std::string>())));
+    if (line.rate < 1) return no(document_, pointer + "/rate", "a line that carries nothing");
+    ATOLL_ASSIGN(line.round_trip, at(document_, pointer + "/roundTrip",
+                                     parse_duration(from["roundTrip"].get<std::string>())));
+    topology_.lines.push_back(std::move(line));
+    return {};
+  }
+
+  Status check_pairs() const {
+    for (std::size_t i = 0; i < datacenters_.size(); ++i) {
+      for (std::size_t k = i + 1; k < datacenters_.size(); ++k) {
+        const bool joined = std::any_of(
+            topology_.lines.begin(), topology_.lines.end(),
+            [&](const Line& line) { return joins(line, datacenters_[i], datacenters_[k]); });
+        if (joined) continue;
+        return no(document_, "/spec/lines",
+                  "no line between " + datacenters_[i] + " and " + datacenters_[k] +
+                      "; add {between: [" + datacenters_[i] + ", " + datacenters_[k] +
+                      "], rate: 100Mbit/s, roundTrip: 20ms}");
+      }
+    }
+    return {};
+  }
+
+  const Document& document_;
+  Topology topology_;
+  std::vector<std::string> datacenters_;
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+Result<Topology> parse_topology(std::string_view yaml, const std::string& file) {
+  ATOLL_ASSIGN(const Document document, job::parse_document(yaml, file));
+  return Reader(document).read();
+}
+
+Result<Topology> read_topology(const std::string& path) {
+  ATOLL_ASSIGN(const Document document, job::read_document(path));
+  return Reader(document).read();
+}
+
+Line line_between(const Topology& topology, std::string_view from, std::string_view to) {
+  for (const Line& line : topology.lines) {
+    if (joins(line, from, to)) return line;
+  }
+  return {};
+}
+
+}  // namespace reef::topology

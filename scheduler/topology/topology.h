@@ -1,0 +1,46 @@
+#pragma once
+// The machines a job may use and the slow lines between their datacenters. Pure data.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/error.h"
+
+namespace reef::topology {
+
+struct Node {
+  std::string name;  ///< unique in the topology
+  std::string datacenter;
+  std::uint64_t memory = 0;  ///< bytes that a job may use
+  std::uint32_t threads = 1;
+  std::string address = "127.0.0.1";
+  bool operator==(const Node&) const = default;
+};
+
+/// What joins two places: a datacenter's network or the line between two datacenters.
+struct Line {
+  std::string from, to;  ///< datacenters; a line works both ways
+  double rate = 10e9;    ///< bits per second
+  Duration round_trip = std::chrono::microseconds(100);
+  bool operator==(const Line&) const = default;
+};
+
+struct Topology {
+  std::string name;
+  std::vector<Node> nodes;  ///< datacenter by datacenter, in the order of the file
+  std::vector<Line> lines;
+  bool operator==(const Topology&) const = default;
+};
+
+/// Reads and validates a `kind: Topology` descriptor, with errors like read_job's. Every pair of
+/// datacenters must have a line.
+Result<Topology> read_topology(const std::string& path);
+Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
+
+/// The line between two datacenters; inside one, the default Line above, until it is measured.
+Line line_between(const Topology& topology, std::string_view from, std::string_view to);
+
+}  // namespace reef::topology

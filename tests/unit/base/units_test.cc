@@ -1,0 +1,42 @@
+#include "runtime/base/units.h"
+
+#include <gtest/gtest.h>
+
+namespace reef {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Units, ReadWhatPeopleWrite) {
+  EXPECT_EQ(parse_duration("250ms").value(), 250ms);
+  EXPECT_EQ(parse_duration("1.5s").value(), 1500ms);
+  EXPECT_EQ(parse_duration("5min").value(), 300s);
+  EXPECT_EQ(parse_size("64KiB").value(), 65536u);
+  EXPECT_EQ(parse_size("10MB").value(), 10'000'000u);
+  EXPECT_EQ(parse_rate("50Mbit/s").value(), 50e6);
+}
+
+TEST(Units, RefuseWhatIsNoQuantity) {
+  for (const char* text :
+       {"", "5", "s", "-5s", "nans", "infs", "5 s", "5sec", "1e999s", "1e30h", "5s "}) {
+    const auto duration = parse_duration(text);
+    ASSERT_FALSE(duration.ok()) << text;
+    EXPECT_EQ(duration.error().code, Code::kJobValue);
+  }
+  EXPECT_FALSE(parse_size("64Kib").ok());
+  EXPECT_FALSE(parse_size("16777216TiB").ok());
+  EXPECT_FALSE(parse_rate("50MB/s").ok());
+}
+
+TEST(Units, ArePrintedForPeople) {
+  EXPECT_EQ(format_size(0), "0 B");
+  EXPECT_EQ(format_size(1023), "1023 B");
+  EXPECT_EQ(format_size(1536), "1.5 KiB");
+  EXPECT_EQ(format_size(std::uint64_t{3} << 30), "3.0 GiB");
+  EXPECT_EQ(format_duration(12'400ms), "12.4s");
+  EXPECT_EQ(format_duration(185s), "3m05s");
+  EXPECT_EQ(format_duration(3720s), "1h02m");
+}
+
+}  // namespace
+}  // namespace reef

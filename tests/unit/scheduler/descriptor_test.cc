@@ -1,0 +1,162 @@
+#include <filesystem>
+
+#include "samples.h"
+
+namespace reef {
+namespace {
+
+using job::parse_job;
+
+/// sample_yaml() with `from` replaced by `to`; the message it must give, word for word.
+struct Row {
+  const char* from;
+  const char* to;
+  const char* message;
+};
+
+class BadDescriptor : public testing::TestWithParam<Row> {};
+
+TEST_P(BadDescriptor, IsRefusedInOneExactLine) {
+  std::string yaml = sample_yaml();
+  const auto at = yaml.find(GetParam().from);
+  ASSERT_NE(at, std::string::npos);
+  yaml.replace(at, std::string(GetParam().from).size(), GetParam().to);
+  const auto job = parse_job(yaml, "x.yaml");
+  ASSERT_FALSE(job.ok());
+  EXPECT_EQ(job.error().text(), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Fields, BadDescriptor,
+    testing::Values(
+        Row{"replicas:", "replica:",
+            "E_JOB_FIELD: x.yaml:13:5: spec.parallelism.replica: unknown field; did you mean "
+            "'replicas'?"},
+        Row{"  training:\n    steps: 100\n", "",
+            "E_JOB_FIELD: x.yaml:5:1: spec.training: missing field"},
+        Row{"steps: 100", "steps: many",
+            "E_JOB_FIELD: x.yaml:11:5: spec.training.steps: expected an integer, found the text "
+            "'many'"},
+        Row{"steps: 100", "steps: '100'",
+            "E_JOB_FIELD: x.yaml:11:5: spec.training.steps: expected an integer, found the text "
+            "'100'"},
+        Row{"steps: 100", "steps: 1.5",
+            "E_JOB_FIELD: x.yaml:11:5: spec.training.steps: expected an integer, found the number "
+            "1.5"},
+        Row{"steps: 100", "steps:",
+            "E_JOB_FIELD: x.yaml:11:5: spec.training.steps: expected an integer, found nothing"},
+        Row{"n_head: 6", "n_heads: 6",
+            "E_JOB_FIELD: x.yaml:7:23: spec.model.n_heads: unknown field; did you mean "
+            "'n_head'?"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, BadDescriptor,
+    testing::Values(
+        Row{"steps: 100", "steps: 0",
+            "E_JOB_VALUE: x.yaml:11:5: spec.training.steps: 0 is less than 1"},
+        Row{"steps: 100", "steps: -3",
+            "E_JOB_VALUE: x.yaml:11:5: spec.training.steps: -3 is less than 1"},
+        Row{"n_head: 6", "n_head: 5",
+            "E_JOB_VALUE: x.yaml:7:23: spec.model.n_head: n_embd 192 is not a multiple of n_head "
+            "5; "
+            "192 = 38 x 5 + 2"},
+        Row{"n_head: 6", "attn_pdrop: .nan",
+            "E_JOB_VALUE: x.yaml:7:23: spec.model.attn_pdrop: NaN is not a finite number"},
+        Row{"n_head: 6", "initializer_range: 1e999",
+            "E_JOB_VALUE: x.yaml:7:23: spec.model.initializer_range: infinity is not a finite "
+            "number"},
+        Row{"stages: 2", "stages: 8",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.stages: 8 stages but 6 layers "
+            "(embedding, 4 blocks, head)"},
+        Row{"replicas: 2", "replicas: 3",
+            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.replicas: 3 is not a power of two; the "
+            "nearest are "
+            "2 and 4"},
+        Row{"replicas: 2", "replicas: 16",
+            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.replicas: 16 replicas but 8 leaves; each "
+            "replica "
+            "needs at least one"},
+        Row{"steps: 100", "steps: 100\n    leaves: 6",
+            "E_JOB_VALUE: x.yaml:12:5: spec.training.leaves: 6 is not a power of two; the nearest "
+            "are 4 and 8"},
+        Row{"steps: 100", "steps: 100\n    context: 129",
+            "E_JOB_VALUE: x.yaml:12:5: spec.training.context: context 129 is longer than the "
+            "model's "
+            "n_positions 128"},
+        Row{"  parallelism:", "  optimizer: {warmupSteps: 100}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:15: spec.optimizer.warmupSteps: 100 warm-up steps but 100 "
+            "steps in all; "
+            "warm-up must be shorter"},
+        Row{"  parallelism:", "  codecs: {weights: zstd}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.weights: 'zstd' is not one of none, bf16, "
+            "none+zstd, "
+            "bf16+zstd"},
+        Row{"  parallelism:", "  peerTimeout: 5\n  parallelism:",
+            "E_JOB_FIELD: x.yaml:12:3: spec.peerTimeout: expected text, found the integer 5"},
+        Row{"name: sample", "name: My_Job",
+            "E_JOB_VALUE: x.yaml:4:3: metadata.name: 'My_Job' is not a name; 1 to 63 of a-z, 0-9 "
+            "and -"},
+        Row{"kind: TrainingJob", "kind: Job",
+            "E_JOB_VALUE: x.yaml:2:1: kind: 'Job' is not one of TrainingJob"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Syntax, BadDescriptor,
+    testing::Values(Row{"stages: 2", "replicas: 2",
+                        "E_JOB_SYNTAX: x.yaml:14:5: 'replicas' stands twice; first in line 13"},
+                    Row{"path: data/bible", "path: &a data/bible",
+                        "E_JOB_SYNTAX: x.yaml:9:11: anchors are not allowed; write the value out"},
+                    Row{"name: sample", "name: \xff", "E_JOB_SYNTAX: x.yaml:4:9: not UTF-8 text"},
+                    Row{"stages: 2", "stages: 2\n---\nmore: 1",
+                        "E_JOB_SYNTAX: x.yaml:16:1: a second document; one file holds one"}));
+
+TEST(Descriptor, RefusesDeepAndLargeText) {
+  const auto deep = parse_job("a: " + std::string(100000, '['), "x.yaml");
+  ASSERT_FALSE(deep.ok());
+  EXPECT_EQ(deep.error().code, Code::kJobSyntax);
+  const auto large = parse_job(std::string((1 << 20) + 1, '#'), "x.yaml");
+  ASSERT_FALSE(large.ok());
+  EXPECT_EQ(large.error().code, Code::kJobSyntax);
+  EXPECT_FALSE(parse_job("", "x.yaml").ok());
+  EXPECT_FALSE(parse_job("just text", "x.yaml").ok());
+}
+
+TEST(Descriptor, NeverCrashesOnDamage) {
+  const std::string yaml = sample_yaml();
+  for (std::size_t i = 0; i < yaml.size(); ++i) {
+    (void)parse_job(yaml.substr(0, i), "x.yaml");
+    for (const char c : {'[', '{', '\n', '-', ':', '&', '*', '\0', '\x80'}) {
+      std::string damaged = yaml;
+      damaged[i] = c;
+      (void)parse_job(damaged, "x.yaml");
+    }
+  }
+}
+
+TEST(Descriptor, KeepsWhatWasSaidThroughJson) {
+  const auto job = job::parse_job(sample_yaml(), "jobs/sample.yaml");
+  ASSERT_TRUE(job.ok()) << job.error().text();
+  EXPECT_EQ(job->topology, "jobs/topology.yaml");
+  const auto again = job::job_from_json(job::job_to_json(*job));
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  EXPECT_EQ(*again, *job);
+}
+
+TEST(Descriptor, SaysHowToMakeMissingData) {
+  job::Job job = sample_job(1, 1);
+  job.data.path = "no/such/folder";
+  EXPECT_EQ(job::check_data(job).error().text(),
+            "E_DATA: no/such/folder: there is no such folder; spec.data.path is relative to the "
+            "working directory; make the folder with: atoll data prepare");
+}
+
+TEST(LearningRate, WarmsUpThenFallsToItsFloor) {
+  const job::Optimizer optimizer{
+      .learning_rate = 1.0, .minimum_learning_rate = 0.1, .warmup_steps = 10};
+  EXPECT_DOUBLE_EQ(job::learning_rate(optimizer, 5, 110), 0.5);
+  EXPECT_DOUBLE_EQ(job::learning_rate(optimizer, 10, 110), 1.0);
+  EXPECT_NEAR(job::learning_rate(optimizer, 60, 110), 0.55, 1e-12);
+  EXPECT_DOUBLE_EQ(job::learning_rate(optimizer, 110, 110), 0.1);
+}
+
+}  // namespace
+}  // namespace reef

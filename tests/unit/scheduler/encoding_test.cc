@@ -1,0 +1,46 @@
+#include "scheduler/plan/encoding.h"
+
+#include "samples.h"
+#include "scheduler/plan/live.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::plan {
+namespace {
+
+TEST(Encoding, RoundTrips) {
+  for (const std::uint32_t nodes : {1, 4}) {
+    const Plan plan = sample_plan(2, 2, nodes);
+    const auto again = decode(encode(plan));
+    ASSERT_TRUE(again.ok()) << again.error().text();
+    EXPECT_EQ(*again, plan);
+  }
+}
+
+/// What a node does with bytes of a peer.
+void receive(BytesView bytes) {
+  const auto plan = decode(bytes);
+  if (!plan.ok()) {
+    EXPECT_EQ(plan.error().code, Code::kProto);
+    return;
+  }
+  if (validate(*plan).ok()) (void)prove_live(*plan);
+}
+
+TEST(Encoding, EveryPrefixIsRefused) {
+  const Bytes bytes = encode(sample_plan(1, 1, 1));
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(decode(BytesView(bytes).first(length)).ok()) << length;
+  }
+}
+
+TEST(Encoding, FlippedBitsNeverCrash) {
+  const Bytes good = encode(sample_plan(1, 1, 1));
+  for (std::size_t bit = 0; bit < good.size() * 8; bit += 3) {
+    Bytes bytes = good;
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    receive(bytes);
+  }
+}
+
+}  // namespace
+}  // namespace reef::plan

@@ -1,0 +1,43 @@
+#include "scheduler/placement/placement.h"
+
+#include <gtest/gtest.h>
+
+#include "scheduler/cost/cost.h"
+
+namespace reef::placement {
+namespace {
+
+using Cuts = std::vector<std::uint32_t>;
+
+TEST(Cut, MakesTheSlowestStageFast) {
+  EXPECT_EQ(cut({1, 1, 1, 1}, 2), (Cuts{0, 2, 4}));
+  EXPECT_EQ(cut({5, 1, 1, 1}, 2), (Cuts{0, 1, 4}));
+  EXPECT_EQ(cut({0, 4, 4, 4, 4, 1}, 1), (Cuts{0, 6}));
+  EXPECT_EQ(cut({1, 2, 3}, 3), (Cuts{0, 1, 2, 3}));
+}
+
+TEST(NodeOf, KeepsReplicasOrStagesTogether) {
+  const Shards shards{2, 2};
+  EXPECT_EQ(node_of(Spread::kReplicas, shards, 2, 0, 1), 0u);
+  EXPECT_EQ(node_of(Spread::kReplicas, shards, 2, 1, 0), 1u);
+  EXPECT_EQ(node_of(Spread::kStages, shards, 2, 0, 1), 1u);
+  EXPECT_EQ(node_of(Spread::kStages, shards, 2, 1, 0), 0u);
+}
+
+TEST(ShardsFit, NamesIdleNodes) {
+  const Status status = shards_fit({1, 2}, {"a", "b", "c", "d"});
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().text(),
+            "E_NO_FIT: spec.parallelism: 1 replicas x 2 stages = 2 shards for 4 nodes; c, d would "
+            "stand idle; "
+            "raise replicas or stages, or take them out of the topology");
+}
+
+TEST(Cost, CountsMessagesOnTheWay) {
+  const topology::Line line{"a", "b", 100e6, std::chrono::milliseconds(20)};
+  EXPECT_EQ(cost::slots_to_fill(line, 100'000), 4u);  // 250 kB are under way: ceil(2.5) + 1
+  EXPECT_DOUBLE_EQ(cost::transfer_seconds(line, 12.5e6), 1.0);
+}
+
+}  // namespace
+}  // namespace reef::placement

@@ -1,0 +1,152 @@
+#include <functional>
+#include <sstream>
+
+#include "runtime/base/file.h"
+#include "samples.h"
+#include "scheduler/plan/live.h"
+#include "scheduler/plan/print.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::plan {
+namespace {
+
+TEST(MakePlan, EveryLayoutIsValidAndLive) {
+  for (const std::uint32_t replicas : {1, 2, 4}) {
+    for (const std::uint32_t stages : {1, 2, 4}) {
+      for (const std::uint32_t nodes : {1, 2, 4}) {
+        SCOPED_TRACE(testing::Message() << replicas << " x " << stages << " on " << nodes);
+        const auto plan = make_plan(sample_job(replicas, stages), sample_topology(nodes));
+        if (replicas * stages < nodes) {
+          ASSERT_FALSE(plan.ok());
+          EXPECT_EQ(plan.error().code, Code::kNoFit);
+          continue;
+        }
+        ASSERT_TRUE(plan.ok()) << plan.error().text();
+        EXPECT_TRUE(validate(*plan).ok());
+        EXPECT_TRUE(prove_live(*plan).ok());
+        EXPECT_GT(plan->predicted_step_seconds, 0);
+        EXPECT_TRUE(plan->reproducible);
+        for (const Edge& edge : plan->edges) {
+          EXPECT_EQ(edge.wire, plan->actors[edge.producer].node != plan->actors[edge.consumer].node)
+              << edge.name;
+        }
+      }
+    }
+  }
+}
+
+TEST(MakePlan, StashesOneMicroBatchLessAtEachStage) {
+  Plan plan = sample_plan(2, 4, 1);
+  EXPECT_EQ(edge_named(plan, "stash.r0.s0").slots, 4u);
+  EXPECT_EQ(edge_named(plan, "stash.r0.s3").slots, 1u);
+}
+
+TEST(MakePlan, TakesTiedWeightsToTheHead) {
+  Plan plan = sample_plan(1, 2, 2);
+  EXPECT_EQ(edge_named(plan, "tied-weights.r0").initial, 1u);
+  EXPECT_EQ(edge_named(plan, "tied-weights.r0/received").initial, 0u);
+  EXPECT_EQ(edge_named(plan, "tied-reduced.r0/received").consumer,
+            edge_named(plan, "weights.r0.s0").producer);
+  Plan whole = sample_plan(2, 1, 2);
+  for (const Edge& edge : whole.edges) EXPECT_FALSE(edge.name.starts_with("tied")) << edge.name;
+}
+
+TEST(MakePlan, IsNotReproducibleWithARoundingCodecOnAWire) {
+  job::Job job = sample_job(2, 1);
+  job.codecs.gradients = "bf16+zstd";
+  EXPECT_FALSE(make_plan(job, sample_topology(2)).value().reproducible);
+  EXPECT_TRUE(make_plan(job, sample_topology(1)).value().reproducible);
+}
+
+TEST(MakePlan, RoundsWhatIsKeptLikeWhatIsSent) {
+  // Blocks of three shards: of four replicas of stage 0 three share a node. Their sums must still
+  // round alike.
+  job::Job job = sample_job(4, 3);
+  job.codecs.gradients = "bf16+zstd";
+  Plan plan = make_plan(job, sample_topology(4)).value();
+  for (const Edge& edge : plan.edges) {
+    if (!edge.name.starts_with("sent") || !edge.name.ends_with("/wire")) continue;
+    const std::string level =
+        edge.name.substr(7, edge.name.size() - 7 - 5);  // "sent.rN" ... "/wire"
+    for (const char replica : {'0', '1', '2', '3'}) {
+      EXPECT_EQ(edge_named(plan, std::string("kept.r") + replica + level).codec, "bf16+zstd");
+    }
+  }
+  EXPECT_FALSE(plan.reproducible);
+  for (const char replica : {'0', '1', '2', '3'}) {
+    EXPECT_EQ(edge_named(plan, std::string("tied-reduced.r") + replica).codec, "bf16+zstd");
+  }
+}
+
+TEST(MakePlan, SendsLittleOverTheSlowLine) {
+  // Either gradients or activations cross; long sequences make the latter dear.
+  job::Job job = sample_job(2, 2);
+  job.training.sequences_per_leaf = 64;
+  const auto plan = make_plan(job, sample_topology(2)).value();
+  EXPECT_TRUE(plan.layout.starts_with("replicas spread")) << plan.layout;
+  job.training.sequences_per_leaf = 1;
+  job.training.context = 16;
+  EXPECT_TRUE(make_plan(job, sample_topology(2)).value().layout.starts_with("stages spread"));
+}
+
+TEST(MakePlan, RefusesTooLittleMemoryWithTheArithmetic) {
+  const auto plan = make_plan(sample_job(1, 1), sample_topology(1, 1 << 20));
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, Code::kNoFit);
+  EXPECT_NE(plan.error().what.find("but may use 1.0 MiB: short by"), std::string::npos)
+      << plan.error().text();
+}
+
+TEST(MakePlan, PlansTheQuickstart) {
+  const std::string file = "configs/jobs/quickstart.yaml";
+  const auto job = job::parse_job(read_file(file).value(), file);
+  ASSERT_TRUE(job.ok()) << job.error().text();
+  const auto topology = topology::read_topology(job->topology);
+  const auto plan = make_plan(*job, topology.value());
+  ASSERT_TRUE(plan.ok()) << plan.error().text();
+  std::ostringstream out;
+  print_plan(*plan, out);
+  if (std::getenv("ATOLL_SHOW_PLAN")) std::fputs(out.str().c_str(), stdout);
+  EXPECT_NE(out.str().find("node east-0 in east"), std::string::npos);
+  EXPECT_NE(plan_to_json(*plan).find("\"memoryNeeded\""), std::string::npos);
+}
+
+TEST(Validate, RefusesDamage) {
+  const Plan good = sample_plan(2, 2, 2);
+  const std::vector<std::function<void(Plan&)>> damages = {
+      [](Plan& p) { p.nodes.clear(); },
+      [](Plan& p) { p.replicas = 3; },
+      [](Plan& p) { p.leaves = 0; },
+      [](Plan& p) { p.stages = 4000000000; },
+      [](Plan& p) { p.edges[0].consumer = 4000000000; },
+      [](Plan& p) { p.edges[0].producer_act = 7; },
+      [](Plan& p) { p.edges[0].tokens = 0; },
+      [](Plan& p) { p.edges[0].tokens = 3; },
+      [](Plan& p) { p.edges[0].slots = 0; },
+      [](Plan& p) { p.edges[0].bytes = ~std::uint64_t{0}; },
+      [](Plan& p) { p.edges[0].initial = 9; },
+      [](Plan& p) { p.edges[1].name = p.edges[0].name; },
+      [](Plan& p) { p.edges[0].wire = true; },
+      [](Plan& p) { p.edges[0].content = static_cast<Content>(99); },
+      [](Plan& p) { p.actors[0].kind = static_cast<ActorKind>(99); },
+      [](Plan& p) { p.actors[0].node = 99; },
+      [](Plan& p) { p.actors[0].acts.clear(); },
+      [](Plan& p) { p.actors[1].acts[0].inputs.pop_back(); },
+      [](Plan& p) { p.actors[1].acts[0].firings = 0; },
+      [](Plan& p) { p.actors[1].acts[0].inputs[0].group = 0; },
+      [](Plan& p) { p.actors[1].acts[0].inputs[0].edge = 4000000000; },
+      [](Plan& p) { p.actors[1].acts[0].inputs[1] = p.actors[1].acts[0].inputs[0]; },
+      [](Plan& p) { p.nodes[0].memory = 1; },
+      [](Plan& p) { p.predicted_step_seconds = -1; },
+  };
+  for (std::size_t i = 0; i < damages.size(); ++i) {
+    Plan plan = good;
+    damages[i](plan);
+    const Status status = validate(plan);
+    ASSERT_FALSE(status.ok()) << "damage " << i;
+    EXPECT_EQ(status.error().code, Code::kProto);
+  }
+}
+
+}  // namespace
+}  // namespace reef::plan

@@ -1,0 +1,58 @@
+#include "scheduler/topology/topology.h"
+
+#include <gtest/gtest.h>
+
+namespace reef::topology {
+namespace {
+
+std::string text(const std::string& lines) {
+  return "apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: t}\nspec:\n  datacenters:\n"
+         "    - {name: east, nodes: [{name: a, memory: 1GiB}]}\n"
+         "    - {name: west, nodes: [{name: b, memory: 2GiB, threads: 4, address: host-b}]}\n" +
+         lines;
+}
+
+TEST(Topology, ReadsNodesAndLines) {
+  const auto topology = parse_topology(
+      text("  lines: [{between: [west, east], rate: 50Mbit/s, roundTrip: 40ms}]\n"), "t.yaml");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  EXPECT_EQ(topology->nodes[0], (Node{"a", "east", 1u << 30, 1, "127.0.0.1"}));
+  EXPECT_EQ(topology->nodes[1], (Node{"b", "west", 2u << 30, 4, "host-b"}));
+  EXPECT_EQ(line_between(*topology, "east", "west").rate, 50e6);
+  EXPECT_EQ(line_between(*topology, "east", "east").rate, Line{}.rate);
+}
+
+TEST(Topology, RefusesInOneExactLine) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"",
+       "E_JOB_VALUE: t.yaml:4:1: spec.lines: no line between east and west; add {between: [east, "
+       "west], "
+       "rate: 100Mbit/s, roundTrip: 20ms}"},
+      {"  lines: [{between: [east, north], rate: 1Mbit/s, roundTrip: 1ms}]\n",
+       "E_JOB_VALUE: t.yaml:8:12: spec.lines[0].between: there is no datacenter 'north'"},
+      {"  lines: [{between: [east, west], rate: 5, roundTrip: 1ms}]\n",
+       "E_JOB_FIELD: t.yaml:8:35: spec.lines[0].rate: expected text, found the integer 5"},
+      {"  lines: [{between: [east, west], rate: 1MB, roundTrip: 1ms}]\n",
+       "E_JOB_VALUE: t.yaml:8:35: spec.lines[0].rate: '1MB' is not a number with a unit of bit/s "
+       "kbit/s Mbit/s "
+       "Gbit/s Tbit/s; for instance 50Mbit/s"},
+      {"  lines: [{between: [east], rate: 1Mbit/s, roundTrip: 1ms}]\n",
+       "E_JOB_VALUE: t.yaml:8:12: spec.lines[0].between: has 1 items; at least 2 are needed"},
+  };
+  for (const auto& [lines, message] : rows) {
+    const auto topology = parse_topology(text(lines), "t.yaml");
+    ASSERT_FALSE(topology.ok()) << lines;
+    EXPECT_EQ(topology.error().text(), message);
+  }
+}
+
+TEST(Topology, ExamplesAreGood) {
+  for (const char* name : {"one-node", "two-nodes", "two-datacenters"}) {
+    const auto topology = read_topology(std::string("configs/topologies/") + name + ".yaml");
+    ASSERT_TRUE(topology.ok()) << topology.error().text();
+    EXPECT_EQ(topology->name, name);
+  }
+}
+
+}  // namespace
+}  // namespace reef::topology
