@@ -1,0 +1,133 @@
+#pragma once
+// A training state on disk, by logical tensor, so that any layout of ranks can load what any other
+// saved.
+//
+//   step-00000100/
+//     part-00000.safetensors   h.0.attn.c_attn.weight, h.0.attn.c_attn.weight.adam_m, ....adam_v
+//     manifest.json            written last
+//
+// manifest.json: {"kind": "Checkpoint", "version": 1, "step", "job", "seed", "model": {...},
+// "state": {...},
+//   "parts": [{"file", "bytes", "sha256"}], "tensors": {"<name>": {"part": 0}}, "data": {"step"}}
+//
+// The folder is filled as ".step-00000100.tmp" and renamed when everything is on the disk: a folder
+// with its final name is complete, and a damaged one is known by its hashes.
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/checkpoint/format/safetensors.h"
+#include "actors/data/format/staged_folder.h"
+#include "runtime/base/error.h"
+
+namespace reef::checkpoint {
+
+inline constexpr std::string_view kAdamM = ".adam_m";
+inline constexpr std::string_view kAdamV = ".adam_v";
+
+/// True for a name that belongs to the optimizer, not to the model.
+bool is_moment(std::string_view name);
+
+/// "step-00000100".
+std::string folder_name(std::uint64_t step);
+
+/// What a checkpoint says beside its tensors. Random numbers and the data order are functions of
+/// (seed, step), so those two are their whole state.
+struct Description {
+  std::uint64_t step = 0;
+  std::string job;
+  std::uint64_t seed = 0;
+  nlohmann::json model =
+      nlohmann::json::object();  ///< the model's configuration, as the job has it
+  nlohmann::json state = nlohmann::json::object();  ///< whatever else a restart needs
+};
+
+/// Writes one checkpoint. Thread: one. Failure: destroyed before commit() it leaves nothing behind.
+class CheckpointWriter {
+ public:
+  /// `checkpoints` is the run's folder of checkpoints; it is made when absent.
+  static Result<CheckpointWriter> begin(const std::filesystem::path& checkpoints,
+                                        std::uint64_t step);
+
+  /// Writes one part and synchronises it. The bytes are yours again on return. kTensor for a name
+  /// that another part has.
+  Status add_part(const std::vector<TensorView>& tensors);
+
+  /// Writes the manifest, then puts the folder into its place, replacing an older one of the same
+  /// step. `description.step` must be the step of begin(). Returns the folder. Nothing may be added
+  /// afterwards.
+  Result<std::filesystem::path> commit(const Description& description);
+
+ private:
+  struct Part {
+    std::string file;
+    WrittenFile written;
+  };
+
+  CheckpointWriter(std::filesystem::path place, std::uint64_t step, data::StagedFolder folder)
+      : place_(std::move(place)), step_(step), folder_(std::move(folder)) {}
+  nlohmann::json manifest(const Description& description) const;
+
+  std::filesystem::path place_;
+  std::uint64_t step_;
+  data::StagedFolder folder_;
+  std::vector<Part> parts_;
+  std::unordered_map<std::string, std::size_t> part_of_;
+};
+
+/// An opened, verified checkpoint. Thread: any. Memory: parts are memory-mapped; views live as long
+/// as it.
+class Checkpoint {
+ public:
+  /// Verifies everything: manifest, sizes, SHA-256 of every part, names, moments shaped as their
+  /// weights. Failure: kCheckpoint or kPath naming the folder, the part and what is wrong.
+  static Result<Checkpoint> open(const std::filesystem::path& folder);
+
+  /// Null when there is no such tensor.
+  const TensorView* find(std::string_view name) const;
+  /// All names, sorted; weights and moments.
+  std::vector<std::string> names() const;
+  /// kCheckpoint when it was written by another job.
+  Status check_job(std::string_view job) const;
+
+  const Description& description() const { return description_; }
+  std::uint64_t step() const { return description_.step; }
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  Checkpoint() = default;
+  Status load_parts(const nlohmann::json& manifest);
+  Status check_index(const nlohmann::json& manifest) const;
+  Status check_moments() const;
+
+  std::filesystem::path folder_;
+  Description description_;
+  std::vector<SafetensorsFile> parts_;
+  struct Entry {
+    const TensorView* tensor;
+    std::size_t part;
+  };
+  std::unordered_map<std::string_view, Entry> index_;  ///< keys and pointers lie in parts_
+};
+
+/// The steps that have a folder with its final name, ascending; damaged ones included.
+Result<std::vector<std::uint64_t>> list_steps(const std::filesystem::path& checkpoints);
+
+/// The newest checkpoint that verifies; nullopt when there is none at all (or no folder).
+/// `skipped`, if given, receives why each newer one was passed over, newest first: log it.
+/// Failure: kCheckpoint listing every reason when there are checkpoints and all are damaged, since
+/// starting afresh in silence would throw the run away.
+Result<std::optional<Checkpoint>> latest(const std::filesystem::path& checkpoints,
+                                         std::vector<Error>* skipped = nullptr);
+
+/// Removes all but the newest `keep` (at least one) checkpoints, and folders that a crash left half
+/// written. Call it after a commit, not while a writer is open.
+Status prune(const std::filesystem::path& checkpoints, std::size_t keep);
+
+}  // namespace reef::checkpoint

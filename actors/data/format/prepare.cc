@@ -1,0 +1,198 @@
+#include "actors/data/format/prepare.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "actors/data/format/chapters.h"
+#include "actors/data/format/mapped_file.h"
+#include "actors/data/format/sha256.h"
+#include "actors/data/format/shard_writer.h"
+#include "actors/data/format/staged_folder.h"
+#include "actors/data/format/token_shards.h"
+#include "runtime/base/file.h"
+
+namespace reef::data {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::uint64_t kMaxShardTokens = 0x7FFFFFFF;  // an int32 in the shard's header
+
+struct Source {
+  fs::path path;
+  SourceInfo info;
+  std::vector<Chapter> chapters;
+};
+
+Status check_options(const PrepareOptions& options) {
+  if (!(options.validation_fraction >= 0 && options.validation_fraction <= 0.5)) {
+    return Error{Code::kUsage, "validation fraction",
+                 std::to_string(options.validation_fraction) + " is not between 0 and 0.5"};
+  }
+  if (options.shard_tokens == 0 || options.shard_tokens > kMaxShardTokens) {
+    return Error{Code::kUsage, "shard tokens",
+                 std::to_string(options.shard_tokens) + " is not between 1 and 2147483647"};
+  }
+  if (options.output.empty()) return Error{Code::kUsage, "output", "no folder was given"};
+  return {};
+}
+
+Result<std::vector<Source>> list_folder(const fs::path& folder) {
+  std::vector<Source> sources;
+  std::error_code failure;
+  fs::recursive_directory_iterator entry(folder, failure);
+  for (; !failure && entry != fs::recursive_directory_iterator(); entry.increment(failure)) {
+    if (entry->path().extension() != ".txt") continue;
+    std::error_code gone;
+    if (!entry->is_regular_file(gone)) continue;
+    std::string name = entry->path().lexically_relative(folder).generic_string();
+    Source& source = sources.emplace_back();
+    source.path = entry->path();
+    source.info.file = std::move(name);
+  }
+  if (failure) return Error{Code::kPath, folder.string(), "cannot list: " + failure.message()};
+  if (sources.empty()) return Error{Code::kData, folder.string(), "holds no *.txt file"};
+  std::sort(sources.begin(), sources.end(),
+            [](const Source& a, const Source& b) { return a.info.file < b.info.file; });
+  return sources;
+}
+
+Result<std::vector<Source>> list_sources(const fs::path& input) {
+  std::error_code failure;
+  const fs::path real = fs::canonical(input, failure);
+  if (failure) return Error{Code::kPath, input.string(), "cannot read: " + failure.message()};
+  if (fs::is_directory(real, failure)) return list_folder(real);
+  std::vector<Source> sources(1);
+  sources[0].path = real;
+  sources[0].info.file = input.filename().string();
+  return sources;
+}
+
+Result<MappedFile> open_source(const fs::path& path) {
+  std::error_code failure;
+  const fs::path real = fs::canonical(path, failure);  // the user's own folder may hold links
+  if (failure) return Error{Code::kPath, path.string(), "cannot read: " + failure.message()};
+  return MappedFile::open(real);
+}
+
+Status survey(Source& source, std::uint64_t seed) {
+  ATOLL_ASSIGN(const MappedFile file, open_source(source.path));
+  source.info.bytes = file.bytes().size();
+  source.info.sha256 = sha256(file.bytes());
+  source.chapters = find_chapters(as_text(file.bytes()), seed);
+  return {};
+}
+
+/// Decides which chapters are held out. Without a validation split nothing is.
+class Sides {
+ public:
+  static Result<Sides> choose(const std::vector<Source>& sources, const PrepareOptions& options) {
+    std::vector<KeyedSize> chapters;
+    for (const Source& source : sources) {
+      for (const Chapter& chapter : source.chapters) {
+        chapters.push_back({chapter.key, chapter.size()});
+      }
+    }
+    const std::string where = options.input.string();
+    if (chapters.empty()) return Error{Code::kData, where, "holds no text"};
+    if (options.validation_fraction == 0) return Sides(false, 0);
+    const HoldOut held_out = choose_held_out(std::move(chapters), options.validation_fraction);
+    if (held_out.distinct < 2) {
+      return Error{Code::kData, where,
+                   "has one chapter only, so none can be held out; separate chapters by '# ' "
+                   "headings or blank lines, or set the validation fraction to 0"};
+    }
+    return Sides(true, held_out.limit);
+  }
+
+  bool held_out(const Chapter& chapter) const { return any_ && chapter.key <= limit_; }
+
+ private:
+  Sides(bool any, std::uint64_t limit) : any_(any), limit_(limit) {}
+  bool any_;
+  std::uint64_t limit_;
+};
+
+std::uint64_t count_tokens(const std::vector<Source>& sources, const Sides& sides, bool held_out) {
+  std::uint64_t tokens = 0;
+  for (const Source& source : sources) {
+    for (const Chapter& chapter : source.chapters) {
+      if (sides.held_out(chapter) == held_out) tokens += chapter.size();
+    }
+  }
+  return tokens;
+}
+
+Status write_source(const Source& source, const Sides& sides, ShardWriter& train,
+                    ShardWriter& validation) {
+  ATOLL_ASSIGN(const MappedFile file, open_source(source.path));
+  if (file.bytes().size() != source.info.bytes || sha256(file.bytes()) != source.info.sha256) {
+    return Error{Code::kData, source.path.string(), "changed while it was read; run again"};
+  }
+  for (const Chapter& chapter : source.chapters) {
+    ShardWriter& side = sides.held_out(chapter) ? validation : train;
+    ATOLL_TRY(side.add(file.bytes().subspan(chapter.begin, chapter.size())));
+  }
+  return {};
+}
+
+bool same_origin(const Manifest& a, const Manifest& b) {
+  return a.sources == b.sources && a.seed == b.seed && a.shard_tokens == b.shard_tokens &&
+         a.validation_fraction == b.validation_fraction;
+}
+
+/// True when `output` already holds, intact, what would be made; false when it is free.
+Result<bool> already_made(const fs::path& output, const Manifest& wanted) {
+  std::error_code failure;
+  if (!fs::exists(output, failure)) return false;
+  if (!fs::is_directory(output, failure)) {
+    return Error{Code::kPath, output.string(), "is not a folder"};
+  }
+  if (fs::is_empty(output, failure)) return false;
+  const auto existing = read_manifest(output);
+  if (!existing.ok() || !same_origin(*existing, wanted)) {
+    return Error{Code::kPath, output.string(),
+                 "exists with other content; remove it or choose another output folder"};
+  }
+  for (const char* split : {"train", "validation"}) {
+    const auto opened = TokenShards::open(output, split, true);
+    if (!opened.ok()) return opened.error();
+  }
+  return true;
+}
+
+Result<Manifest> build(const std::vector<Source>& sources, const Sides& sides,
+                       const fs::path& output, Manifest manifest) {
+  ATOLL_ASSIGN(StagedFolder folder, StagedFolder::create(output));
+  ShardWriter train(folder.path(), "train", count_tokens(sources, sides, false),
+                    manifest.shard_tokens);
+  ShardWriter validation(folder.path(), "validation", count_tokens(sources, sides, true),
+                         manifest.shard_tokens);
+  for (const Source& source : sources) ATOLL_TRY(write_source(source, sides, train, validation));
+  manifest.train = train.finish();
+  manifest.validation = validation.finish();
+  ATOLL_TRY(write_file(folder.path() / kManifestName, as_bytes(to_json(manifest))));
+  ATOLL_TRY(folder.commit());
+  return manifest;
+}
+
+}  // namespace
+
+Result<Manifest> prepare(const PrepareOptions& options) {
+  ATOLL_TRY(check_options(options));
+  ATOLL_ASSIGN(std::vector<Source> sources, list_sources(options.input));
+  Manifest manifest;
+  manifest.seed = options.seed;
+  manifest.validation_fraction = options.validation_fraction;
+  manifest.shard_tokens = options.shard_tokens;
+  for (Source& source : sources) {
+    ATOLL_TRY(survey(source, options.seed));
+    manifest.sources.push_back(source.info);
+  }
+  ATOLL_ASSIGN(const Sides sides, Sides::choose(sources, options));
+  ATOLL_ASSIGN(const bool done, already_made(options.output, manifest));
+  if (done) return read_manifest(options.output);
+  return build(sources, sides, options.output, std::move(manifest));
+}
+
+}  // namespace reef::data

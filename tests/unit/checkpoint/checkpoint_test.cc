@@ -1,0 +1,226 @@
+#include "actors/checkpoint/format/checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/data/scratch_folder.h"
+
+namespace reef::checkpoint {
+namespace {
+
+using data::get;
+using data::put;
+using data::ScratchFolder;
+namespace fs = std::filesystem;
+
+class Checkpoints : public ::testing::Test {
+ protected:
+  TensorView tensor(const std::string& name, float& value) const {
+    return {name, "F32", {1}, std::as_bytes(std::span(&value, 1))};
+  }
+
+  Description description(std::uint64_t step) const {
+    return {.step = step, .job = "job", .seed = 7, .model = {{"n_head", 2}}, .state = {{"x", 1.5}}};
+  }
+
+  /// Two parts: w with its moments, and v.
+  Result<fs::path> write(std::uint64_t step) {
+    float w = static_cast<float>(step);
+    float m = 1;
+    float v = 2;
+    ATOLL_ASSIGN(CheckpointWriter writer, CheckpointWriter::begin(folder_.path(), step));
+    ATOLL_TRY(writer.add_part({tensor("w", w), tensor("w.adam_m", m), tensor("w.adam_v", v)}));
+    ATOLL_TRY(writer.add_part({tensor("v", v)}));
+    return writer.commit(description(step));
+  }
+
+  fs::path step_folder(std::uint64_t step) const { return folder_ / folder_name(step); }
+
+  void flip_last_byte(const fs::path& file) {
+    std::string bytes = get(file);
+    bytes.back() ^= 1;
+    put(file, bytes);
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(Checkpoints, ReadBackWhatWasWritten) {
+  const auto path = write(100);
+  ASSERT_TRUE(path.ok()) << path.error().text();
+  EXPECT_EQ(path->filename(), "step-00000100");
+  const auto checkpoint = Checkpoint::open(*path);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().text();
+  EXPECT_EQ(checkpoint->names(), (std::vector<std::string>{"v", "w", "w.adam_m", "w.adam_v"}));
+  EXPECT_EQ(load<float>(checkpoint->find("w")->bytes.data()), 100.0f);
+  EXPECT_EQ(checkpoint->find("absent"), nullptr);
+  EXPECT_EQ(checkpoint->step(), 100u);
+  EXPECT_EQ(checkpoint->description().job, "job");
+  EXPECT_EQ(checkpoint->description().seed, 7u);
+  EXPECT_EQ(checkpoint->description().model, description(0).model);
+  EXPECT_EQ(checkpoint->description().state, description(0).state);
+  EXPECT_TRUE(checkpoint->check_job("job").ok());
+  EXPECT_EQ(checkpoint->check_job("other").error().code, Code::kCheckpoint);
+  EXPECT_TRUE(is_moment("w.adam_m") && is_moment("w.adam_v") && !is_moment("w"));
+}
+
+TEST_F(Checkpoints, SurviveBeingMoved) {
+  auto opened = Checkpoint::open(*write(1));
+  const Checkpoint moved = std::move(opened).value();
+  EXPECT_EQ(load<float>(moved.find("w")->bytes.data()), 1.0f);
+}
+
+TEST_F(Checkpoints, LeaveNothingWhenTheWriterDies) {
+  float value = 1;
+  {
+    auto writer = CheckpointWriter::begin(folder_.path(), 5);
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE(writer->add_part({tensor("w", value)}).ok());
+    EXPECT_EQ(folder_.list(), std::vector<std::string>{".step-00000005.tmp"});
+    EXPECT_FALSE(latest(folder_.path())->has_value());
+  }
+  EXPECT_TRUE(folder_.list().empty());
+}
+
+TEST_F(Checkpoints, IgnoreAndRemoveWhatACrashLeft) {
+  ASSERT_TRUE(write(5).ok());
+  put(folder_ / ".step-00000010.tmp/part-00000.safetensors", "half");
+  EXPECT_EQ((*latest(folder_.path()))->step(), 5u);
+  ASSERT_TRUE(write(10).ok());
+  put(folder_ / ".step-00000015.tmp/part-00000.safetensors", "half");
+  put(folder_ / "notes.txt", "mine");
+  ASSERT_TRUE(prune(folder_.path(), 9).ok());
+  auto names = folder_.list();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{"notes.txt", "step-00000005", "step-00000010"}));
+}
+
+TEST_F(Checkpoints, RefuseATensorInTwoParts) {
+  float value = 1;
+  auto writer = CheckpointWriter::begin(folder_.path(), 5);
+  ASSERT_TRUE(writer->add_part({tensor("w", value)}).ok());
+  EXPECT_EQ(writer->add_part({tensor("w", value)}).error().code, Code::kTensor);
+}
+
+TEST_F(Checkpoints, ReplaceTheSameStep) {
+  ASSERT_TRUE(write(5).ok());
+  flip_last_byte(step_folder(5) / "part-00000.safetensors");
+  EXPECT_FALSE(Checkpoint::open(step_folder(5)).ok());
+  ASSERT_TRUE(write(5).ok());
+  EXPECT_TRUE(Checkpoint::open(step_folder(5)).ok());
+  EXPECT_EQ(folder_.list().size(), 1u);
+}
+
+TEST_F(Checkpoints, FallBackPastDamage) {
+  for (const std::uint64_t step : {100, 200, 300}) ASSERT_TRUE(write(step).ok());
+  flip_last_byte(step_folder(300) / "part-00001.safetensors");
+  fs::remove(step_folder(200) / "manifest.json");
+  std::vector<Error> skipped;
+  const auto found = latest(folder_.path(), &skipped);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->step(), 100u);
+  ASSERT_EQ(skipped.size(), 2u);
+  EXPECT_EQ(skipped[0].code, Code::kCheckpoint);
+  EXPECT_NE(skipped[0].where.find("step-00000300/part-00001"), std::string::npos);
+  EXPECT_NE(skipped[1].where.find("step-00000200"), std::string::npos);
+
+  fs::resize_file(step_folder(100) / "part-00000.safetensors", 20);
+  const auto none = latest(folder_.path());
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kCheckpoint);
+  for (const char* step : {"100", "200", "300"}) {
+    EXPECT_NE(none.error().what.find(step), std::string::npos) << none.error().text();
+  }
+}
+
+TEST_F(Checkpoints, HaveNoLatestBeforeTheFirst) {
+  EXPECT_FALSE(latest(folder_.path())->has_value());
+  EXPECT_FALSE(latest(folder_ / "absent")->has_value());
+  EXPECT_TRUE(prune(folder_ / "absent", 3).ok());
+}
+
+TEST_F(Checkpoints, ArePrunedToTheNewest) {
+  for (const std::uint64_t step : {1, 9, 10, 123456789}) ASSERT_TRUE(write(step).ok());
+  EXPECT_EQ(*list_steps(folder_.path()), (std::vector<std::uint64_t>{1, 9, 10, 123456789}));
+  ASSERT_TRUE(prune(folder_.path(), 2).ok());
+  EXPECT_EQ(*list_steps(folder_.path()), (std::vector<std::uint64_t>{10, 123456789}));
+  ASSERT_TRUE(prune(folder_.path(), 0).ok());
+  EXPECT_EQ(*list_steps(folder_.path()), (std::vector<std::uint64_t>{123456789}));
+  EXPECT_EQ(folder_.list().size(), 1u);
+}
+
+TEST_F(Checkpoints, AreNotFooledByNamesAndLinks) {
+  ASSERT_TRUE(write(5).ok());
+  fs::create_directory(folder_ / "step-6");
+  fs::create_directory(folder_ / "step-00000007.old");
+  fs::create_directory(folder_ / "step-99999999999999999999999");
+  put(folder_ / "step-00000008", "a file");
+  fs::create_directory_symlink(step_folder(5), step_folder(9));
+  EXPECT_EQ(*list_steps(folder_.path()), (std::vector<std::uint64_t>{5}));
+  fs::rename(step_folder(5), folder_ / "step-00000050");
+  EXPECT_FALSE(latest(folder_.path()).ok());
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, text.npos) << from;
+  return at == text.npos ? text : text.replace(at, from.size(), to);
+}
+
+TEST_F(Checkpoints, RefuseHostileManifests) {
+  ASSERT_TRUE(write(5).ok());
+  const fs::path path = step_folder(5) / "manifest.json";
+  const std::string good = get(path);
+  ASSERT_TRUE(Checkpoint::open(step_folder(5)).ok());
+  const std::pair<const char*, std::string> rows[] = {
+      {"empty", ""},
+      {"cut", good.substr(0, good.size() / 2)},
+      {"a list", "[]"},
+      {"deep", std::string(100'000, '[')},
+      {"only a kind", R"({"kind":"Checkpoint","version":1})"},
+      {"another kind", replaced(good, "\"Checkpoint\"", "\"TokenShards\"")},
+      {"another version", replaced(good, "\"version\": 1", "\"version\": 2")},
+      {"version as text", replaced(good, "\"version\": 1", "\"version\": \"1\"")},
+      {"a negative step", replaced(good, "\"seed\": 7", "\"seed\": -7")},
+      {"a fractional seed", replaced(good, "\"seed\": 7", "\"seed\": 7.5")},
+      {"a number as job", replaced(good, "\"job\": \"job\"", "\"job\": 3")},
+      {"a parent folder", replaced(good, "part-00000", "../part-00000")},
+      {"an absolute path", replaced(good, "part-00000.safetensors", "/etc/passwd")},
+      {"a missing part", replaced(good, "part-00000", "part-00009")},
+      {"the same part twice", replaced(good, "part-00001", "part-00000")},
+      {"a wrong hash", replaced(good, "\"sha256\": \"", "\"sha256\": \"0")},
+      {"a wrong size", replaced(good, "\"bytes\": ", "\"bytes\": 1")},
+      {"a tensor that is not there", replaced(good, "\"w\":", "\"u\":")},
+      {"a tensor elsewhere", replaced(good, "\"part\": 1", "\"part\": 0")},
+      {"parts as object", replaced(good, "\"parts\": [", "\"parts\": {}, \"x\": [")},
+      {"a key twice", replaced(good, "{", "{\"kind\":\"Checkpoint\",")},
+  };
+  for (const auto& [what, text] : rows) {
+    put(path, text);
+    const auto opened = Checkpoint::open(step_folder(5));
+    ASSERT_FALSE(opened.ok()) << what;
+    EXPECT_TRUE(opened.error().code == Code::kCheckpoint || opened.error().code == Code::kPath)
+        << what << opened.error().text();
+  }
+}
+
+TEST_F(Checkpoints, RefuseMomentsWithoutTheirWeight) {
+  float value = 1;
+  auto writer = CheckpointWriter::begin(folder_.path(), 5);
+  ASSERT_TRUE(writer->add_part({tensor("w.adam_m", value)}).ok());
+  const auto path = writer->commit(description(5));
+  ASSERT_TRUE(path.ok());
+  EXPECT_EQ(Checkpoint::open(*path).error().code, Code::kCheckpoint);
+}
+
+TEST_F(Checkpoints, RefuseLinkedParts) {
+  ASSERT_TRUE(write(5).ok());
+  const fs::path part = step_folder(5) / "part-00000.safetensors";
+  fs::rename(part, folder_ / "elsewhere");
+  fs::create_symlink(folder_ / "elsewhere", part);
+  EXPECT_EQ(Checkpoint::open(step_folder(5)).error().code, Code::kPath);
+}
+
+}  // namespace
+}  // namespace reef::checkpoint
