@@ -1,0 +1,24 @@
+#pragma once
+// A stream: where compute runs, so that no actor's handler ever blocks. An act submits its work and
+// is told, by a message, when it is done.
+
+#include <functional>
+
+#include "ops/tensor/context.h"
+
+namespace reef::device {
+
+/// Thread: submit() from any thread. Work and `done` run on the stream's own thread, in the order
+/// of submission; `done` may only post a message. Failure: work reports through what it captures;
+/// it does not throw.
+class Stream {
+ public:
+  using Work = std::function<void(ops::Context&)>;
+  using Done = std::function<void()>;
+
+  virtual ~Stream() = default;
+  /// Runs `work`, then `done`; neither runs when the stream is stopped before their turn.
+  virtual void submit(Work work, Done done) = 0;
+};
+
+}  // namespace reef::device

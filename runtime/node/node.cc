@@ -1,0 +1,270 @@
+#include "runtime/node/node.h"
+
+#include "runtime/base/log.h"
+#include "scheduler/job/job.h"
+#include "scheduler/plan/encoding.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::node {
+namespace {
+
+constexpr Duration kJoinTime = std::chrono::seconds(10);
+constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
+/// A token that has not left in this time will not: the line is down though nobody said so.
+constexpr Duration kSendTime = std::chrono::seconds(60);
+
+link::Lane lane_of(plan::Content content) {
+  switch (content) {
+    case plan::Content::kTokens:
+    case plan::Content::kActivation:
+    case plan::Content::kActivationGradient:
+    case plan::Content::kScalars:
+      return link::Lane::kActivation;
+    case plan::Content::kGradient:
+    case plan::Content::kWeights:
+      return link::Lane::kGradient;
+    case plan::Content::kState:
+      return link::Lane::kBulk;
+  }
+  return link::Lane::kBulk;
+}
+
+}  // namespace
+
+Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
+    : identity_(std::move(identity)), options_(std::move(options)), factory_(std::move(factory)) {}
+
+Node::~Node() {
+  stopping_ = true;
+  crew_.reset();
+  loop_.call([this] {
+    if (peers_) peers_->close();
+  });
+  peers_.reset();
+  control_.reset();
+  listener_.reset();
+  loop_.stop();
+}
+
+Status Node::run() {
+  ATOLL_TRY(listen());
+  loop_.post([this] { dial_scheduler(); });
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [this] { return outcome_.has_value(); });
+  return *outcome_;
+}
+
+Status Node::listen() {
+  auto accepted = [this](std::unique_ptr<link::Link> plain) {
+    const Deadline deadline = loop_.clock().now() + kJoinTime;
+    link::secure::accept(std::move(plain), identity_.local, deadline, [this](auto sealed) {
+      if (!sealed.ok()) return log_warning("refused a connection: " + sealed.error().text());
+      if (peers_ == nullptr || (*sealed)->peer().role != security::Role::kNode)
+        return (*sealed)->close();
+      peers_->accepted(std::move(*sealed));
+    });
+  };
+  ATOLL_ASSIGN(listener_, link::tcp::Listener::listen(loop_, options_.listen_host,
+                                                      options_.listen_port, accepted));
+  return {};
+}
+
+void Node::dial_scheduler() {
+  const Deadline deadline = loop_.clock().now() + kJoinTime;
+  const auto fail = [this](const Error& error) {
+    end(Error{
+        error.code,
+        "scheduler " + options_.scheduler_host + ":" + std::to_string(options_.scheduler_port),
+        error.what});
+  };
+  link::tcp::dial(
+      loop_, options_.scheduler_host, options_.scheduler_port, deadline,
+      [this, deadline, fail](auto plain) {
+        if (!plain.ok()) return fail(plain.error());
+        link::secure::ExpectedPeer expected{identity_.scheduler, security::Role::kScheduler};
+        link::secure::connect(std::move(*plain), identity_.local, expected, 0, deadline,
+                              [this, fail](auto sealed) {
+                                if (!sealed.ok()) return fail(sealed.error());
+                                joined(std::move(*sealed));
+                              });
+      });
+}
+
+void Node::joined(std::unique_ptr<link::secure::SecureLink> link) {
+  control_ = link::Channel::create(std::move(link));
+  control_->start([this](link::Message message) { on_control(std::move(message)); },
+                  [this](const Error& why) {
+                    end(Error{why.code, "scheduler", "lost: " + why.what});
+                  });
+  report(hello_message({options_.listen_host, listener_->port()}));
+  heartbeat();
+}
+
+void Node::on_control(link::Message message) {
+  const auto kind = static_cast<Kind>(message.kind);
+  if (!policy_.allows(security::Role::kScheduler, message.kind)) {
+    return end(Error{Code::kRefused, "scheduler", "sent a message it may not send"});
+  }
+  if (const Status status = dispatch(kind, message); !status.ok())
+    failed(identity_.name, status.error());
+}
+
+Status Node::dispatch(Kind kind, const link::Message& message) {
+  if (kind == Kind::kAssign) return assign(message);
+  ATOLL_ASSIGN(const Signal signal, read_signal(message));
+  if (kind == Kind::kStop) {
+    stop();
+    return {};
+  }
+  if (crew_ == nullptr || signal.epoch != assign_.epoch) {
+    return Error{Code::kFenced, "scheduler", "a signal of another epoch"};
+  }
+  if (kind == Kind::kStart) crew_->begin();
+  if (kind == Kind::kHold) crew_->hold();
+  if (kind == Kind::kRelease) crew_->release(signal.step);
+  return {};
+}
+
+Status Node::assign(const link::Message& message) {
+  if (plan_) return Error{Code::kFenced, identity_.name, "already holds a plan"};
+  ATOLL_ASSIGN(assign_, read_assign(message));
+  ATOLL_ASSIGN(plan_, plan::decode(assign_.plan));
+  ATOLL_TRY(plan::validate(*plan_));
+  const bool fits = assign_.node < plan_->nodes.size() &&
+                    assign_.peers.size() == plan_->nodes.size() &&
+                    plan_->nodes[assign_.node].name == identity_.name;
+  if (!fits) return Error{Code::kProto, identity_.name, "an assignment that is not for this node"};
+  for (const Peer& peer : assign_.peers) {
+    if (peer.noise_key.size() != security::kKeySize)
+      return Error{Code::kProto, peer.name, "a key of the wrong size"};
+  }
+  ATOLL_ASSIGN(const job::Job job, job::job_from_json(plan_->descriptor));
+  identity_.local.lost_after = job.peer_timeout;
+  identity_.local.ping_every = job.peer_timeout / 4;
+  ATOLL_ASSIGN(crew_, factory_({*plan_, assign_.node, *this, *this, assign_.run_folder}));
+  peers_ = std::make_unique<Peers>(
+      loop_, identity_, *plan_, assign_, kJoinTime,
+      Peers::Callbacks{
+          [this] { ready(); },
+          [this](const std::string& name, const Error& error) {
+            failed(identity_.name, Error{Code::kPeerLost, name, error.text()});
+          },
+          [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); }});
+  peers_->connect();
+  return {};
+}
+
+void Node::ready() { report(signal_message(Kind::kReady, {assign_.epoch, 0, ""})); }
+
+void Node::on_peer(plan::NodeIndex from, link::Message message) {
+  if (stopping_) return;
+  Status status = Error{Code::kRefused, plan_->nodes[from].name, "sent a message it may not send"};
+  if (policy_.allows(security::Role::kNode, message.kind)) {
+    status = static_cast<Kind>(message.kind) == Kind::kToken
+                 ? accept_token(from, std::move(message))
+                 : accept_credit(from, message);
+  }
+  if (!status.ok()) failed(identity_.name, status.error());
+}
+
+const plan::Edge* Node::wire_edge(std::uint32_t edge) const {
+  return edge < plan_->edges.size() && plan_->edges[edge].wire ? &plan_->edges[edge] : nullptr;
+}
+
+Status Node::accept_token(plan::NodeIndex from, link::Message message) {
+  const std::string& sender = plan_->nodes[from].name;
+  ATOLL_ASSIGN(WireToken token, read_token(std::move(message)));
+  if (token.epoch != assign_.epoch || token.job != plan_->job) {
+    return Error{Code::kFenced, sender, "a token of another job or epoch"};
+  }
+  const plan::Edge* edge = wire_edge(token.edge);
+  const bool right = edge != nullptr && plan_->actors[edge->producer].node == from &&
+                     plan_->actors[edge->consumer].node == assign_.node &&
+                     token.codec == edge->codec;
+  if (!right)
+    return Error{Code::kProto, sender, "a token for an edge that does not lead from it to us"};
+  crew_->arrived(token.edge, token.sequence, std::move(token.token));
+  return {};
+}
+
+Status Node::accept_credit(plan::NodeIndex from, const link::Message& message) {
+  const std::string& sender = plan_->nodes[from].name;
+  ATOLL_ASSIGN(const Credit credit, read_credit(message));
+  if (credit.epoch != assign_.epoch) return Error{Code::kFenced, sender, "credit of another epoch"};
+  const plan::Edge* edge = wire_edge(credit.edge);
+  const bool right = edge != nullptr && plan_->actors[edge->consumer].node == from &&
+                     plan_->actors[edge->producer].node == assign_.node;
+  if (!right)
+    return Error{Code::kProto, sender, "credit for an edge that does not lead from us to it"};
+  crew_->credited(credit.edge);
+  return {};
+}
+
+void Node::send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) {
+  const plan::Edge& wire = plan_->edges[edge];
+  const plan::NodeIndex to = plan_->actors[wire.consumer].node;
+  if (token.encoded) payload_bytes_ += token.encoded->raw_bytes;
+  const auto slot = static_cast<std::uint32_t>(sequence % wire.slots);
+  const WireToken out{plan_->job, assign_.epoch, edge, sequence, slot, wire.codec, token};
+  peers_->channel(to).send(token_message(out, lane_of(wire.content)),
+                           loop_.clock().now() + kSendTime, [this, edge](const Status& status) {
+                             if (!status.ok() && !stopping_)
+                               failed(plan_->edges[edge].name, status.error());
+                           });
+}
+
+void Node::send_credit(std::uint32_t edge) {
+  const plan::NodeIndex to = plan_->actors[plan_->edges[edge].producer].node;
+  peers_->channel(to).send(credit_message({assign_.epoch, edge}), loop_.clock().now() + kSendTime,
+                           [](const Status&) {});
+}
+
+void Node::report(link::Message message) {
+  control_->send(std::move(message), loop_.clock().now() + kSendTime, [](const Status&) {});
+}
+
+void Node::progress(const Progress& progress) {
+  report(progress_message({assign_.epoch, progress, {}}));
+}
+
+void Node::checkpoint_written(std::uint64_t step, const std::string& folder) {
+  report(checkpoint_message({assign_.epoch, step, folder}));
+}
+
+void Node::failed(const std::string& actor, const Error& error) {
+  if (stopping_) return;
+  log_error(actor + ": " + error.text());
+  const bool lost = error.code == Code::kPeerLost;
+  report(failure_message(
+      {assign_.epoch,
+       {error.code, lost ? error.where : actor,
+        lost ? error.what : (error.where.empty() ? "" : error.where + ": ") + error.what}}));
+}
+
+void Node::held(const std::string& actor, std::uint64_t step) {
+  report(signal_message(Kind::kHeld, {assign_.epoch, step, actor}));
+}
+
+void Node::heartbeat() {
+  if (stopping_) return;
+  Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
+  traffic.payload_bytes = payload_bytes_;
+  report(heartbeat_message(Kind::kHeartbeat, traffic));
+  loop_.at(loop_.clock().now() + kHeartbeatEvery, [this] { heartbeat(); });
+}
+
+void Node::stop() {
+  if (stopping_.exchange(true)) return;
+  Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
+  traffic.payload_bytes = payload_bytes_;
+  control_->send(heartbeat_message(Kind::kStopped, traffic), loop_.clock().now() + kJoinTime,
+                 [this](const Status&) { end({}); });
+}
+
+void Node::end(Status status) {
+  std::lock_guard lock(mutex_);
+  if (!outcome_) outcome_ = std::move(status);
+  ended_.notify_all();
+}
+
+}  // namespace reef::node

@@ -1,0 +1,101 @@
+#include "runtime/node/peers.h"
+
+#include <algorithm>
+
+#include "runtime/link/tcp/tcp.h"
+
+namespace reef::node {
+
+Peers::Peers(link::Loop& loop, const Identity& identity, const plan::Plan& plan,
+             const Assign& assign, Duration timeout, Callbacks callbacks)
+    : loop_(loop),
+      identity_(identity),
+      plan_(plan),
+      assign_(assign),
+      timeout_(timeout),
+      callbacks_(std::move(callbacks)) {
+  for (const plan::Edge& edge : plan.edges) {
+    if (!edge.wire) continue;
+    const plan::NodeIndex from = plan.actors[edge.producer].node;
+    const plan::NodeIndex to = plan.actors[edge.consumer].node;
+    if (from == assign.node) expected_.insert(to);
+    if (to == assign.node) expected_.insert(from);
+  }
+}
+
+void Peers::connect() {
+  for (const plan::NodeIndex node : expected_) {
+    if (node > assign_.node) dial(node, assign_.peers[node]);
+  }
+  // Who has not come by then will not come.
+  loop_.at(loop_.clock().now() + timeout_, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    for (const plan::NodeIndex node : expected_) {
+      if (!channels_.contains(node))
+        lost(node, Error{Code::kTimedOut, "", "did not connect in time"});
+    }
+  });
+  if (expected_.empty()) callbacks_.on_ready();
+}
+
+void Peers::dial(plan::NodeIndex node, const Peer& peer) {
+  const Deadline deadline = loop_.clock().now() + timeout_;
+  link::secure::ExpectedPeer expected{.role = security::Role::kNode};
+  std::copy(peer.noise_key.begin(), peer.noise_key.end(), expected.noise_key.begin());
+  auto established = [this, node, alive = std::weak_ptr(alive_)](auto sealed) {
+    if (alive.expired()) return;
+    if (!sealed.ok()) return lost(node, sealed.error());
+    connected(node, std::move(*sealed));
+  };
+  link::tcp::dial(
+      loop_, peer.host, peer.port, deadline,
+      [this, node, expected, deadline, established, alive = std::weak_ptr(alive_)](auto plain) {
+        if (alive.expired()) return;
+        if (!plain.ok()) return lost(node, plain.error());
+        link::secure::connect(std::move(*plain), identity_.local, expected, 1, deadline,
+                              established);
+      });
+}
+
+void Peers::accepted(std::unique_ptr<link::secure::SecureLink> link) {
+  for (const plan::NodeIndex node : expected_) {
+    const bool same = plan_.nodes[node].name == link->peer().name &&
+                      std::ranges::equal(assign_.peers[node].noise_key, link->peer().noise_key);
+    if (same && node < assign_.node && !channels_.contains(node))
+      return connected(node, std::move(link));
+  }
+  link->close();
+}
+
+void Peers::connected(plan::NodeIndex node, std::unique_ptr<link::secure::SecureLink> link) {
+  std::uint64_t largest = 0;
+  for (const plan::Edge& edge : plan_.edges) largest = std::max(largest, edge.bytes);
+  // An encoded token is at most a little longer than the raw one.
+  auto channel =
+      link::Channel::create(std::move(link), {.max_payload = largest + largest / 8 + 65536});
+  link::Channel& started = *channel;
+  channels_[node] = std::move(channel);
+  started.start(
+      [this, node](link::Message message) { callbacks_.on_message(node, std::move(message)); },
+      [this, node](const Error& why) { lost(node, why); });
+  if (channels_.size() == expected_.size()) callbacks_.on_ready();
+}
+
+void Peers::lost(plan::NodeIndex node, const Error& error) {
+  if (closing_ || !lost_.insert(node).second) return;
+  callbacks_.on_lost(plan_.nodes[node].name, error);
+}
+
+Traffic Peers::traffic() const {
+  Traffic traffic;
+  for (const auto& [node, channel] : channels_)
+    traffic.wire_bytes += channel->counters().wire_bytes_sent;
+  return traffic;
+}
+
+void Peers::close() {
+  closing_ = true;
+  for (const auto& [node, channel] : channels_) channel->close(false);
+}
+
+}  // namespace reef::node

@@ -1,0 +1,63 @@
+#pragma once
+// The sealed channels from this node to the nodes with which its part of the plan shares wire
+// edges.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "runtime/link/channel.h"
+#include "runtime/link/loop.h"
+#include "runtime/node/identity.h"
+#include "runtime/node/protocol.h"
+#include "scheduler/plan/plan.h"
+
+namespace reef::node {
+
+/// Who dials whom is fixed: the node with the lower index dials, so that there is one channel a
+/// pair. Thread: the loop's, except traffic() and find() after on_ready. Failure: on_lost(name,
+/// error) for a peer that cannot be reached by the deadline or is lost later; once a peer.
+class Peers {
+ public:
+  struct Callbacks {
+    std::function<void()> on_ready;  ///< every expected peer is connected
+    std::function<void(const std::string& name, const Error&)> on_lost;
+    std::function<void(plan::NodeIndex from, link::Message)> on_message;
+  };
+
+  Peers(link::Loop& loop, const Identity& identity, const plan::Plan& plan, const Assign& assign,
+        Duration timeout, Callbacks callbacks);
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+
+  /// Dials whom this node dials, and waits for the others.
+  void connect();
+  /// A peer dialled us. Refused when nobody of this name and key is expected.
+  void accepted(std::unique_ptr<link::secure::SecureLink> link);
+
+  /// The channel to a node with which this one shares a wire edge.
+  link::Channel& channel(plan::NodeIndex node) { return *channels_.at(node); }
+  Traffic traffic() const;
+  /// Says farewell to everybody; losses are reported no more.
+  void close();
+
+ private:
+  void dial(plan::NodeIndex node, const Peer& peer);
+  void connected(plan::NodeIndex node, std::unique_ptr<link::secure::SecureLink> link);
+  void lost(plan::NodeIndex node, const Error& error);
+
+  link::Loop& loop_;
+  const Identity& identity_;
+  const plan::Plan& plan_;
+  const Assign& assign_;
+  Duration timeout_;
+  Callbacks callbacks_;
+  std::set<plan::NodeIndex> expected_;
+  std::set<plan::NodeIndex> lost_;
+  std::map<plan::NodeIndex, std::unique_ptr<link::Channel>> channels_;
+  bool closing_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< dials in flight may outlive us
+};
+
+}  // namespace reef::node

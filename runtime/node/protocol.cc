@@ -1,0 +1,347 @@
+#include "runtime/node/protocol.h"
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <kj/exception.h>
+
+#include "configs/schema/wire.capnp.h"
+
+namespace reef::node {
+namespace {
+
+/// Words a reader may traverse: a header of at most kMaxMessageHeader bytes cannot need more, so
+/// pointer loops and amplification end at once.
+constexpr capnp::ReaderOptions kLimits{.traversalLimitInWords = link::kMaxMessageHeader,
+                                       .nestingLimit = 8};
+
+template <typename Struct, typename Fill>
+link::Message build(Kind kind, link::Lane lane, Fill&& fill) {
+  capnp::MallocMessageBuilder builder;
+  fill(builder.initRoot<Struct>());
+  const auto words = capnp::messageToFlatArray(builder);
+  const auto bytes = words.asBytes();
+  link::Message message;
+  message.kind = static_cast<std::uint16_t>(kind);
+  message.lane = lane;
+  const auto* data = reinterpret_cast<const std::byte*>(bytes.begin());
+  message.header.assign(data, data + bytes.size());
+  return message;
+}
+
+/// Reads the header as `Struct` and hands it to `take`. Cap'n Proto reports by exception; it ends
+/// here.
+template <typename Struct, typename T, typename Take>
+Result<T> parse(const link::Message& message, Take&& take) {
+  if (message.header.size() % sizeof(capnp::word) != 0) {
+    return Error{Code::kProto, "message", "a header that is not whole words"};
+  }
+  // A copy of its own, because Cap'n Proto wants words aligned.
+  auto words = kj::heapArray<capnp::word>(message.header.size() / sizeof(capnp::word));
+  std::memcpy(words.begin(), message.header.data(), message.header.size());
+  std::optional<Result<T>> result;
+  auto failure = kj::runCatchingExceptions([&] {
+    capnp::FlatArrayMessageReader reader(words, kLimits);
+    result.emplace(take(reader.getRoot<Struct>()));
+  });
+  if (failure != nullptr || !result)
+    return Error{Code::kProto, "message", "a header that cannot be read"};
+  return std::move(*result);
+}
+
+std::string text(capnp::Text::Reader reader) { return {reader.begin(), reader.size()}; }
+Bytes bytes(capnp::Data::Reader reader) {
+  const auto* data = reinterpret_cast<const std::byte*>(reader.begin());
+  return {data, data + reader.size()};
+}
+
+void put(wire::Round::Builder to, const Round& round) {
+  to.setNumber(round.number);
+  to.setStep(round.step);
+  to.setEvaluation(round.evaluation);
+  to.setSnapshot(round.snapshot);
+  to.setLast(round.last);
+}
+
+Round get(wire::Round::Reader from) {
+  return {from.getNumber(), from.getStep(), from.getEvaluation(), from.getSnapshot(),
+          from.getLast()};
+}
+
+}  // namespace
+
+security::Policy scheduler_policy() {
+  const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
+  security::Policy policy;
+  policy.allow(security::Role::kNode,
+               {n(Kind::kHello), n(Kind::kReady), n(Kind::kProgress), n(Kind::kCheckpoint),
+                n(Kind::kFailure), n(Kind::kHeld), n(Kind::kHeartbeat), n(Kind::kStopped)});
+  policy.allow(security::Role::kClient, {n(Kind::kSubmit), n(Kind::kCancel)});
+  return policy;
+}
+
+security::Policy node_policy() {
+  const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
+  security::Policy policy;
+  policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit)});
+  policy.allow(security::Role::kScheduler,
+               {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold), n(Kind::kRelease),
+                n(Kind::kStop), n(Kind::kHeartbeat)});
+  return policy;
+}
+
+security::Policy client_policy() {
+  const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
+  security::Policy policy;
+  policy.allow(security::Role::kScheduler,
+               {n(Kind::kStatus), n(Kind::kProgress), n(Kind::kCheckpoint), n(Kind::kFailure)});
+  return policy;
+}
+
+link::Message token_message(const WireToken& value, link::Lane lane) {
+  const Token& token = value.token;
+  auto message = build<wire::Token>(Kind::kToken, lane, [&](wire::Token::Builder to) {
+    to.setJob(value.job);
+    to.setEpoch(value.epoch);
+    to.setEdge(value.edge);
+    to.setSequence(value.sequence);
+    to.setSlot(value.slot);
+    to.setCodec(value.codec);
+    put(to.initRound(), token.round);
+    to.setMicro(token.micro);
+    to.setEmpty(token.empty);
+    auto scalars = to.initScalars(static_cast<unsigned>(token.scalars.size()));
+    for (unsigned i = 0; i < token.scalars.size(); ++i) scalars.set(i, token.scalars[i]);
+    if (token.encoded == nullptr) return;
+    to.setDtype(static_cast<std::uint8_t>(token.encoded->dtype));
+    to.setLength(token.encoded->raw_bytes);
+    auto shapes = to.initShapes(static_cast<unsigned>(token.encoded->shapes.size()));
+    for (unsigned i = 0; i < token.encoded->shapes.size(); ++i) {
+      const auto& shape = token.encoded->shapes[i];
+      auto extents = shapes.init(i, static_cast<unsigned>(shape.size()));
+      for (unsigned k = 0; k < shape.size(); ++k) extents.set(k, shape[k]);
+    }
+  });
+  if (token.encoded != nullptr)
+    message.payload = link::Payload(token.encoded, token.encoded->payload);
+  message.epoch = value.epoch;
+  return message;
+}
+
+Result<WireToken> read_token(link::Message message) {
+  return parse<wire::Token, WireToken>(message, [&](wire::Token::Reader from) -> Result<WireToken> {
+    WireToken value;
+    value.job = text(from.getJob());
+    value.epoch = from.getEpoch();
+    value.edge = from.getEdge();
+    value.sequence = from.getSequence();
+    value.slot = from.getSlot();
+    value.codec = text(from.getCodec());
+    value.token.round = get(from.getRound());
+    value.token.micro = from.getMicro();
+    value.token.empty = from.getEmpty();
+    for (const double scalar : from.getScalars()) value.token.scalars.push_back(scalar);
+    if (from.getShapes().size() == 0) return value;
+    if (from.getDtype() > static_cast<std::uint8_t>(ops::DType::kU8)) {
+      return Error{Code::kTensor, "message", "unknown dtype"};
+    }
+    auto encoded = std::make_shared<Encoded>();
+    encoded->dtype = static_cast<ops::DType>(from.getDtype());
+    encoded->raw_bytes = from.getLength();
+    for (const auto shape : from.getShapes()) {
+      auto& extents = encoded->shapes.emplace_back();
+      for (const std::int64_t extent : shape) extents.push_back(extent);
+    }
+    encoded->payload = to_bytes(message.payload.view());
+    value.token.encoded = std::move(encoded);
+    return value;
+  });
+}
+
+link::Message credit_message(const Credit& credit) {
+  return build<wire::Credit>(Kind::kCredit, link::Lane::kControl, [&](wire::Credit::Builder to) {
+    to.setEpoch(credit.epoch);
+    to.setEdge(credit.edge);
+  });
+}
+
+Result<Credit> read_credit(const link::Message& message) {
+  return parse<wire::Credit, Credit>(message, [](wire::Credit::Reader from) -> Result<Credit> {
+    return Credit{from.getEpoch(), from.getEdge()};
+  });
+}
+
+link::Message hello_message(const Hello& hello) {
+  return build<wire::Hello>(Kind::kHello, link::Lane::kControl, [&](wire::Hello::Builder to) {
+    to.setHost(hello.host);
+    to.setPort(hello.port);
+  });
+}
+
+Result<Hello> read_hello(const link::Message& message) {
+  return parse<wire::Hello, Hello>(message, [](wire::Hello::Reader from) -> Result<Hello> {
+    return Hello{text(from.getHost()), from.getPort()};
+  });
+}
+
+link::Message assign_message(const Assign& assign) {
+  auto message =
+      build<wire::Assign>(Kind::kAssign, link::Lane::kControl, [&](wire::Assign::Builder to) {
+        to.setEpoch(assign.epoch);
+        to.setNode(assign.node);
+        to.setRunFolder(assign.run_folder);
+        auto peers = to.initPeers(static_cast<unsigned>(assign.peers.size()));
+        for (unsigned i = 0; i < assign.peers.size(); ++i) {
+          const Peer& peer = assign.peers[i];
+          peers[i].setName(peer.name);
+          peers[i].setHost(peer.host);
+          peers[i].setPort(peer.port);
+          peers[i].setNoiseKey(
+              {reinterpret_cast<const kj::byte*>(peer.noise_key.data()), peer.noise_key.size()});
+        }
+      });
+  message.payload = link::Payload(assign.plan);
+  return message;
+}
+
+Result<Assign> read_assign(const link::Message& message) {
+  return parse<wire::Assign, Assign>(message, [&](wire::Assign::Reader from) -> Result<Assign> {
+    Assign assign{from.getEpoch(),
+                  from.getNode(),
+                  {},
+                  text(from.getRunFolder()),
+                  to_bytes(message.payload.view())};
+    for (const auto peer : from.getPeers()) {
+      assign.peers.push_back(
+          {text(peer.getName()), text(peer.getHost()), peer.getPort(), bytes(peer.getNoiseKey())});
+    }
+    return assign;
+  });
+}
+
+link::Message signal_message(Kind kind, const Signal& signal) {
+  return build<wire::Signal>(kind, link::Lane::kControl, [&](wire::Signal::Builder to) {
+    to.setEpoch(signal.epoch);
+    to.setStep(signal.step);
+    to.setActor(signal.actor);
+  });
+}
+
+Result<Signal> read_signal(const link::Message& message) {
+  return parse<wire::Signal, Signal>(message, [](wire::Signal::Reader from) -> Result<Signal> {
+    return Signal{from.getEpoch(), from.getStep(), text(from.getActor())};
+  });
+}
+
+link::Message progress_message(const ProgressReport& report) {
+  return build<wire::Progress>(Kind::kProgress, link::Lane::kControl,
+                               [&](wire::Progress::Builder to) {
+                                 const Progress& progress = report.progress;
+                                 to.setEpoch(report.epoch);
+                                 put(to.initRound(), progress.round);
+                                 to.setLoss(progress.loss);
+                                 to.setGradientNorm(progress.gradient_norm);
+                                 to.setLearningRate(progress.learning_rate);
+                                 to.setTokens(progress.tokens);
+                                 to.setEvaluationLoss(progress.evaluation_loss);
+                                 to.setEvaluated(progress.evaluated);
+                                 to.setPayloadBytes(report.traffic.payload_bytes);
+                                 to.setWireBytes(report.traffic.wire_bytes);
+                               });
+}
+
+Result<ProgressReport> read_progress(const link::Message& message) {
+  return parse<wire::Progress,
+               ProgressReport>(message, [](wire::Progress::Reader from) -> Result<ProgressReport> {
+    const Progress progress{get(from.getRound()),   from.getLoss(),   from.getGradientNorm(),
+                            from.getLearningRate(), from.getTokens(), from.getEvaluationLoss(),
+                            from.getEvaluated()};
+    return ProgressReport{from.getEpoch(), progress, {from.getPayloadBytes(), from.getWireBytes()}};
+  });
+}
+
+link::Message checkpoint_message(const CheckpointReport& report) {
+  return build<wire::Checkpoint>(Kind::kCheckpoint, link::Lane::kControl,
+                                 [&](wire::Checkpoint::Builder to) {
+                                   to.setEpoch(report.epoch);
+                                   to.setStep(report.step);
+                                   to.setFolder(report.folder);
+                                 });
+}
+
+Result<CheckpointReport> read_checkpoint(const link::Message& message) {
+  return parse<wire::Checkpoint, CheckpointReport>(
+      message, [](wire::Checkpoint::Reader from) -> Result<CheckpointReport> {
+        return CheckpointReport{from.getEpoch(), from.getStep(), text(from.getFolder())};
+      });
+}
+
+link::Message failure_message(const FailureReport& report) {
+  return build<wire::Failure>(Kind::kFailure, link::Lane::kControl, [&](wire::Failure::Builder to) {
+    to.setEpoch(report.epoch);
+    to.setCode(static_cast<std::uint16_t>(report.error.code));
+    to.setWhere(report.error.where);
+    to.setWhat(report.error.what);
+  });
+}
+
+Result<FailureReport> read_failure(const link::Message& message) {
+  return parse<wire::Failure, FailureReport>(
+      message, [](wire::Failure::Reader from) -> Result<FailureReport> {
+        if (from.getCode() > static_cast<std::uint16_t>(Code::kInternal)) {
+          return Error{Code::kProto, "message", "unknown error code"};
+        }
+        return FailureReport{
+            from.getEpoch(),
+            {static_cast<Code>(from.getCode()), text(from.getWhere()), text(from.getWhat())}};
+      });
+}
+
+link::Message heartbeat_message(Kind kind, const Traffic& traffic) {
+  return build<wire::Heartbeat>(kind, link::Lane::kControl, [&](wire::Heartbeat::Builder to) {
+    to.setPayloadBytes(traffic.payload_bytes);
+    to.setWireBytes(traffic.wire_bytes);
+  });
+}
+
+Result<Traffic> read_heartbeat(const link::Message& message) {
+  return parse<wire::Heartbeat, Traffic>(
+      message, [](wire::Heartbeat::Reader from) -> Result<Traffic> {
+        return Traffic{from.getPayloadBytes(), from.getWireBytes()};
+      });
+}
+
+link::Message submit_message(const Submit& submit) {
+  auto message =
+      build<wire::Submit>(Kind::kSubmit, link::Lane::kControl,
+                          [&](wire::Submit::Builder to) { to.setRunFolder(submit.run_folder); });
+  message.payload = link::Payload(to_bytes(as_bytes(submit.job)));
+  return message;
+}
+
+Result<Submit> read_submit(const link::Message& message) {
+  return parse<wire::Submit, Submit>(message, [&](wire::Submit::Reader from) -> Result<Submit> {
+    return Submit{text(from.getRunFolder()), std::string(as_text(message.payload.view()))};
+  });
+}
+
+link::Message status_message(const JobStatus& status) {
+  return build<wire::Status>(Kind::kStatus, link::Lane::kControl, [&](wire::Status::Builder to) {
+    to.setState(status.state);
+    to.setPayloadBytes(status.traffic.payload_bytes);
+    to.setWireBytes(status.traffic.wire_bytes);
+    to.setSteps(status.steps);
+    to.setCheckpoint(status.checkpoint);
+  });
+}
+
+Result<JobStatus> read_status(const link::Message& message) {
+  return parse<wire::Status, JobStatus>(
+      message, [](wire::Status::Reader from) -> Result<JobStatus> {
+        return JobStatus{text(from.getState()),
+                         {from.getPayloadBytes(), from.getWireBytes()},
+                         from.getSteps(),
+                         text(from.getCheckpoint())};
+      });
+}
+
+}  // namespace reef::node

@@ -1,0 +1,140 @@
+#pragma once
+// The messages between processes, as C++ values. The one place that turns them into Cap'n Proto and
+// back; what is read is length-checked and limited before it is looked at, because a peer is
+// authenticated but not believed.
+
+#include <string>
+#include <vector>
+
+#include "runtime/base/error.h"
+#include "runtime/link/channel.h"
+#include "runtime/node/events.h"
+#include "runtime/register/token.h"
+#include "security/policy/policy.h"
+
+namespace reef::node {
+
+/// The numbers are on the wire: never reuse one.
+enum class Kind : std::uint16_t {
+  kToken = 1,
+  kCredit = 2,  // node <-> node
+  kHello = 10,
+  kReady = 11,
+  kProgress = 12,
+  kCheckpoint = 13,
+  kFailure = 14,  // node -> scheduler
+  kHeld = 15,
+  kHeartbeat = 16,
+  kStopped = 17,
+  kAssign = 30,
+  kStart = 31,
+  kHold = 32,
+  kRelease = 33,
+  kStop = 34,  // scheduler -> node
+  kSubmit = 40,
+  kCancel = 41,  // client -> scheduler
+  kStatus = 50,  // scheduler -> client, beside kProgress, kCheckpoint and kFailure
+};
+
+/// Who may say what to whom; all else is denied.
+security::Policy scheduler_policy();
+security::Policy node_policy();
+security::Policy client_policy();
+
+struct WireToken {
+  std::string job;
+  std::uint64_t epoch = 0;
+  std::uint32_t edge = 0;
+  std::uint64_t sequence = 0;
+  std::uint32_t slot = 0;
+  std::string codec;
+  Token token;  ///< `encoded`, if any, holds the payload
+};
+struct Credit {
+  std::uint64_t epoch = 0;
+  std::uint32_t edge = 0;
+};
+struct Hello {
+  std::string host;
+  std::uint16_t port = 0;
+};
+struct Peer {
+  std::string name;
+  std::string host;
+  std::uint16_t port = 0;
+  Bytes noise_key;
+};
+struct Assign {
+  std::uint64_t epoch = 0;
+  std::uint32_t node = 0;
+  std::vector<Peer> peers;
+  std::string run_folder;
+  Bytes plan;
+};
+struct Signal {
+  std::uint64_t epoch = 0;
+  std::uint64_t step = 0;
+  std::string actor;
+};
+/// Bytes that crossed between processes: before and after encoding, sealing and framing.
+struct Traffic {
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t wire_bytes = 0;
+  Traffic& operator+=(const Traffic& other) {
+    payload_bytes += other.payload_bytes;
+    wire_bytes += other.wire_bytes;
+    return *this;
+  }
+};
+struct ProgressReport {
+  std::uint64_t epoch = 0;
+  Progress progress;
+  Traffic traffic;  ///< of the whole job; filled in by the scheduler
+};
+struct CheckpointReport {
+  std::uint64_t epoch = 0;
+  std::uint64_t step = 0;
+  std::string folder;
+};
+struct FailureReport {
+  std::uint64_t epoch = 0;
+  Error error;
+};
+struct Submit {
+  std::string run_folder;
+  std::string job;  ///< canonical JSON
+};
+struct JobStatus {
+  std::string state;  ///< "waiting", "running", "stopping", "succeeded", "stopped"
+  Traffic traffic;
+  std::uint64_t steps = 0;
+  std::string checkpoint;
+};
+
+/// Builders: the message of each kind, in its lane.
+link::Message token_message(const WireToken& token, link::Lane lane);
+link::Message credit_message(const Credit& credit);
+link::Message hello_message(const Hello& hello);
+link::Message assign_message(const Assign& assign);
+link::Message signal_message(Kind kind, const Signal& signal);
+link::Message progress_message(const ProgressReport& report);
+link::Message checkpoint_message(const CheckpointReport& report);
+link::Message failure_message(const FailureReport& report);
+link::Message heartbeat_message(Kind kind, const Traffic& traffic);
+link::Message submit_message(const Submit& submit);
+link::Message status_message(const JobStatus& status);
+
+/// Readers. kProto for anything malformed.
+Result<WireToken> read_token(link::Message message);
+Result<Credit> read_credit(const link::Message& message);
+Result<Hello> read_hello(const link::Message& message);
+Result<Assign> read_assign(const link::Message& message);
+Result<Signal> read_signal(const link::Message& message);
+Result<ProgressReport> read_progress(const link::Message& message);
+Result<CheckpointReport> read_checkpoint(const link::Message& message);
+Result<FailureReport> read_failure(const link::Message& message);
+Result<Traffic> read_heartbeat(const link::Message& message);
+Result<Submit> read_submit(const link::Message& message);
+Result<JobStatus> read_status(const link::Message& message);
+
+}  // namespace reef::node
