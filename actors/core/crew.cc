@@ -1,0 +1,101 @@
+#include "actors/core/crew.h"
+
+#include "actors/core/factory.h"
+
+namespace reef::actors {
+namespace {
+
+/// Acts that compute belong to the device; acts that move, write or count do not.
+bool computes(plan::ActorKind kind) {
+  return kind == plan::ActorKind::kLayerShard || kind == plan::ActorKind::kLoss ||
+         kind == plan::ActorKind::kOptimizer || kind == plan::ActorKind::kGradientSync;
+}
+
+class LocalCrew final : public node::Crew {
+ public:
+  LocalCrew(CrewSite site, const node::CrewSetup& setup, job::Job job)
+      : site_(std::move(site)),
+        setup_(setup),
+        job_(std::move(job)),
+        model_(nn::gpt_spec(job_.model)) {}
+
+  ~LocalCrew() override {
+    for (const auto& [id, host] : hosts_) stop(host);
+  }
+
+  Status spawn() {
+    const plan::Plan& plan = setup_.plan;
+    Registers registers;
+    for (const plan::Edge& edge : plan.edges) {
+      const bool here = plan.actors[edge.producer].node == setup_.node ||
+                        plan.actors[edge.consumer].node == setup_.node;
+      if (here) registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
+    }
+    const TaskSetup tasks{plan, job_, model_, setup_.events, site_.clock, setup_.run_folder};
+    for (const plan::Actor& actor : plan.actors) {
+      if (actor.node != setup_.node) continue;
+      auto task = make_task(tasks, actor);
+      if (!task.ok()) {
+        const Error& error = task.error();
+        return Error{error.code, error.where, error.what + " (actor " + actor.name + ")"};
+      }
+      HostSetup host{
+          &plan,          &actor,       computes(actor.kind) ? &site_.compute : &site_.io,
+          &setup_.events, &setup_.wire, site_.trace};
+      hosts_[actor.id] = spawn_host(site_.system, std::move(host), std::move(*task),
+                                    registers_of(actor, registers));
+    }
+    return {};
+  }
+
+  void begin() override {
+    for (const auto& [id, host] : hosts_) actors::begin(host, hosts_);
+  }
+  void arrived(plan::EdgeId edge, std::uint64_t sequence, Token token) override {
+    actors::arrived(hosts_.at(setup_.plan.edges[edge].consumer), edge, sequence, std::move(token));
+  }
+  void credited(plan::EdgeId edge) override {
+    actors::credited(hosts_.at(setup_.plan.edges[edge].producer), edge);
+  }
+  void hold() override {
+    for_loaders([](const caf::actor& host) { actors::hold(host); });
+  }
+  void release(std::uint64_t step) override {
+    for_loaders([step](const caf::actor& host) { actors::release(host, step); });
+  }
+
+ private:
+  static Registers registers_of(const plan::Actor& actor, const Registers& all) {
+    Registers own;
+    for (const plan::Act& act : actor.acts) {
+      for (const auto* ports : {&act.inputs, &act.outputs}) {
+        for (const Port& port : *ports) own[port.edge] = all.at(port.edge);
+      }
+    }
+    return own;
+  }
+
+  template <typename F>
+  void for_loaders(F&& action) {
+    for (const auto& [id, host] : hosts_) {
+      if (setup_.plan.actors[id].kind == plan::ActorKind::kDataLoader) action(host);
+    }
+  }
+
+  CrewSite site_;
+  node::CrewSetup setup_;
+  job::Job job_;
+  nn::ModelSpec model_;
+  std::map<plan::ActorId, caf::actor> hosts_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<node::Crew>> make_crew(CrewSite site, const node::CrewSetup& setup) {
+  ATOLL_ASSIGN(auto job, job::job_from_json(setup.plan.descriptor));
+  auto crew = std::make_unique<LocalCrew>(std::move(site), setup, std::move(job));
+  ATOLL_TRY(crew->spawn());
+  return std::unique_ptr<node::Crew>(std::move(crew));
+}
+
+}  // namespace reef::actors

@@ -1,0 +1,25 @@
+#pragma once
+// The actors of one node: spawned from the plan, joined by registers, and stopped together.
+
+#include <caf/actor_system.hpp>
+#include <memory>
+
+#include "actors/core/host.h"
+#include "runtime/base/clock.h"
+#include "runtime/node/crew.h"
+
+namespace reef::actors {
+
+/// Where a crew runs. Everything outlives it.
+struct CrewSite {
+  caf::actor_system& system;
+  device::Stream& compute;  ///< the device's stream: layers, loss, optimizer
+  device::Stream& io;  ///< codecs, files and bookkeeping, so that they never stand before a GEMM
+  const Clock& clock;
+  Trace trace;  ///< may be empty
+};
+
+/// Failure: what a task cannot open, named by its actor.
+Result<std::unique_ptr<node::Crew>> make_crew(CrewSite site, const node::CrewSetup& setup);
+
+}  // namespace reef::actors

@@ -1,0 +1,52 @@
+#include "actors/core/factory.h"
+
+#include "actors/checkpoint/checkpointer.h"
+#include "actors/checkpoint/format/checkpoint.h"
+#include "actors/data/data_loader.h"
+#include "actors/metrics/metrics.h"
+#include "actors/model/layer_shard.h"
+#include "actors/model/loss.h"
+#include "actors/optimize/clip_norm.h"
+#include "actors/optimize/optimizer.h"
+#include "actors/store/parameter_store.h"
+#include "actors/sync/gradient_sync.h"
+#include "actors/wire/receive.h"
+#include "actors/wire/send.h"
+
+namespace reef::actors {
+
+Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Actor& actor) {
+  switch (actor.kind) {
+    case plan::ActorKind::kDataLoader:
+      return make_data_loader(setup, actor);
+    case plan::ActorKind::kLayerShard:
+      return make_layer_shard(setup, actor);
+    case plan::ActorKind::kLoss:
+      return make_loss(setup, actor);
+    case plan::ActorKind::kGradientSync:
+      return make_gradient_sync(setup, actor);
+    case plan::ActorKind::kClipNorm:
+      return make_clip_norm(setup, actor);
+    case plan::ActorKind::kOptimizer:
+      return make_optimizer(setup, actor);
+    case plan::ActorKind::kParameterStore:
+      return make_parameter_store(setup, actor);
+    case plan::ActorKind::kCheckpointer:
+      return make_checkpointer(setup, actor);
+    case plan::ActorKind::kMetrics:
+      return make_metrics(setup, actor);
+    case plan::ActorKind::kSend:
+      return make_send(setup, actor);
+    case plan::ActorKind::kReceive:
+      return make_receive(setup, actor);
+  }
+  return Error{Code::kProto, actor.name, "unknown kind of actor"};
+}
+
+Result<std::uint64_t> first_step(const job::Job& job) {
+  if (job.checkpoints.resume.empty()) return std::uint64_t{0};
+  ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
+  return checkpoint.step();
+}
+
+}  // namespace reef::actors

@@ -1,0 +1,112 @@
+#include "actors/model/layer_shard.h"
+
+#include <deque>
+
+#include "collectives/algorithms/leaf_tree.h"
+#include "ops/nn/stage.h"
+
+namespace reef::actors {
+namespace {
+
+using nn::Parameters;
+using ops::Tensor;
+
+enum : std::size_t { kForward, kBackward };
+
+class LayerShard final : public Task {
+ public:
+  LayerShard(const TaskSetup& setup, const plan::Actor& actor)
+      : stage_(setup.model, actor.first_layer, actor.last_layer),
+        config_(setup.job.model),
+        seed_(setup.job.training.seed),
+        sequences_(setup.job.training.sequences_per_leaf),
+        micro_batches_(setup.plan.leaves / setup.plan.replicas),
+        replica_(actor.replica),
+        gradient_names_(gradient_names(stage_)) {
+    for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
+    std::sort(weight_names_.begin(), weight_names_.end());
+  }
+
+  Status run(Firing& firing) override {
+    return firing.act == kForward ? forward(firing) : backward(firing);
+  }
+
+ private:
+  /// input, weights, [tied weights] -> output, stash
+  Status forward(Firing& firing) {
+    const Token& input = *firing.inputs[0];
+    if (input.micro == 0) ATOLL_TRY(take_weights(firing));
+    if (stage_.is_first()) ATOLL_TRY(nn::check_tokens(config_, input.tensors.at(0)));
+    std::unique_ptr<ops::Tape> tape;
+    const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
+                            input.round.training()};
+    Token& output = *firing.outputs[0];
+    output.round = input.round;
+    output.micro = input.micro;
+    output.tensors = {stage_.forward(firing.context, weights_, input.tensors.at(0), sample,
+                                     input.round.training() ? &tape : nullptr)};
+    stash_.push_back(std::move(tape));
+    firing.outputs[1]->round = input.round;
+    firing.outputs[1]->micro = input.micro;
+    return {};
+  }
+
+  /// grad output, stash -> gradients, [grad input]
+  Status backward(Firing& firing) {
+    const Token& grad_output = *firing.inputs[0];
+    const std::unique_ptr<ops::Tape> tape = std::move(stash_.front());
+    stash_.pop_front();
+    Token* grad_input = firing.outputs.size() > 1 ? firing.outputs[1] : nullptr;
+    for (Token* output : {firing.outputs[0], grad_input}) {
+      if (output == nullptr) continue;
+      output->round = grad_output.round;
+      output->micro = grad_output.micro;
+      output->empty = grad_output.empty;
+    }
+    if (grad_output.empty) return {};
+    Parameters grads;
+    Tensor grad =
+        stage_.backward(firing.context, weights_, *tape, grad_output.tensors.at(0), grads);
+    if (grad_input != nullptr) grad_input->tensors = {std::move(grad)};
+    std::vector<Tensor> leaf;
+    for (const std::string& name : gradient_names_) leaf.push_back(grads.at(name));
+    leaves_.add(firing.context, std::move(leaf));
+    if (firing.outputs[0] != nullptr) firing.outputs[0]->tensors = leaves_.take();
+    return {};
+  }
+
+  Status take_weights(Firing& firing) {
+    const auto& own = firing.inputs[1]->tensors;
+    if (own.size() != weight_names_.size())
+      return Error{Code::kTensor, "weights", "not the tensors of this stage"};
+    for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
+    for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
+      weights_[stage_.tied()[i]] = firing.inputs[2]->tensors.at(i);
+    }
+    return {};
+  }
+
+  std::uint64_t first_sample(std::uint32_t micro) const {
+    return (std::uint64_t{replica_} * micro_batches_ + micro) * sequences_;
+  }
+
+  nn::Stage stage_;
+  nn::GptConfig config_;
+  std::uint64_t seed_;
+  std::uint32_t sequences_;
+  std::uint32_t micro_batches_;
+  std::uint32_t replica_;
+  std::vector<std::string> gradient_names_;
+  std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
+  Parameters weights_;                     ///< handles into the weights' register slot
+  std::deque<std::unique_ptr<ops::Tape>> stash_;
+  collectives::LeafTree leaves_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Task>> make_layer_shard(const TaskSetup& setup, const plan::Actor& actor) {
+  return std::unique_ptr<Task>(std::make_unique<LayerShard>(setup, actor));
+}
+
+}  // namespace reef::actors

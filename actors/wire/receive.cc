@@ -1,0 +1,74 @@
+#include "actors/wire/receive.h"
+
+#include "ops/codec/codec.h"
+
+namespace reef::actors {
+namespace {
+
+/// wire -> value
+class Receive final : public Task {
+ public:
+  Receive(std::string edge, codec::Codec codec, std::uint64_t capacity)
+      : edge_(std::move(edge)), codec_(codec), capacity_(capacity) {}
+
+  Status run(Firing& firing) override {
+    const Token& wire = *firing.inputs[0];
+    Token& value = *firing.outputs[0];
+    value.round = wire.round;
+    value.micro = wire.micro;
+    value.empty = wire.empty;
+    value.scalars = wire.scalars;
+    if (wire.encoded == nullptr) return {};
+    ATOLL_ASSIGN(const auto shapes, checked_shapes(*wire.encoded));
+    const std::size_t element = ops::size_of(wire.encoded->dtype);
+    const auto total = static_cast<std::int64_t>(wire.encoded->raw_bytes / element);
+    // One piece of memory for all tensors: what arrived joined stays joined.
+    const auto joined = ops::Tensor::empty(firing.context.pool(), wire.encoded->dtype, {total});
+    ATOLL_TRY(decode(*wire.encoded, joined));
+    std::int64_t at = 0;
+    for (const ops::Shape& shape : shapes) {
+      value.tensors.push_back(joined.slice(at, shape.elements()).reshape(shape));
+      at += shape.elements();
+    }
+    return {};
+  }
+
+ private:
+  /// Everything a peer says of sizes is checked before memory is taken.
+  Result<std::vector<ops::Shape>> checked_shapes(const Encoded& encoded) const {
+    std::vector<ops::Shape> shapes;
+    std::uint64_t bytes = 0;
+    for (const auto& extents : encoded.shapes) {
+      ATOLL_ASSIGN(const ops::Shape shape, ops::Shape::make(extents));
+      bytes += static_cast<std::uint64_t>(shape.elements()) * ops::size_of(encoded.dtype);
+      if (bytes > capacity_)
+        return Error{Code::kTensor, edge_, "tensors larger than the edge's slots"};
+      shapes.push_back(shape);
+    }
+    if (bytes != encoded.raw_bytes)
+      return Error{Code::kTensor, edge_, "declared size differs from the shapes"};
+    return shapes;
+  }
+
+  Status decode(const Encoded& encoded, const ops::Tensor& out) const {
+    const Status status = encoded.dtype == ops::DType::kF32
+                              ? codec::decode(codec_, encoded.payload, out.values<float>())
+                              : codec::decode_bytes(codec_, encoded.payload, out.bytes());
+    if (status.ok()) return {};
+    return Error{status.error().code, edge_, status.error().what};
+  }
+
+  std::string edge_;
+  codec::Codec codec_;
+  std::uint64_t capacity_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Task>> make_receive(const TaskSetup& setup, const plan::Actor& actor) {
+  const plan::Edge& wire = setup.plan.edges[actor.acts[0].inputs[0].edge];
+  ATOLL_ASSIGN(const codec::Codec codec, codec::parse(wire.codec));
+  return std::unique_ptr<Task>(std::make_unique<Receive>(wire.name, codec, wire.bytes));
+}
+
+}  // namespace reef::actors

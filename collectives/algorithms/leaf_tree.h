@@ -1,0 +1,49 @@
+#pragma once
+// The balanced tree along which gradients are added (rule 7: same seed, same bits). Leaves are
+// micro-batches; the global batch has V = 2^k of them, and replica r of R holds the aligned range
+// [r V/R, (r+1) V/R). Every layout adds
+//
+//   ((g0 + g1) + (g2 + g3)) + ((g4 + g5) + (g6 + g7))
+//
+// and so gets the same bits: a replica adds its own subtree as leaves arrive (LeafTree), and
+// replicas then exchange partial sums with a partner at distance 1, 2, 4, ... (recursive doubling;
+// Thakur, Rabenseifner and Gropp, 2005). a + b and b + a have the same bits, so both partners
+// compute the parent alike.
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/tensor/context.h"
+#include "ops/tensor/tensor.h"
+
+namespace reef::collectives {
+
+/// The partner of `rank` in exchange number `step` of a leaf-tree all-reduce.
+inline std::uint32_t leaf_tree_partner(std::uint32_t rank, std::uint32_t step) {
+  return rank ^ (1u << step);
+}
+
+/// Exchanges that a leaf-tree all-reduce over `world` ranks takes; `world` is a power of two.
+inline std::uint32_t leaf_tree_steps(std::uint32_t world) {
+  std::uint32_t steps = 0;
+  while ((1u << steps) < world) ++steps;
+  return steps;
+}
+
+/// Adds leaves as they come, in order, along the tree, with at most log2(leaves) + 1 partial sums
+/// alive: a binary counter in which a carry is an addition. Thread: one. Memory: takes the handles
+/// given and may write into them when it holds the only one.
+class LeafTree {
+ public:
+  /// One leaf: a list of tensors, the same shapes each time.
+  void add(ops::Context& context, std::vector<ops::Tensor> leaf);
+  /// The sum of all leaves since the last take; their number must be a power of two.
+  std::vector<ops::Tensor> take();
+
+ private:
+  std::uint64_t count_ = 0;
+  std::vector<std::vector<ops::Tensor>>
+      partial_;  ///< partial_.back() covers the most recent leaves
+};
+
+}  // namespace reef::collectives
