@@ -1,0 +1,125 @@
+#pragma once
+// The scheduler as a process: nodes and clients dial it; it plans jobs on the nodes that have come,
+// watches them run, and tells clients what happens. One job runs at a time; others wait in the
+// queue with their reason.
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "runtime/link/channel.h"
+#include "runtime/link/loop.h"
+#include "runtime/link/tcp/tcp.h"
+#include "runtime/node/identity.h"
+#include "runtime/node/protocol.h"
+#include "scheduler/job/job.h"
+#include "scheduler/plan/plan.h"
+#include "scheduler/service/store.h"
+#include "scheduler/topology/topology.h"
+
+namespace reef::service {
+
+struct ServiceOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  ///< 0: any free one
+};
+
+/// Thread: start() and wait() on the caller's; the rest lives on the loop's thread.
+/// Failure: a node that fails or is lost fails the job that runs on it, by name; the service itself
+/// goes on.
+class Service {
+ public:
+  Service(node::Identity identity, topology::Topology topology, std::unique_ptr<Store> store,
+          ServiceOptions options);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  /// Listens; returns the port.
+  Result<std::uint16_t> start();
+  /// Returns when shutdown() was called.
+  void wait();
+  /// Tells every node to stop. Thread: any.
+  void shutdown();
+
+ private:
+  struct Member {
+    std::unique_ptr<link::Channel> channel;
+    security::Credential credential;
+    std::string host;
+    std::uint16_t port = 0;
+    node::Traffic traffic;
+    bool ready = false;
+    bool stopped = false;
+  };
+  /// The job that holds the nodes.
+  struct Run {
+    std::int64_t id = 0;
+    job::Job job;
+    plan::Plan plan;
+    std::string descriptor;
+    std::string run_folder;
+    std::string state = "waiting";
+    std::uint64_t client = 0;
+    std::uint64_t step = 0;
+    std::string checkpoint;
+    std::uint64_t checkpoint_step = 0;
+    bool last_round = false;
+    bool cancelled = false;
+    std::map<std::string, std::uint64_t> held;  ///< loader -> step begun
+    std::optional<Error> suspicion;             ///< a lost peer, until its own channel says more
+    std::set<std::string> unstopped;            ///< nodes that have not said farewell
+  };
+
+  void accepted(std::unique_ptr<link::secure::SecureLink> link);
+  void on_message(std::uint64_t id, link::Message message);
+  void on_closed(std::uint64_t id, const Error& why);
+  Status dispatch(std::uint64_t id, node::Kind kind, const link::Message& message);
+  Status on_node(std::uint64_t id, Member& member, node::Kind kind, const link::Message& message);
+  Status on_epoch_message(Member& member, node::Kind kind, const link::Message& message);
+
+  Status submit(std::uint64_t client, const node::Submit& submit);
+  void advance();
+  void launch();
+  void assign(std::uint64_t epoch);
+  void node_ready(Member& member);
+  void suspect(const Error& error);
+  void cancel();
+  void node_held(const std::string& actor, std::uint64_t step);
+  void check_finished();
+  void stop_nodes();
+  void node_stopped(const std::string& name);
+  void finish();
+  void fail(const Error& error);
+
+  Member* node_named(const std::string& name);
+  std::string actors_on(const std::string& node) const;
+  node::Traffic traffic() const;
+  void set_state(const std::string& state, const std::string& reason = "");
+  void tell_client(link::Message message);
+  void send(Member& member, link::Message message);
+
+  node::Identity identity_;
+  topology::Topology topology_;
+  std::unique_ptr<Store> store_;
+  ServiceOptions options_;
+  security::Policy policy_ = node::scheduler_policy();
+  link::Loop loop_;
+  std::unique_ptr<link::tcp::Listener> listener_;
+  std::map<std::uint64_t, Member> members_;  ///< by connection
+  std::uint64_t next_member_ = 1;
+  std::deque<Run> queue_;
+  std::optional<Run> run_;
+  bool shutting_down_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool over_ = false;
+};
+
+}  // namespace reef::service
