@@ -1,0 +1,49 @@
+#pragma once
+// The embedded cluster: a scheduler and the nodes of a topology as real processes on this machine,
+// with keys made for this one run.
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "runtime/node/identity.h"
+#include "scheduler/topology/topology.h"
+
+namespace reef::app {
+
+/// Thread: one. Failure: start() leaves nothing running. Destruction ends every process that still
+/// runs: first politely, then not. Should this process die, the kernel ends them.
+class Cluster {
+ public:
+  Cluster(std::filesystem::path run_folder, topology::Topology topology, std::string topology_path);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  /// Makes the keys, starts the processes and waits for the scheduler's address. `port` 0: any free
+  /// one.
+  Status start(std::uint16_t port);
+  /// Waits for the nodes to end by themselves, no longer than `limit`.
+  void wait_for_nodes(Duration limit);
+
+  const node::Identity& client() const { return client_; }
+  std::uint16_t port() const { return port_; }
+  /// Process ids by name ("scheduler", "east-0", ...), for people and tests.
+  const std::map<std::string, pid_t>& processes() const { return processes_; }
+
+ private:
+  Status make_identities();
+  Status spawn(const std::string& name, const std::vector<std::string>& arguments);
+  Status wait_for_address();
+
+  std::filesystem::path run_folder_;
+  topology::Topology topology_;
+  std::string topology_path_;
+  node::Identity client_;
+  std::uint16_t port_ = 0;
+  std::map<std::string, pid_t> processes_;
+};
+
+}  // namespace reef::app

@@ -1,0 +1,22 @@
+#pragma once
+// The subcommands of `atoll`. Each adds its options to the command line and, when chosen, runs.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "runtime/base/error.h"
+
+namespace reef::app {
+
+/// What the chosen subcommand will do; returns the process's exit status.
+using Action = std::function<Result<int>()>;
+
+void add_run(CLI::App& app, Action& action);
+void add_plan(CLI::App& app, Action& action);
+void add_data(CLI::App& app, Action& action);
+void add_generate(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
+void add_scheduler(CLI::App& app, Action& action);
+void add_node(CLI::App& app, Action& action);
+
+}  // namespace reef::app

@@ -1,0 +1,31 @@
+#include <iostream>
+
+#include "actors/checkpoint/format/checkpoint.h"
+#include "actors/checkpoint/format/huggingface.h"
+#include "runtime/app/commands/commands.h"
+
+namespace reef::app {
+
+void add_export(CLI::App& app, Action& action) {
+  struct Options {
+    std::string checkpoint, output;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "export", "Write a checkpoint as a Hugging Face folder (safetensors, config.json)");
+  command
+      ->add_option("--checkpoint", options->checkpoint,
+                   "Checkpoint folder, runs/.../checkpoints/step-...")
+      ->required();
+  command->add_option("output", options->output, "Folder to make")->required();
+  command->callback([options, &action] {
+    action = [options]() -> Result<int> {
+      ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(options->checkpoint));
+      ATOLL_TRY(checkpoint::export_folder(checkpoint, options->output));
+      std::cout << options->output << ": model of step " << checkpoint.step() << '\n';
+      return 0;
+    };
+  });
+}
+
+}  // namespace reef::app

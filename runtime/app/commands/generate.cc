@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <numeric>
+
+#include "ops/cpu/thread_pool.h"
+#include "runtime/app/commands/commands.h"
+#include "runtime/app/model_folder.h"
+#include "runtime/base/random.h"
+
+namespace reef::app {
+namespace {
+
+struct GenerateOptions {
+  std::string checkpoint, prompt;
+  std::size_t tokens = 200;
+  double temperature = 0.8;
+  std::size_t top_k = 40;
+  std::uint64_t seed = 1;
+};
+
+/// Draws from the `top_k` most likely tokens at a temperature; temperature 0 takes the most likely.
+std::int32_t draw(std::span<const float> logits, const GenerateOptions& options, float uniform) {
+  std::vector<std::int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const std::size_t kept = std::clamp<std::size_t>(options.top_k, 1, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+                    [&](std::int32_t a, std::int32_t b) {
+                      return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+                    });
+  if (options.temperature <= 0) return order[0];
+  std::vector<double> weights(kept);
+  for (std::size_t i = 0; i < kept; ++i) {
+    weights[i] = std::exp((logits[order[i]] - logits[order[0]]) / options.temperature);
+  }
+  double left = uniform * std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (std::size_t i = 0; i + 1 < kept; ++i) {
+    left -= weights[i];
+    if (left < 0) return order[i];
+  }
+  return order[kept - 1];
+}
+
+Result<int> generate(const GenerateOptions& options) {
+  if (options.prompt.empty())
+    return Error{Code::kUsage, "--prompt", "is empty; give at least one character"};
+  ops::ThreadPool context(1);
+  ATOLL_ASSIGN(const Model model, load_model(context, options.checkpoint));
+  if (model.spec.config.vocab_size < 256) {
+    return Error{Code::kCheckpoint, options.checkpoint,
+                 "has a vocabulary below 256 and so is not a model of bytes"};
+  }
+  const nn::Stage stage(model.spec, 0, model.spec.layers.size());
+  const Random random(options.seed, "generate");
+  std::vector<std::int32_t> text;
+  for (const char c : options.prompt) text.push_back(static_cast<unsigned char>(c));
+  std::cout << options.prompt;
+  for (std::size_t i = 0; i < options.tokens; ++i) {
+    const std::size_t length =
+        std::min<std::size_t>(text.size(), static_cast<std::size_t>(model.spec.config.n_positions));
+    const std::span<const std::int32_t> window(text.end() - static_cast<std::ptrdiff_t>(length),
+                                               text.end());
+    const auto tokens =
+        ops::Tensor::from(context.pool(), {1, static_cast<std::int64_t>(length)}, window);
+    const auto logits = stage.forward(context, model.weights, tokens, {.training = false}, nullptr);
+    const auto vocabulary = static_cast<std::size_t>(model.spec.config.vocab_size);
+    const auto last = logits.values<float>().subspan((length - 1) * vocabulary,
+                                                     std::min<std::size_t>(vocabulary, 256));
+    text.push_back(draw(last, options, random.uniform(0, i)));
+    std::cout << static_cast<char>(text.back()) << std::flush;
+  }
+  std::cout << '\n';
+  return 0;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Action& action) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* command = app.add_subcommand("generate", "Continue a text with a trained model");
+  command
+      ->add_option("--checkpoint", options->checkpoint,
+                   "Checkpoint, run folder or Hugging Face folder")
+      ->required();
+  command->add_option("--prompt", options->prompt, "Text to continue")->required();
+  command->add_option("--tokens", options->tokens, "How many tokens to add")->capture_default_str();
+  command->add_option("--temperature", options->temperature, "0 takes the most likely token")
+      ->capture_default_str();
+  command->add_option("--top-k", options->top_k, "Draw from this many likely tokens")
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Same seed, same text")->capture_default_str();
+  command->callback([options, &action] { action = [options] { return generate(*options); }; });
+}
+
+}  // namespace reef::app

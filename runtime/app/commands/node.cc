@@ -1,0 +1,69 @@
+#include "runtime/node/node.h"
+
+#include <signal.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include "actors/core/crew.h"
+#include "runtime/app/commands/address.h"
+#include "runtime/app/commands/commands.h"
+#include "runtime/base/log.h"
+#include "runtime/device/cpu.h"
+
+namespace reef::app {
+namespace {
+
+struct NodeCommand {
+  std::string identity, scheduler, listen = "127.0.0.1:0", log;
+  std::uint32_t threads = 1;
+};
+
+Result<int> serve(const NodeCommand& options) {
+  ATOLL_ASSIGN(const auto scheduler, parse_address(options.scheduler, "--scheduler"));
+  ATOLL_ASSIGN(const auto listen, parse_address(options.listen, "--listen"));
+  ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
+  open_log(options.log, identity.name);
+  caf::actor_system_config config;
+  config.set("scheduler.policy", caf::atom("sharing"));  // idle workers sleep instead of stealing
+  config.set("scheduler.max-threads",
+             std::size_t{1});  // handlers are short; compute has its own threads
+  config.set("scheduler.max-throughput", std::size_t{16});
+  caf::actor_system system(config);
+  // Destroyed after the node and its crew, whose actors submit to them.
+  device::CpuStream compute("compute", options.threads);
+  device::CpuStream io("io", 1);
+  const actors::CrewSite site{system, compute, io, system_clock(), nullptr};
+  node::Node node(std::move(identity),
+                  {scheduler.first, scheduler.second, listen.first, listen.second},
+                  [site](const node::CrewSetup& setup) { return actors::make_crew(site, setup); });
+  const Status status = node.run();
+  if (!status.ok()) {
+    log_error(status.error().text());
+    return status.error();
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_node(CLI::App& app, Action& action) {
+  auto options = std::make_shared<NodeCommand>();
+  CLI::App* command =
+      app.add_subcommand("node", "Offer this machine to a cluster and serve one job");
+  command
+      ->add_option("--identity", options->identity,
+                   "Folder with node.key, credential, authority.pub, scheduler.pub")
+      ->required();
+  command->add_option("--scheduler", options->scheduler, "HOST:PORT of the scheduler")->required();
+  command
+      ->add_option("--listen", options->listen, "Address for other nodes; port 0 takes a free one")
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "Compute threads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--log", options->log, "Log file; default stderr");
+  command->callback([options, &action] { action = [options] { return serve(*options); }; });
+}
+
+}  // namespace reef::app

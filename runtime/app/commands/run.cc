@@ -1,0 +1,270 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "actors/checkpoint/format/checkpoint.h"
+#include "actors/checkpoint/format/huggingface.h"
+#include "actors/data/format/token_shards.h"
+#include "runtime/app/client.h"
+#include "runtime/app/cluster.h"
+#include "runtime/app/commands/commands.h"
+#include "runtime/app/progress_line.h"
+#include "runtime/base/file.h"
+#include "runtime/base/units.h"
+#include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/print.h"
+
+namespace reef::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Raised by Ctrl-C: once asks for a clean stop, twice ends at once.
+std::atomic<int> interrupts{0};
+void on_interrupt(int) { ++interrupts; }
+
+struct RunOptions {
+  std::string job;
+  std::string run_folder;
+  std::uint16_t port = 0;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// What the run amounts to; printed and written as summary.json.
+struct Summary {
+  std::string status = "failed";
+  std::uint64_t steps = 0;
+  std::optional<double> loss_first, loss_last, validation_loss;
+  std::uint64_t tokens = 0;
+  Time first_progress{}, last_progress{};
+  Time started = system_clock().now();
+  node::Traffic traffic;
+  std::string checkpoint;
+  std::optional<Error> error;
+};
+
+nlohmann::ordered_json to_json(const Summary& summary, const std::string& run_folder) {
+  const auto number = [](const std::optional<double>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
+  const double training = seconds(summary.last_progress - summary.first_progress);
+  nlohmann::ordered_json json;
+  json["status"] = summary.status;
+  json["steps"] = summary.steps;
+  json["loss_first"] = number(summary.loss_first);
+  json["loss_last"] = number(summary.loss_last);
+  json["val_loss"] = number(summary.validation_loss);
+  json["tokens_per_second"] = training > 0 ? static_cast<double>(summary.tokens) / training : 0.0;
+  json["seconds"] = seconds(system_clock().now() - summary.started);
+  json["wire_bytes"] = summary.traffic.wire_bytes;
+  json["payload_bytes"] = summary.traffic.payload_bytes;
+  json["run_dir"] = run_folder;
+  json["checkpoint"] = summary.checkpoint;
+  if (summary.error) json["error"] = summary.error->text();
+  return json;
+}
+
+std::string default_run_folder(const std::string& job) {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+  return fmt::format("runs/{}-{}-{}", job, stamp, ::getpid());
+}
+
+/// Everything that can be wrong with the input is found here, before a process is started or a
+/// folder made.
+Result<plan::Plan> check_input(const job::Job& job, const topology::Topology& topology) {
+  ATOLL_ASSIGN(auto plan, plan::make_plan(job, topology));
+  for (const char* split : {"train", "validation"})
+    ATOLL_TRY(data::TokenShards::open(job.data.path, split).ok()
+                  ? Status()
+                  : Status(data::TokenShards::open(job.data.path, split).error()));
+  if (!job.checkpoints.resume.empty()) {
+    ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
+    if (checkpoint.step() >= job.training.steps) {
+      return Error{Code::kJobValue, "spec.training.steps",
+                   fmt::format("the checkpoint stands at step {} already; ask for more than that",
+                               checkpoint.step())};
+    }
+  }
+  return plan;
+}
+
+Status make_run_folder(const fs::path& folder, const plan::Plan& plan) {
+  std::error_code failure;
+  if (fs::exists(folder) && !fs::is_empty(folder, failure)) {
+    return Error{Code::kPath, folder.string(), "is not empty; give --run-dir a new folder"};
+  }
+  fs::create_directories(folder / "logs", failure);
+  if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
+  std::ostringstream text;
+  plan::print_plan(plan, text);
+  ATOLL_TRY(write_file(folder / "plan.txt", as_bytes(text.str())));
+  ATOLL_TRY(write_file(folder / "plan.json", as_bytes(plan::plan_to_json(plan))));
+  return write_file(folder / "job.json", as_bytes(plan.descriptor));
+}
+
+class Follower {
+ public:
+  Follower(const job::Job& job, Summary& summary, ProgressLine& line)
+      : job_(job), summary_(summary), line_(line) {}
+
+  /// True when the job has ended.
+  bool take(const Event& event) {
+    return std::visit([this](const auto& value) { return on(value); }, event);
+  }
+
+ private:
+  bool on(const node::ProgressReport& report) {
+    const Time now = system_clock().now();
+    if (summary_.first_progress == Time{}) {
+      summary_.first_progress = now;
+    } else {
+      summary_.tokens += report.progress.tokens;
+    }
+    if (report.progress.round.training()) {
+      summary_.last_progress = now;
+      if (!summary_.loss_first) summary_.loss_first = report.progress.loss;
+      summary_.loss_last = report.progress.loss;
+    }
+    if (report.progress.evaluated) summary_.validation_loss = report.progress.evaluation_loss;
+    summary_.steps = report.progress.round.step;
+    line_.update(report);
+    return false;
+  }
+
+  bool on(const node::CheckpointReport& report) {
+    summary_.checkpoint = report.folder;
+    line_.note(fmt::format("checkpoint of step {}: {}", report.step, report.folder));
+    return false;
+  }
+
+  bool on(const node::FailureReport& report) {
+    if (!summary_.error) summary_.error = report.error;
+    return report.epoch == 0;  // refused before it had an epoch: nothing follows
+  }
+
+  bool on(const node::JobStatus& status) {
+    const bool over =
+        status.state == "succeeded" || status.state == "stopped" || status.state == "failed";
+    if (!over) {
+      line_.note("job " + job_.name + ": " + status.state);
+      return false;
+    }
+    summary_.status = status.state;
+    summary_.traffic = status.traffic;
+    return true;
+  }
+
+  bool on(const Error& error) {
+    if (!summary_.error) summary_.error = error;
+    return true;
+  }
+
+  const job::Job& job_;
+  Summary& summary_;
+  ProgressLine& line_;
+};
+
+void follow(Client& client, Follower& follower, ProgressLine& line) {
+  int seen = 0;
+  while (true) {
+    const auto event = client.next(std::chrono::milliseconds(100));
+    if (event && follower.take(*event)) return;
+    const int now = interrupts;
+    if (now >= 2) return;
+    if (now > seen) {
+      line.note("stopping after the next step with a checkpoint; Ctrl-C again ends at once");
+      client.cancel();
+      seen = now;
+    }
+  }
+}
+
+/// The model in the form that other tools load.
+Status export_model(Summary& summary, const fs::path& folder) {
+  if (summary.checkpoint.empty() || summary.status == "failed") return {};
+  ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(summary.checkpoint));
+  return checkpoint::export_folder(checkpoint, folder / "model");
+}
+
+Result<int> run(const RunOptions& options) {
+  ATOLL_ASSIGN(const auto job, job::read_job(options.job));
+  ATOLL_ASSIGN(const auto topology, topology::read_topology(job.topology));
+  ATOLL_ASSIGN(const auto plan, check_input(job, topology));
+  const fs::path folder =
+      fs::absolute(options.run_folder.empty() ? default_run_folder(job.name) : options.run_folder)
+          .lexically_normal();
+  ATOLL_TRY(make_run_folder(folder, plan));
+
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+
+  Summary summary;
+  ProgressLine line(job.training.steps, ::isatty(STDERR_FILENO) == 1, options.quiet);
+  Cluster cluster(folder, topology, job.topology);
+  ATOLL_TRY(cluster.start(options.port));
+  {
+    ATOLL_ASSIGN(auto client, Client::connect(cluster.client(), "127.0.0.1", cluster.port()));
+    std::string processes = fmt::format("run {}\nscheduler pid {}", folder.string(),
+                                        cluster.processes().at("scheduler"));
+    for (const topology::Node& node : topology.nodes) {
+      processes += fmt::format(", {} pid {}", node.name, cluster.processes().at(node.name));
+    }
+    line.note(processes);
+    client->submit(job::job_to_json(job), folder.string());
+    Follower follower(job, summary, line);
+    follow(*client, follower, line);
+  }
+  line.finish();
+  cluster.wait_for_nodes(std::chrono::seconds(3));
+  ATOLL_TRY(export_model(summary, folder));
+
+  const auto json = to_json(summary, folder.string());
+  ATOLL_TRY(write_file(folder / "summary.json", as_bytes(json.dump(2) + "\n")));
+  if (options.json) {
+    std::cout << json.dump() << std::endl;
+  } else if (!summary.error) {
+    std::cout << fmt::format(
+        "{}: {} steps, loss {:.3f} -> {:.3f}, validation loss {:.3f} nats/token, {:.0f} tokens/s\n"
+        "sent {} for {} of tensors; model for other tools: {}/model\n",
+        summary.status, summary.steps, summary.loss_first.value_or(0),
+        summary.loss_last.value_or(0), summary.validation_loss.value_or(0),
+        json["tokens_per_second"].get<double>(), format_size(summary.traffic.wire_bytes),
+        format_size(summary.traffic.payload_bytes), folder.string());
+  }
+  if (summary.status == "succeeded") return 0;
+  if (summary.status == "stopped") return 130;  // as the shell says of Ctrl-C
+  if (summary.error) return *summary.error;
+  return Error{Code::kCancelled, job.name, "ended at once, without a final checkpoint"};
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command =
+      app.add_subcommand("run", "Run a job in an embedded cluster on this machine and follow it");
+  command->add_option("job", options->job, "Job descriptor (YAML)")->required();
+  command->add_option("--run-dir", options->run_folder,
+                      "Folder for metrics, logs, plan and checkpoints; default runs/<job>-<time>");
+  command->add_option("--port", options->port,
+                      "Port of the scheduler on 127.0.0.1; default any free one");
+  command->add_flag("--json", options->json,
+                    "Print the summary as JSON on the last line of stdout");
+  command->add_flag("--quiet", options->quiet, "No progress on stderr");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace reef::app

@@ -1,0 +1,20 @@
+#pragma once
+// A trained model read from disk, ready for the forward pass: from a checkpoint of ours or a
+// Hugging Face folder.
+
+#include <filesystem>
+
+#include "ops/nn/stage.h"
+
+namespace reef::app {
+
+struct Model {
+  nn::ModelSpec spec;
+  nn::Parameters weights;
+};
+
+/// `folder` is a checkpoint (step-...), a run folder (its newest whole checkpoint) or a Hugging
+/// Face folder. kCheckpoint or kPath naming what is wrong.
+Result<Model> load_model(ops::Context& context, const std::filesystem::path& folder);
+
+}  // namespace reef::app
