@@ -1,0 +1,79 @@
+"""What a run leaves behind: resumes bit for bit in another layout, and opens in other tools with the same loss."""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import unittest
+
+from cluster import ATOLL, ClusterTest
+
+REFERENCE = pathlib.Path(__file__).resolve().parent.parent / "reference"
+sys.path.insert(0, str(REFERENCE))
+
+HEADER_BYTES = 256 * 4
+
+
+class Checkpoint(ClusterTest):
+    def test_resumed_in_another_layout_it_learns_the_same(self):
+        status, whole, stderr, folder = self.run_job(self.job(nodes=2, stages=2))
+        self.assertEqual(status, 0, stderr)
+        middle = folder / "checkpoints" / "step-00000010"
+        reference = [line for line in self.losses(folder) if line["step"] > 10]
+        job = self.job(nodes=4, replicas=2, stages=2, resume=f", resume: {middle}")
+        status, resumed, stderr, folder = self.run_job(job)
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), reference)
+        self.assertEqual(resumed["val_loss"], whole["val_loss"])
+
+    def test_generate_is_deterministic(self):
+        status, summary, stderr, folder = self.run_job(self.job(steps=5))
+        self.assertEqual(status, 0, stderr)
+        texts = [subprocess.run([ATOLL, "generate", "--checkpoint", source, "--prompt", "the ", "--tokens", "40"],
+                                check=True, capture_output=True).stdout
+                 for source in (summary["checkpoint"], folder, folder / "model", folder)]
+        self.assertTrue(texts[0].startswith(b"the "))
+        self.assertEqual(len(set(texts)), 1)
+
+    def test_pytorch_finds_the_same_loss(self):
+        try:
+            import torch
+            from safetensors.torch import load_file
+        except ImportError as missing:
+            self.skipTest(f"SKIPPED: {missing}; install python3-torch and safetensors")
+        import compare
+        status, summary, stderr, folder = self.run_job(self.job(nodes=4, replicas=2, stages=2))
+        self.assertEqual(status, 0, stderr)
+        config = json.loads((folder / "model" / "config.json").read_text())
+        weights = load_file(folder / "model" / "model.safetensors")
+        loss = self.validation_loss(torch, compare, config, weights)
+        print(f"validation loss: ours {summary['val_loss']:.7f}, PyTorch {loss:.7f}")
+        self.assertLess(abs(loss - summary["val_loss"]) / loss, 1e-5)
+
+    def test_other_readers_open_every_part(self):
+        status, summary, stderr, _ = self.run_job(self.job(steps=5, stages=2))
+        self.assertEqual(status, 0, stderr)
+        parts = sorted(pathlib.Path(summary["checkpoint"]).glob("part-*.safetensors"))
+        self.assertEqual(len(parts), 2)
+        for part in parts:
+            opened = subprocess.run([sys.executable, REFERENCE / "open_safetensors.py", part], capture_output=True,
+                                    text=True)
+            if opened.returncode == 77:
+                self.skipTest(opened.stdout.strip())
+            self.assertEqual(opened.returncode, 0, opened.stderr)
+
+    def validation_loss(self, torch, compare, config, weights):
+        """Mean over the windows that two evaluation rounds of 8 sequences read."""
+        raw = next((self.root / "data").glob("validation-*.bin")).read_bytes()[HEADER_BYTES:]
+        tokens = torch.tensor(struct.unpack(f"<{len(raw) // 2}H", raw))
+        context = config["n_positions"]
+        windows = (len(tokens) - 1) // context
+        rows = [tokens[(i % windows) * context:(i % windows) * context + context + 1] for i in range(16)]
+        batch = torch.stack(rows)
+        with torch.no_grad():
+            logits = compare.gpt2(config, weights, batch[:, :-1])
+            return torch.nn.functional.cross_entropy(logits.flatten(0, 1).double(), batch[:, 1:].flatten()).item()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
