@@ -26,7 +26,7 @@ ALLOWED = {
     "runtime/link": BASE + ["configs/schema"],
     "runtime/link/secure": BASE + ["configs/schema", "security", "runtime/link"],
     "runtime/link/channel": BASE + ["configs/schema", "security", "runtime/link"],
-    "runtime/sim": BASE + ["runtime/link", "runtime/device"],
+    
     "collectives": BASE + ["runtime/link", "runtime/device", "ops"],
     "scheduler": BASE + ["configs/schema", "ops/catalog", "ops/nn/spec.h", "ops/codec"],
     "scheduler/service": BASE + ["runtime/link", "runtime/node", "configs/schema", "security", "scheduler"],
@@ -65,7 +65,8 @@ def problems(path):
     home = path.rsplit("/", 1)[0]
     for kind, name in INCLUDE.findall((ROOT / path).read_text()):
         if kind == '"':
-            own = under(name, rule) or under(name, home)
+            sibling = "/" not in name and (ROOT / home / name).exists()
+            own = under(name, rule) or under(name, home) or sibling
             if not own and not any(under(name, allowed) for allowed in ALLOWED[rule]):
                 yield f'{path}: may not include "{name}"; {rule} may include {", ".join(ALLOWED[rule]) or "nothing"}'
         for pattern, folders in FOREIGN.items():

@@ -1,5 +1,8 @@
 #include "actors/core/crew.h"
 
+#include <caf/scoped_actor.hpp>
+#include <future>
+
 #include "actors/core/factory.h"
 
 namespace reef::actors {
@@ -19,8 +22,20 @@ class LocalCrew final : public node::Crew {
         job_(std::move(job)),
         model_(nn::gpt_spec(job_.model)) {}
 
+  /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {
-    for (const auto& [id, host] : hosts_) stop(host);
+    std::vector<caf::actor> hosts;
+    for (const auto& [id, host] : hosts_) {
+      stop(host);
+      hosts.push_back(host);
+    }
+    if (site_.settle) {
+      site_.settle();
+    } else {
+      caf::scoped_actor(site_.system)->wait_for(hosts);
+    }
+    drain(site_.compute);
+    drain(site_.io);
   }
 
   Status spawn() {
@@ -73,6 +88,13 @@ class LocalCrew final : public node::Crew {
       }
     }
     return own;
+  }
+
+  /// Returns when everything submitted before has run.
+  static void drain(device::Stream& stream) {
+    std::promise<void> drained;
+    stream.submit([](ops::Context&) {}, [&drained] { drained.set_value(); });
+    drained.get_future().wait();
   }
 
   template <typename F>

@@ -17,6 +17,8 @@ struct CrewSite {
   device::Stream& io;  ///< codecs, files and bookkeeping, so that they never stand before a GEMM
   const Clock& clock;
   Trace trace;  ///< may be empty
+  /// Lets stopped actors end; empty where CAF has threads of its own that do.
+  std::function<void()> settle = nullptr;
 };
 
 /// Failure: what a task cannot open, named by its actor.

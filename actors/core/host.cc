@@ -36,20 +36,34 @@ using release_atom = caf::atom_constant<caf::atom("release")>;
 /// stopped while its act runs leaves nothing dangling.
 struct Running {
   std::unique_ptr<Task> task;
+  Registers registers;
   std::vector<const Token*> inputs;
   std::vector<Token*> outputs;
   Status status;
 };
+
+/// A task indexes what other processes sent; an index that is not there fails the job, never the
+/// process.
+template <typename F>
+Status guarded(F&& work) {
+  try {
+    return work();
+  } catch (const std::exception& failure) {
+    return Error{Code::kProto, "",
+                 std::string("a token without its edge's values: ") + failure.what()};
+  }
+}
 
 class Host final : public caf::event_based_actor {
  public:
   Host(caf::actor_config& config, HostSetup setup, std::unique_ptr<Task> task, Registers registers)
       : caf::event_based_actor(config),
         setup_(std::move(setup)),
-        registers_(std::move(registers)),
+
         running_(std::make_shared<Running>()),
         fired_(setup_.actor->acts.size(), 0) {
     running_->task = std::move(task);
+    running_->registers = std::move(registers);
     for (const auto& act : setup_.actor->acts) {
       for (const Port& input : act.inputs) ends_[input.edge];
       for (const Port& output : act.outputs)
@@ -92,7 +106,7 @@ class Host final : public caf::event_based_actor {
   };
 
   const plan::Edge& edge(plan::EdgeId id) const { return setup_.plan->edges[id]; }
-  Register& ring(plan::EdgeId id) { return *registers_.at(id); }
+  Register& ring(plan::EdgeId id) { return *running_->registers.at(id); }
   Task& task() { return *running_->task; }
 
   void begin(const Neighbours& neighbours) {
@@ -108,7 +122,8 @@ class Host final : public caf::event_based_actor {
     busy_ = true;
     setup_.stream->submit(
         [running = running_](ops::Context& context) {
-          running->status = running->task->start(context, running->outputs);
+          running->status =
+              guarded([&] { return running->task->start(context, running->outputs); });
         },
         [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, started_atom::value); });
   }
@@ -161,7 +176,7 @@ class Host final : public caf::event_based_actor {
     setup_.stream->submit(
         [running = running_, index, number](ops::Context& context) {
           Firing firing{index, number, running->inputs, running->outputs, context};
-          running->status = running->task->run(firing);
+          running->status = guarded([&] { return running->task->run(firing); });
         },
         [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, done_atom::value); });
   }
@@ -253,7 +268,6 @@ class Host final : public caf::event_based_actor {
   }
 
   HostSetup setup_;
-  Registers registers_;
   std::shared_ptr<Running> running_;
   std::vector<std::uint64_t> fired_;  ///< per act
   std::map<plan::EdgeId, End> ends_;

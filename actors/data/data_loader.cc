@@ -85,25 +85,36 @@ class DataLoader final : public Task {
   bool held_ = false;
 };
 
+Result<data::TokenShards> open_split(const job::Job& job, const char* split) {
+  ATOLL_ASSIGN(auto shards, data::TokenShards::open(job.data.path, split));
+  const auto vocabulary = static_cast<std::uint64_t>(job.model.vocab_size);
+  if (shards.vocab_size() > vocabulary) {
+    return Error{Code::kData, job.data.path,
+                 "the data has " + std::to_string(shards.vocab_size()) +
+                     " tokens, the model's vocab_size is " + std::to_string(vocabulary)};
+  }
+  if (shards.tokens() <= job.training.context) {
+    return Error{Code::kData, job.data.path,
+                 std::string(split) + ": " + std::to_string(shards.tokens()) +
+                     " tokens; one sample needs more than the context of " +
+                     std::to_string(job.training.context)};
+  }
+  return shards;
+}
+
 }  // namespace
+
+Status check_data(const job::Job& job) {
+  for (const char* split : {"train", "validation"}) {
+    if (const auto shards = open_split(job, split); !shards.ok()) return shards.error();
+  }
+  return {};
+}
 
 Result<std::unique_ptr<Task>> make_data_loader(const TaskSetup& setup, const plan::Actor& actor) {
   const job::Job& job = setup.job;
-  ATOLL_ASSIGN(auto train, data::TokenShards::open(job.data.path, "train"));
-  ATOLL_ASSIGN(auto held_out, data::TokenShards::open(job.data.path, "validation"));
-  for (const data::TokenShards* shards : {&train, &held_out}) {
-    if (shards->vocab_size() > static_cast<std::uint64_t>(job.model.vocab_size)) {
-      return Error{Code::kData, job.data.path,
-                   "the data has " + std::to_string(shards->vocab_size()) +
-                       " tokens, the model's vocab_size is " +
-                       std::to_string(job.model.vocab_size)};
-    }
-    if (shards->tokens() <= job.training.context) {
-      return Error{Code::kData, job.data.path,
-                   "a split is shorter than one context of " +
-                       std::to_string(job.training.context) + " tokens"};
-    }
-  }
+  ATOLL_ASSIGN(auto train, open_split(job, "train"));
+  ATOLL_ASSIGN(auto held_out, open_split(job, "validation"));
   const std::uint64_t global_batch =
       std::uint64_t{job.training.leaves} * job.training.sequences_per_leaf;
   ATOLL_ASSIGN(const auto order, data::DataOrder::make(job.training.seed, train.tokens(),

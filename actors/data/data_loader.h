@@ -8,6 +8,10 @@
 
 namespace reef::actors {
 
+/// Whether the job's data can be read and fits its model: opens both splits. kData says what does
+/// not.
+Status check_data(const job::Job& job);
+
 Result<std::unique_ptr<Task>> make_data_loader(const TaskSetup& setup, const plan::Actor& actor);
 
 }  // namespace reef::actors

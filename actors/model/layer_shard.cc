@@ -22,6 +22,7 @@ class LayerShard final : public Task {
         sequences_(setup.job.training.sequences_per_leaf),
         micro_batches_(setup.plan.leaves / setup.plan.replicas),
         replica_(actor.replica),
+        hidden_{sequences_, setup.job.training.context, config_.n_embd},
         gradient_names_(gradient_names(stage_)) {
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
@@ -35,8 +36,13 @@ class LayerShard final : public Task {
   /// input, weights, [tied weights] -> output, stash
   Status forward(Firing& firing) {
     const Token& input = *firing.inputs[0];
+    if (input.micro != expected_micro_) {
+      return Error{Code::kProto, "input",
+                   "micro-batch " + std::to_string(input.micro) + " out of order"};
+    }
+    expected_micro_ = (expected_micro_ + 1) % micro_batches_;
+    ATOLL_TRY(check_input(input.tensors.at(0)));
     if (input.micro == 0) ATOLL_TRY(take_weights(firing));
-    if (stage_.is_first()) ATOLL_TRY(nn::check_tokens(config_, input.tensors.at(0)));
     std::unique_ptr<ops::Tape> tape;
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
                             input.round.training()};
@@ -54,6 +60,7 @@ class LayerShard final : public Task {
   /// grad output, stash -> gradients, [grad input]
   Status backward(Firing& firing) {
     const Token& grad_output = *firing.inputs[0];
+    ATOLL_TRY(check_grad(grad_output, *firing.inputs[1]));
     const std::unique_ptr<ops::Tape> tape = std::move(stash_.front());
     stash_.pop_front();
     Token* grad_input = firing.outputs.size() > 1 ? firing.outputs[1] : nullptr;
@@ -75,13 +82,37 @@ class LayerShard final : public Task {
     return {};
   }
 
+  /// What comes from another process has been decoded, but not believed.
+  Status check_input(const Tensor& input) const {
+    return stage_.is_first() ? nn::check_tokens(config_, input) : check_hidden(input);
+  }
+
+  Status check_grad(const Token& grad, const Token& stash) const {
+    const bool same = grad.round == stash.round && grad.micro == stash.micro;
+    if (!same || grad.empty == grad.round.training()) {
+      return Error{Code::kProto, "gradient", "belongs to another micro-batch than the stash"};
+    }
+    return grad.empty || stage_.is_last() ? Status() : check_hidden(grad.tensors.at(0));
+  }
+
+  Status check_hidden(const Tensor& tensor) const {
+    if (tensor.shape() == hidden_ && tensor.dtype() == ops::DType::kF32) return {};
+    return Error{Code::kTensor, "hidden",
+                 "is " + tensor.shape().text() + ", not " + hidden_.text()};
+  }
+
   Status take_weights(Firing& firing) {
     const auto& own = firing.inputs[1]->tensors;
     if (own.size() != weight_names_.size())
       return Error{Code::kTensor, "weights", "not the tensors of this stage"};
     for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
     for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
-      weights_[stage_.tied()[i]] = firing.inputs[2]->tensors.at(i);
+      const Tensor& tied = firing.inputs[2]->tensors.at(i);
+      if (tied.shape() != ops::Shape{config_.vocab_size, config_.n_embd}) {
+        return Error{Code::kTensor, stage_.tied()[i],
+                     "is " + tied.shape().text() + ", not of this model"};
+      }
+      weights_[stage_.tied()[i]] = tied;
     }
     return {};
   }
@@ -96,6 +127,8 @@ class LayerShard final : public Task {
   std::uint32_t sequences_;
   std::uint32_t micro_batches_;
   std::uint32_t replica_;
+  std::uint32_t expected_micro_ = 0;
+  ops::Shape hidden_;  ///< of one micro-batch between stages
   std::vector<std::string> gradient_names_;
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot

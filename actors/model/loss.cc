@@ -25,6 +25,9 @@ class Loss final : public Task {
       return Error{Code::kProto, "loss", "logits and targets belong to different micro-batches"};
     }
     ATOLL_TRY(nn::check_tokens(config_, targets.tensors.at(0)));
+    if (targets.tensors[0].elements() * config_.vocab_size != logits.tensors.at(0).elements()) {
+      return Error{Code::kTensor, "targets", "are of another shape than the logits"};
+    }
     const bool training = logits.round.training();
     nn::LossResult loss = nn::cross_entropy(firing.context, logits.tensors.at(0),
                                             targets.tensors[0], grad_scale_, training);

@@ -122,7 +122,11 @@ class Optimizer final : public Task {
         const Token& tied = *firing.inputs[1];
         if (tied.round != reduced.round)
           return Error{Code::kProto, slot.parameter.name, "tied gradient of another round"};
-        gradient = ops::add(firing.context, gradient, tied.tensors.at(*slot.tied_remote));
+        const Tensor& other = tied.tensors.at(*slot.tied_remote);
+        if (other.shape() != gradient.shape() || other.dtype() != gradient.dtype()) {
+          return Error{Code::kTensor, slot.parameter.name, "the tied gradient has another shape"};
+        }
+        gradient = ops::add(firing.context, gradient, other);
       }
       firing.outputs[0]->scalars.push_back(ops::square_sum(firing.context, gradient));
       firing.outputs[1]->tensors.push_back(std::move(gradient));

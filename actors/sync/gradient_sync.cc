@@ -13,8 +13,8 @@ using ops::Tensor;
 /// act: -> reduced, [tied reduced]. Partners and order: collectives/algorithms/leaf_tree.h.
 class GradientSync final : public Task {
  public:
-  GradientSync(const TaskSetup& setup, const plan::Actor& actor, codec::Codec codec)
-      : acts_(actor.acts.size()), codec_(codec) {
+  GradientSync(const TaskSetup& setup, const plan::Actor& actor)
+      : plan_(setup.plan), acts_(actor.acts) {
     const nn::Stage stage(setup.model, actor.first_layer, actor.last_layer);
     const auto names = gradient_names(stage);
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -32,18 +32,14 @@ class GradientSync final : public Task {
     if (input.empty) return {};
     std::vector<Tensor> value = input.tensors;
     if (firing.act > 0) ATOLL_TRY(combine(firing, value));
-    if (firing.act + 1 == acts_) {
-      finish(firing, value);
-    } else {
-      offer(firing, value);
-    }
-    return {};
+    return firing.act + 1 == acts_.size() ? finish(firing, value) : offer(firing, std::move(value));
   }
 
  private:
   Status combine(Firing& firing, std::vector<Tensor>& value) {
     const Token& received = *firing.inputs[1];
-    if (received.round != firing.inputs[0]->round || received.tensors.size() != value.size()) {
+    if (received.empty || received.round != firing.inputs[0]->round ||
+        received.tensors.size() != value.size()) {
       return Error{Code::kProto, "gradients",
                    "a partner sent the gradients of another round or stage"};
     }
@@ -57,26 +53,39 @@ class GradientSync final : public Task {
   }
 
   /// What is kept is what the partner will see, so that both ends add the same numbers and replicas
-  /// stay identical.
-  void offer(Firing& firing, const std::vector<Tensor>& value) const {
-    std::vector<Tensor> seen = value;
-    if (codec_.lossy != codec::Lossy::kNone) {
-      for (Tensor& tensor : seen) {
-        tensor = tensor.clone(firing.context.pool());
-        codec::round_trip(codec_, tensor.values<float>());
-      }
-    }
-    firing.outputs[0]->tensors = seen;
-    firing.outputs[1]->tensors = std::move(seen);
+  /// stay identical. The plan gives all pairs of a level the same codec, on a wire or not.
+  Status offer(Firing& firing, std::vector<Tensor> value) const {
+    ATOLL_TRY(round(firing, 0, value));
+    firing.outputs[0]->tensors = value;
+    firing.outputs[1]->tensors = std::move(value);
+    return {};
   }
 
-  void finish(Firing& firing, const std::vector<Tensor>& value) const {
+  Status finish(Firing& firing, const std::vector<Tensor>& value) const {
     for (const std::size_t i : own_) firing.outputs[0]->tensors.push_back(value[i]);
-    for (const std::size_t i : tied_) firing.outputs[1]->tensors.push_back(value[i]);
+    if (tied_.empty()) return {};
+    std::vector<Tensor> tied;
+    for (const std::size_t i : tied_) tied.push_back(value[i]);
+    ATOLL_TRY(round(firing, 1, tied));
+    firing.outputs[1]->tensors = std::move(tied);
+    return {};
   }
 
-  std::size_t acts_;
-  codec::Codec codec_;
+  /// Passes copies of the tensors through the codec of this firing's output edge, if it has one.
+  Status round(Firing& firing, std::size_t output, std::vector<Tensor>& tensors) const {
+    const plan::Edge& edge = plan_.edges[acts_[firing.act].outputs[output].edge];
+    if (edge.codec.empty()) return {};
+    ATOLL_ASSIGN(const codec::Codec codec, codec::parse(edge.codec));
+    if (codec.lossy == codec::Lossy::kNone) return {};
+    for (Tensor& tensor : tensors) {
+      tensor = tensor.clone(firing.context.pool());
+      codec::round_trip(codec, tensor.values<float>());
+    }
+    return {};
+  }
+
+  const plan::Plan& plan_;
+  const std::vector<plan::Act>& acts_;
   std::vector<std::size_t> own_;   ///< gradients of tensors this stage owns
   std::vector<std::size_t> tied_;  ///< gradients of uses of tensors another stage owns
 };
@@ -84,8 +93,7 @@ class GradientSync final : public Task {
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_gradient_sync(const TaskSetup& setup, const plan::Actor& actor) {
-  ATOLL_ASSIGN(const codec::Codec codec, codec::parse(setup.job.codecs.gradients));
-  return std::unique_ptr<Task>(std::make_unique<GradientSync>(setup, actor, codec));
+  return std::unique_ptr<Task>(std::make_unique<GradientSync>(setup, actor));
 }
 
 }  // namespace reef::actors

@@ -31,8 +31,8 @@ inline std::uint32_t leaf_tree_steps(std::uint32_t world) {
 }
 
 /// Adds leaves as they come, in order, along the tree, with at most log2(leaves) + 1 partial sums
-/// alive: a binary counter in which a carry is an addition. Thread: one. Memory: takes the handles
-/// given and may write into them when it holds the only one.
+/// alive: a binary counter in which a carry is an addition.
+/// Thread: one. Memory: writes into the tensors given.
 class LeafTree {
  public:
   /// One leaf: a list of tensors, the same shapes each time.

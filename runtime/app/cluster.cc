@@ -17,7 +17,7 @@ namespace {
 
 constexpr Duration kStartTime = std::chrono::seconds(10);
 constexpr Duration kPollEvery = std::chrono::milliseconds(5);
-constexpr Duration kGraceTime = std::chrono::seconds(2);
+constexpr Duration kGraceTime = std::chrono::seconds(1);
 
 /// Waits until the process has ended, no longer than `limit`; true when it has.
 bool reap(pid_t pid, Duration limit, int* status = nullptr) {
@@ -94,6 +94,7 @@ Status Cluster::spawn(const std::string& name, const std::vector<std::string>& a
   std::vector<std::string> copies = arguments;
   for (std::string& argument : copies) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  const std::string errors = error_file(name).string();
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0)
@@ -102,6 +103,8 @@ Status Cluster::spawn(const std::string& name, const std::vector<std::string>& a
     ::setpgid(0, 0);  // Ctrl-C at the terminal is for the parent, which stops the job in order
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
+    const int fd = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd >= 0) ::dup2(fd, STDERR_FILENO);
     ::execv("/proc/self/exe", argv.data());
     ::_exit(127);
   }
@@ -109,19 +112,19 @@ Status Cluster::spawn(const std::string& name, const std::vector<std::string>& a
   return {};
 }
 
+std::filesystem::path Cluster::error_file(const std::string& name) const {
+  return run_folder_ / "logs" / (name + ".err");
+}
+
 Status Cluster::wait_for_address() {
   const auto path = run_folder_ / "scheduler.address";
   const Time until = system_clock().now() + kStartTime;
   const pid_t pid = processes_.at("scheduler");
   while (!std::filesystem::exists(path)) {
-    int status = 0;
-    if (::waitpid(pid, &status, WNOHANG) == pid) {
+    if (::waitpid(pid, nullptr, WNOHANG) == pid) {
       processes_.erase("scheduler");
-      // It has said why on stderr, which it shares with us; the class of the failure is in its exit
-      // status.
-      const bool input = WIFEXITED(status) && WEXITSTATUS(status) == 2;
-      return Error{input ? Code::kUsage : Code::kIo, "scheduler",
-                   "did not start; the reason stands above"};
+      ATOLL_ASSIGN(const std::string said, read_file(error_file("scheduler"), 65536));
+      return parse_error(said.substr(0, said.find('\n')));
     }
     if (system_clock().now() > until)
       return Error{Code::kTimedOut, "scheduler", "did not start in time"};

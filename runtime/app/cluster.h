@@ -37,6 +37,8 @@ class Cluster {
   Status make_identities();
   Status spawn(const std::string& name, const std::vector<std::string>& arguments);
   Status wait_for_address();
+  /// What a process says before its log is open, and why it ended.
+  std::filesystem::path error_file(const std::string& name) const;
 
   std::filesystem::path run_folder_;
   topology::Topology topology_;

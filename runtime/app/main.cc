@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ATOLL_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Exit status: 0 done, 1 failed, 2 usage or bad input, 4 authentication.\n"
+      "Exit status: 0 done, 1 failed, 2 usage or bad input, 4 authentication,\n"
+      "130 stopped by the user.\n"
       "Start here: atoll run configs/jobs/quickstart.yaml");
   reef::app::Action action;
   reef::app::add_run(app, action);

@@ -60,6 +60,15 @@ int exit_status(Code code) {
   return 1;
 }
 
+Error parse_error(std::string_view line) {
+  for (int i = 0; i <= static_cast<int>(Code::kInternal); ++i) {
+    const std::string_view name = code_name(static_cast<Code>(i));
+    if (!line.starts_with(name) || line.substr(name.size(), 2) != ": ") continue;
+    return {static_cast<Code>(i), "", std::string(line.substr(name.size() + 2))};
+  }
+  return {Code::kInternal, "", std::string(line)};
+}
+
 std::string Error::text() const {
   std::string text(code_name(code));
   if (!where.empty()) text.append(": ").append(where);

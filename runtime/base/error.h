@@ -47,6 +47,11 @@ enum class Code {
 /// The stable name users and scripts see, "E_JOB_FIELD".
 std::string_view code_name(Code code);
 
+/// Reads back what Error::text() of another process printed; a line of another form is kInternal
+/// with the line as its text.
+struct Error;
+Error parse_error(std::string_view line);
+
 /// The process's exit status for a failure with this code:
 /// 1 failed, 2 usage or bad input, 4 authentication.
 int exit_status(Code code);

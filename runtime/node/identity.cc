@@ -9,6 +9,9 @@ namespace {
 
 /// A day: renewal by itself comes with enrolment.
 constexpr std::uint64_t kValiditySeconds = 24 * 3600;
+/// Of the control links; a job's own peerTimeout holds between its nodes.
+constexpr Duration kControlPing = std::chrono::seconds(1);
+constexpr Duration kControlLost = std::chrono::seconds(5);
 
 Result<security::PublicKey> read_public(const std::filesystem::path& path) {
   ATOLL_ASSIGN(const std::string content, read_file(path, 4096));
@@ -33,6 +36,8 @@ Result<Identity> load_identity(const std::filesystem::path& folder) {
                security::verify_credential(identity.local.credential, identity.local.authority,
                                            identity.local.cluster, identity.local.unix_now()));
   identity.local.role = own.role;
+  identity.local.ping_every = kControlPing;
+  identity.local.lost_after = kControlLost;
   identity.name = own.name;
   identity.datacenter = own.datacenter;
   if (own.noise_key != key.noise_key()) {

@@ -36,9 +36,10 @@ Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
 
 Node::~Node() {
   stopping_ = true;
-  crew_.reset();
+  // On the loop's thread, where messages for the crew arrive.
   loop_.call([this] {
     if (peers_) peers_->close();
+    crew_.reset();
   });
   peers_.reset();
   control_.reset();
@@ -59,8 +60,9 @@ Status Node::listen() {
     const Deadline deadline = loop_.clock().now() + kJoinTime;
     link::secure::accept(std::move(plain), identity_.local, deadline, [this](auto sealed) {
       if (!sealed.ok()) return log_warning("refused a connection: " + sealed.error().text());
-      if (peers_ == nullptr || (*sealed)->peer().role != security::Role::kNode)
-        return (*sealed)->close();
+      if ((*sealed)->peer().role != security::Role::kNode) return (*sealed)->close();
+      // A peer whose assignment came sooner than ours waits; frames wait with it.
+      if (peers_ == nullptr) return early_.push_back(std::move(*sealed));
       peers_->accepted(std::move(*sealed));
     });
   };
@@ -151,6 +153,8 @@ Status Node::assign(const link::Message& message) {
           },
           [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); }});
   peers_->connect();
+  for (auto& link : early_) peers_->accepted(std::move(link));
+  early_.clear();
   return {};
 }
 

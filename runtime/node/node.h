@@ -72,6 +72,8 @@ class Node final : public Events, public Wire {
   std::unique_ptr<link::Channel> control_;
   std::optional<plan::Plan> plan_;
   Assign assign_;
+  std::vector<std::unique_ptr<link::secure::SecureLink>>
+      early_;  ///< peers that dialled before our plan came
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Crew> crew_;
   std::atomic<std::uint64_t> payload_bytes_{0};

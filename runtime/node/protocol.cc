@@ -83,9 +83,8 @@ security::Policy node_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
   policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit)});
-  policy.allow(security::Role::kScheduler,
-               {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold), n(Kind::kRelease),
-                n(Kind::kStop), n(Kind::kHeartbeat)});
+  policy.allow(security::Role::kScheduler, {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold),
+                                            n(Kind::kRelease), n(Kind::kStop)});
   return policy;
 }
 

@@ -105,7 +105,7 @@ struct Submit {
   std::string job;  ///< canonical JSON
 };
 struct JobStatus {
-  std::string state;  ///< "waiting", "running", "stopping", "succeeded", "stopped"
+  std::string state;  ///< "waiting", "running", "stopping", "succeeded", "stopped", "failed"
   Traffic traffic;
   std::uint64_t steps = 0;
   std::string checkpoint;

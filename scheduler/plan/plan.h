@@ -30,9 +30,9 @@ enum class ActorKind : std::uint8_t {
                   ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the
                   ///< kept edge's codec, if it has one; tied reduced likewise through its own
                   ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
-  kClipNorm,        ///< act norm:     squares [x stages] -> scale [x stages], [report of replica 0]
-  kOptimizer,       ///< act measure:  reduced, [tied gradients] -> squares, held
-                    ///< act update:   held, scale -> weights, [tied weights], [snapshot]
+  kClipNorm,      ///< act norm:     squares [x stages] -> scale [x stages], [report of replica 0]
+  kOptimizer,     ///< act measure:  reduced, [tied gradients] -> squares, held
+                  ///< act update:   held, scale -> weights, [tied weights], [snapshot]
   kParameterStore,  ///< act publish:  snapshot -> part
   kCheckpointer,    ///< act write:    part [x stages] -> (nothing)
   kMetrics,  ///< act record k: report of loss actor k -> (nothing); last act: norm of replica 0

@@ -20,7 +20,7 @@ constexpr Duration kGatherTime = std::chrono::seconds(30);
 /// A peer's report of a loss waits this long for the lost node's own channel to break, which says
 /// more.
 constexpr Duration kSuspicionTime = std::chrono::milliseconds(500);
-constexpr Duration kFarewellTime = std::chrono::seconds(3);
+constexpr Duration kFarewellTime = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -101,7 +101,7 @@ Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& messa
     return submit(id, request);
   }
   if (kind == Kind::kCancel) {
-    cancel();
+    if (run_ && run_->client == id) cancel();
     return {};
   }
   return on_node(id, members_.at(id), kind, message);
@@ -184,6 +184,7 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   found->second.port = 0;
   if (expected) return;
   if (who.role == security::Role::kClient) {
+    std::erase_if(queue_, [id](const Run& run) { return run.client == id; });
     if (run_ && run_->client == id) cancel();
     return;
   }

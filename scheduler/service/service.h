@@ -62,7 +62,6 @@ class Service {
     std::int64_t id = 0;
     job::Job job;
     plan::Plan plan;
-    std::string descriptor;
     std::string run_folder;
     std::string state = "waiting";
     std::uint64_t client = 0;

@@ -10,7 +10,7 @@
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
-#include "actors/data/format/token_shards.h"
+#include "actors/data/data_loader.h"
 #include "runtime/app/client.h"
 #include "runtime/app/cluster.h"
 #include "runtime/app/commands/commands.h"
@@ -80,14 +80,10 @@ std::string default_run_folder(const std::string& job) {
   return fmt::format("runs/{}-{}-{}", job, stamp, ::getpid());
 }
 
-/// Everything that can be wrong with the input is found here, before a process is started or a
-/// folder made.
+/// What can be wrong with the input is found here, before a process is started or a folder made.
 Result<plan::Plan> check_input(const job::Job& job, const topology::Topology& topology) {
   ATOLL_ASSIGN(auto plan, plan::make_plan(job, topology));
-  for (const char* split : {"train", "validation"})
-    ATOLL_TRY(data::TokenShards::open(job.data.path, split).ok()
-                  ? Status()
-                  : Status(data::TokenShards::open(job.data.path, split).error()));
+  ATOLL_TRY(actors::check_data(job));
   if (!job.checkpoints.resume.empty()) {
     ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
     if (checkpoint.step() >= job.training.steps) {
@@ -98,7 +94,6 @@ Result<plan::Plan> check_input(const job::Job& job, const topology::Topology& to
   }
   return plan;
 }
-
 Status make_run_folder(const fs::path& folder, const plan::Plan& plan) {
   std::error_code failure;
   if (fs::exists(folder) && !fs::is_empty(folder, failure)) {
@@ -214,7 +209,10 @@ Result<int> run(const RunOptions& options) {
   Summary summary;
   ProgressLine line(job.training.steps, ::isatty(STDERR_FILENO) == 1, options.quiet);
   Cluster cluster(folder, topology, job.topology);
-  ATOLL_TRY(cluster.start(options.port));
+  if (const Status started = cluster.start(options.port); !started.ok()) {
+    fs::remove_all(folder);  // nothing has run: leave nothing behind
+    return started.error();
+  }
   {
     ATOLL_ASSIGN(auto client, Client::connect(cluster.client(), "127.0.0.1", cluster.port()));
     std::string processes = fmt::format("run {}\nscheduler pid {}", folder.string(),
@@ -228,7 +226,7 @@ Result<int> run(const RunOptions& options) {
     follow(*client, follower, line);
   }
   line.finish();
-  cluster.wait_for_nodes(std::chrono::seconds(3));
+  cluster.wait_for_nodes(summary.error ? Duration::zero() : std::chrono::seconds(3));
   ATOLL_TRY(export_model(summary, folder));
 
   const auto json = to_json(summary, folder.string());

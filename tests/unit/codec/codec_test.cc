@@ -156,10 +156,10 @@ TEST(Codec, ParsesItsOwnNames) {
 // ---- hostile encodings
 
 Bytes plane(std::uint8_t mode, BytesView content, std::uint32_t length) {
-  Bytes bytes(5);
+  Bytes bytes(5 + content.size());
   store(bytes.data(), mode);
   store(bytes.data() + 1, length);
-  bytes.insert(bytes.end(), content.begin(), content.end());
+  std::copy(content.begin(), content.end(), bytes.begin() + 5);
   return bytes;
 }
 

@@ -1,0 +1,158 @@
+#include "actors/core/host.h"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include "rig.h"
+#include "runtime/device/cpu.h"
+
+namespace reef::actors {
+namespace {
+
+struct RecordedWire final : node::Wire {
+  void send_token(std::uint32_t, std::uint64_t sequence, const Token&) override {
+    sent.push_back(sequence);
+  }
+  void send_credit(std::uint32_t) override { ++credits; }
+  std::vector<std::uint64_t> sent;
+  int credits = 0;
+};
+
+struct TestingConfig : caf::actor_system_config {
+  TestingConfig() { set("scheduler.policy", caf::atom("testing")); }
+};
+
+/// Fires without an end, or fails.
+struct Script final : Task {
+  explicit Script(Status with = {}) : status(std::move(with)) {}
+  Status run(Firing&) override { return status; }
+  Status status;
+};
+
+/// The sender or the receiver of wire_plan() with two slots; its local neighbour takes and never
+/// gives.
+class HostTest : public testing::Test {
+ protected:
+  ~HostTest() override {
+    stop(neighbour_);
+    if (host_) stop(host_);
+    coordinator_.run();
+  }
+
+  void spawn(plan::ActorId id, std::unique_ptr<Task> task, Trace trace = {}) {
+    Registers registers;
+    for (const plan::Edge& edge : plan_.edges)
+      registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
+    HostSetup setup{&plan_, &plan_.actors[id], &stream_, &events_, &wire_, std::move(trace)};
+    host_ = spawn_host(system_, std::move(setup), std::move(task), std::move(registers));
+    begin(host_, {{0, neighbour_}, {3, neighbour_}});
+    coordinator_.run();
+  }
+  /// What the peer says, then everything that follows from it.
+  void arrive(std::uint64_t sequence) {
+    arrived(host_, kWire, sequence, Token{});
+    coordinator_.run();
+  }
+  void credit() {
+    credited(host_, kWire);
+    coordinator_.run();
+  }
+  void expect_failure(Code code, const std::string& actor) {
+    ASSERT_EQ(events_.failures.size(), 1u);
+    EXPECT_EQ(events_.failures[0].first, actor);
+    EXPECT_EQ(events_.failures[0].second.code, code);
+  }
+
+  static constexpr plan::EdgeId kWire = 1;
+  static constexpr plan::ActorId kSender = 1, kReceiver = 2;
+  plan::Plan plan_ = wire_plan("none", 2, 4096);
+  RecordedEvents events_;
+  RecordedWire wire_;
+  device::InlineStream stream_;
+  TestingConfig config_;
+  caf::actor_system system_{config_};
+  caf::scheduler::test_coordinator& coordinator_ =
+      dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  caf::actor neighbour_ = system_.spawn([](caf::event_based_actor* self) -> caf::behavior {
+    self->set_default_handler(caf::drop);
+    return {[](int) {}};
+  });
+  caf::actor host_;
+};
+
+TEST_F(HostTest, GivesCreditBackForWhatItPassedOn) {
+  spawn(kReceiver, std::make_unique<Script>());
+  arrive(0);
+  arrive(1);
+  EXPECT_EQ(wire_.credits, 2);
+  arrive(2);  // waits: both slots behind are taken
+  arrive(3);
+  EXPECT_EQ(wire_.credits, 2);
+  EXPECT_TRUE(events_.failures.empty());
+}
+
+TEST_F(HostTest, RefusesATokenBeyondTheCredit) {
+  spawn(kReceiver, std::make_unique<Script>());
+  for (std::uint64_t sequence = 0; sequence < 4; ++sequence) arrive(sequence);
+  ASSERT_TRUE(events_.failures.empty());
+  arrive(4);
+  expect_failure(Code::kProto, "actor-2");
+}
+
+TEST_F(HostTest, RefusesATokenThatWasLeftOutOrRepeated) {
+  spawn(kReceiver, std::make_unique<Script>());
+  arrive(1);
+  expect_failure(Code::kProto, "actor-2");
+}
+
+TEST_F(HostTest, RefusesARepeatedToken) {
+  spawn(kReceiver, std::make_unique<Script>());
+  arrive(0);
+  arrive(0);
+  expect_failure(Code::kProto, "actor-2");
+}
+
+TEST_F(HostTest, RefusesMoreCreditThanSlots) {
+  spawn(kSender, std::make_unique<Script>());
+  credit();
+  expect_failure(Code::kProto, "actor-1");
+}
+
+TEST_F(HostTest, ReportsOneFailureAndFiresNoMore) {
+  std::vector<std::uint64_t> fired;
+  spawn(kReceiver, std::make_unique<Script>(Error{Code::kPoison, "here", "broken"}),
+        [&](const plan::Actor&, std::size_t, std::uint64_t firing) { fired.push_back(firing); });
+  arrive(0);
+  arrive(1);
+  arrive(7);
+  expect_failure(Code::kPoison, "actor-2");
+  EXPECT_EQ(fired, std::vector<std::uint64_t>{0});
+  EXPECT_EQ(wire_.credits, 0);
+}
+
+TEST_F(HostTest, RefusesATokenLargerThanPlanned) {
+  struct TooLarge final : Task {
+    Status run(Firing& firing) override {
+      firing.outputs[0]->tensors = {
+          ops::Tensor::zeros(firing.context.pool(), ops::DType::kF32, {1025})};
+      return {};
+    }
+  };
+  spawn(kReceiver, std::make_unique<TooLarge>());
+  arrive(0);
+  expect_failure(Code::kTensor, "actor-2");
+}
+
+TEST_F(HostTest, StandsStillOnceStopped) {
+  spawn(kReceiver, std::make_unique<Script>());
+  stop(host_);
+  coordinator_.run();
+  arrive(0);
+  EXPECT_EQ(wire_.credits, 0);
+  EXPECT_TRUE(events_.failures.empty());
+}
+
+}  // namespace
+}  // namespace reef::actors

@@ -1,0 +1,277 @@
+#include "runtime/node/protocol.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "runtime/base/random.h"
+
+namespace reef::node {
+namespace {
+
+const Round kRound{11, 7, 2, true, true};
+const Traffic kTraffic{std::uint64_t{1} << 40, 12345};
+
+WireToken sample_token() {
+  auto encoded = std::make_shared<Encoded>();
+  encoded->dtype = ops::DType::kI32;
+  encoded->shapes = {{2, 3}, {}, {5}};
+  encoded->raw_bytes = 48;
+  encoded->payload = to_bytes(as_bytes(std::string_view("forty-eight bytes of integers")));
+  WireToken token{"job-1", 9, 4, std::uint64_t{1} << 33, 1, "none+zstd", {}};
+  token.token.round = kRound;
+  token.token.micro = 3;
+  token.token.scalars = {0.5, -1e300, std::numeric_limits<double>::infinity()};
+  token.token.encoded = encoded;
+  return token;
+}
+
+Assign sample_assign() {
+  return {3,
+          1,
+          {{"node-0", "10.0.0.1", 7000, Bytes(32, std::byte{1})}, {"node-1", "::1", 65535, {}}},
+          "runs/r",
+          Bytes(100000, std::byte{2})};
+}
+
+ProgressReport sample_progress() {
+  return {5, {kRound, 2.5, 0.25, 1e-3, 4096, 2.75, true}, kTraffic};
+}
+FailureReport sample_failure() { return {6, {Code::kInternal, "layers/r0/s1", "what, \"why\""}}; }
+
+void expect_kind(const link::Message& message, Kind kind) {
+  EXPECT_EQ(message.kind, static_cast<std::uint16_t>(kind));
+  EXPECT_LE(message.header.size(), link::kMaxMessageHeader);
+}
+
+TEST(Protocol, TokensRoundTrip) {
+  const WireToken token = sample_token();
+  const link::Message message = token_message(token, link::Lane::kGradient);
+  expect_kind(message, Kind::kToken);
+  EXPECT_EQ(message.lane, link::Lane::kGradient);
+  EXPECT_EQ(message.epoch, token.epoch);
+  const WireToken back = read_token(message).value();
+  EXPECT_EQ(back.job, token.job);
+  EXPECT_EQ(back.epoch, token.epoch);
+  EXPECT_EQ(back.edge, token.edge);
+  EXPECT_EQ(back.sequence, token.sequence);
+  EXPECT_EQ(back.slot, token.slot);
+  EXPECT_EQ(back.codec, token.codec);
+  EXPECT_EQ(back.token.round, kRound);
+  EXPECT_EQ(back.token.micro, 3u);
+  EXPECT_FALSE(back.token.empty);
+  EXPECT_EQ(back.token.scalars, token.token.scalars);
+  ASSERT_NE(back.token.encoded, nullptr);
+  EXPECT_EQ(back.token.encoded->dtype, ops::DType::kI32);
+  EXPECT_EQ(back.token.encoded->shapes, token.token.encoded->shapes);
+  EXPECT_EQ(back.token.encoded->raw_bytes, 48u);
+  EXPECT_EQ(back.token.encoded->payload, token.token.encoded->payload);
+}
+
+TEST(Protocol, TokensWithoutTensorsRoundTrip) {
+  WireToken token = sample_token();
+  token.token.encoded = nullptr;
+  token.token.empty = true;
+  const WireToken back = read_token(token_message(token, link::Lane::kActivation)).value();
+  EXPECT_TRUE(back.token.empty);
+  EXPECT_EQ(back.token.encoded, nullptr);
+}
+
+TEST(Protocol, CreditAndHelloRoundTrip) {
+  const link::Message credit = credit_message({8, 17});
+  expect_kind(credit, Kind::kCredit);
+  EXPECT_EQ(credit.lane, link::Lane::kControl);
+  EXPECT_EQ(read_credit(credit)->epoch, 8u);
+  EXPECT_EQ(read_credit(credit)->edge, 17u);
+  const link::Message hello = hello_message({"host.example", 65535});
+  expect_kind(hello, Kind::kHello);
+  EXPECT_EQ(read_hello(hello)->host, "host.example");
+  EXPECT_EQ(read_hello(hello)->port, 65535);
+}
+
+TEST(Protocol, AssignmentsRoundTrip) {
+  const Assign assign = sample_assign();
+  const link::Message message = assign_message(assign);
+  expect_kind(message, Kind::kAssign);
+  const Assign back = read_assign(message).value();
+  EXPECT_EQ(back.epoch, assign.epoch);
+  EXPECT_EQ(back.node, assign.node);
+  EXPECT_EQ(back.run_folder, assign.run_folder);
+  EXPECT_EQ(back.plan, assign.plan);
+  ASSERT_EQ(back.peers.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(back.peers[i].name, assign.peers[i].name);
+    EXPECT_EQ(back.peers[i].host, assign.peers[i].host);
+    EXPECT_EQ(back.peers[i].port, assign.peers[i].port);
+    EXPECT_EQ(back.peers[i].noise_key, assign.peers[i].noise_key);
+  }
+}
+
+TEST(Protocol, SignalsRoundTripUnderEachKind) {
+  for (const Kind kind : {Kind::kReady, Kind::kHeld, Kind::kStart, Kind::kHold, Kind::kRelease,
+                          Kind::kStop, Kind::kCancel}) {
+    const link::Message message = signal_message(kind, {1, 2, "loader/r0"});
+    expect_kind(message, kind);
+    const Signal back = read_signal(message).value();
+    EXPECT_EQ(back.epoch, 1u);
+    EXPECT_EQ(back.step, 2u);
+    EXPECT_EQ(back.actor, "loader/r0");
+  }
+}
+
+TEST(Protocol, ProgressRoundTrips) {
+  const ProgressReport report = sample_progress();
+  const link::Message message = progress_message(report);
+  expect_kind(message, Kind::kProgress);
+  const ProgressReport back = read_progress(message).value();
+  EXPECT_EQ(back.epoch, report.epoch);
+  EXPECT_EQ(back.progress.round, kRound);
+  EXPECT_EQ(back.progress.loss, 2.5);
+  EXPECT_EQ(back.progress.gradient_norm, 0.25);
+  EXPECT_EQ(back.progress.learning_rate, 1e-3);
+  EXPECT_EQ(back.progress.tokens, 4096u);
+  EXPECT_EQ(back.progress.evaluation_loss, 2.75);
+  EXPECT_TRUE(back.progress.evaluated);
+  EXPECT_EQ(back.traffic.payload_bytes, kTraffic.payload_bytes);
+  EXPECT_EQ(back.traffic.wire_bytes, kTraffic.wire_bytes);
+}
+
+TEST(Protocol, CheckpointsAndHeartbeatsRoundTrip) {
+  const link::Message checkpoint = checkpoint_message({2, 600, "runs/r/checkpoints/step-00000600"});
+  expect_kind(checkpoint, Kind::kCheckpoint);
+  EXPECT_EQ(read_checkpoint(checkpoint)->epoch, 2u);
+  EXPECT_EQ(read_checkpoint(checkpoint)->step, 600u);
+  EXPECT_EQ(read_checkpoint(checkpoint)->folder, "runs/r/checkpoints/step-00000600");
+  for (const Kind kind : {Kind::kHeartbeat, Kind::kStopped}) {
+    const link::Message heartbeat = heartbeat_message(kind, kTraffic);
+    expect_kind(heartbeat, kind);
+    EXPECT_EQ(read_heartbeat(heartbeat)->payload_bytes, kTraffic.payload_bytes);
+    EXPECT_EQ(read_heartbeat(heartbeat)->wire_bytes, kTraffic.wire_bytes);
+  }
+}
+
+TEST(Protocol, FailuresRoundTripWithEveryCode) {
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
+    FailureReport report = sample_failure();
+    report.error.code = static_cast<Code>(code);
+    const link::Message message = failure_message(report);
+    expect_kind(message, Kind::kFailure);
+    EXPECT_EQ(read_failure(message)->epoch, report.epoch);
+    EXPECT_EQ(read_failure(message)->error, report.error);
+  }
+  FailureReport unknown = sample_failure();
+  unknown.error.code = static_cast<Code>(static_cast<int>(Code::kInternal) + 1);
+  EXPECT_EQ(read_failure(failure_message(unknown)).error().code, Code::kProto);
+}
+
+TEST(Protocol, SubmissionsAndStatesRoundTrip) {
+  const link::Message submit = submit_message({"runs/r", std::string(50000, '{')});
+  expect_kind(submit, Kind::kSubmit);
+  EXPECT_EQ(read_submit(submit)->run_folder, "runs/r");
+  EXPECT_EQ(read_submit(submit)->job, std::string(50000, '{'));
+  const link::Message status = status_message({"succeeded", kTraffic, 600, "step-00000600"});
+  expect_kind(status, Kind::kStatus);
+  EXPECT_EQ(read_status(status)->state, "succeeded");
+  EXPECT_EQ(read_status(status)->traffic.wire_bytes, kTraffic.wire_bytes);
+  EXPECT_EQ(read_status(status)->steps, 600u);
+  EXPECT_EQ(read_status(status)->checkpoint, "step-00000600");
+}
+
+/// Reads as everything: a hostile peer may put any header under any kind.
+void read_as_everything(const link::Message& message) {
+  const bool ok[] = {
+      read_token(message).ok(),      read_credit(message).ok(),  read_hello(message).ok(),
+      read_assign(message).ok(),     read_signal(message).ok(),  read_progress(message).ok(),
+      read_checkpoint(message).ok(), read_failure(message).ok(), read_heartbeat(message).ok(),
+      read_submit(message).ok(),     read_status(message).ok()};
+  (void)ok;
+}
+
+std::vector<link::Message> one_of_each() {
+  return {token_message(sample_token(), link::Lane::kBulk),
+          credit_message({8, 17}),
+          hello_message({"host", 1}),
+          assign_message(sample_assign()),
+          signal_message(Kind::kHeld, {1, 2, "loader/r0"}),
+          progress_message(sample_progress()),
+          checkpoint_message({2, 600, "folder"}),
+          failure_message(sample_failure()),
+          heartbeat_message(Kind::kStopped, kTraffic),
+          submit_message({"runs/r", "{}"}),
+          status_message({"running", kTraffic, 1, "c"})};
+}
+
+TEST(Protocol, EveryTruncationIsReadWithoutHarm) {
+  for (link::Message message : one_of_each()) {
+    const Bytes whole = message.header;
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      message.header.assign(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+      read_as_everything(message);
+      EXPECT_FALSE(size % 8 != 0 && read_signal(message).ok()) << "not whole words: " << size;
+    }
+  }
+}
+
+TEST(Protocol, EveryFlippedBitIsReadWithoutHarm) {
+  for (link::Message message : one_of_each()) {
+    for (std::size_t bit = 0; bit < message.header.size() * 8; ++bit) {
+      const auto mask = static_cast<std::byte>(1 << bit % 8);
+      message.header[bit / 8] ^= mask;
+      read_as_everything(message);
+      message.header[bit / 8] ^= mask;
+    }
+  }
+}
+
+TEST(Protocol, RandomDamageIsReadWithoutHarm) {
+  const Random random(3, "protocol damage");
+  std::uint64_t row = 0;
+  for (const link::Message& good : one_of_each()) {
+    for (std::uint64_t round = 0; round < 1000; ++round, ++row) {
+      link::Message message = good;
+      const std::uint64_t hits = 1 + random.below(8, row, 0);
+      for (std::uint64_t i = 1; i <= hits; ++i) {
+        const auto at = random.below(message.header.size(), row, 2 * i);
+        message.header[at] = static_cast<std::byte>(random.below(256, row, 2 * i + 1));
+      }
+      read_as_everything(message);
+    }
+  }
+}
+
+TEST(Protocol, RandomBytesAreReadWithoutHarm) {
+  const Random random(4, "protocol noise");
+  for (std::uint64_t row = 0; row < 2000; ++row) {
+    link::Message message;
+    message.header.resize(8 * random.below(64, row, 0));
+    for (std::size_t i = 0; i < message.header.size(); ++i)
+      message.header[i] = static_cast<std::byte>(random.below(256, row, i + 1));
+    read_as_everything(message);
+  }
+}
+
+TEST(Protocol, RefusesAnUnknownDtype) {
+  WireToken token = sample_token();
+  auto encoded = std::make_shared<Encoded>(*token.token.encoded);
+  encoded->dtype = static_cast<ops::DType>(200);
+  token.token.encoded = encoded;
+  EXPECT_EQ(read_token(token_message(token, link::Lane::kBulk)).error().code, Code::kTensor);
+}
+
+TEST(Policies, LetEachRoleSayItsOwnAndNoMore) {
+  const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
+  using security::Role;
+  EXPECT_TRUE(node_policy().allows(Role::kNode, n(Kind::kToken)));
+  EXPECT_TRUE(node_policy().allows(Role::kScheduler, n(Kind::kAssign)));
+  EXPECT_FALSE(node_policy().allows(Role::kNode, n(Kind::kAssign)));
+  EXPECT_FALSE(node_policy().allows(Role::kScheduler, n(Kind::kToken)));
+  EXPECT_FALSE(node_policy().allows(Role::kClient, n(Kind::kToken)));
+  EXPECT_TRUE(scheduler_policy().allows(Role::kClient, n(Kind::kSubmit)));
+  EXPECT_FALSE(scheduler_policy().allows(Role::kNode, n(Kind::kSubmit)));
+  EXPECT_FALSE(scheduler_policy().allows(Role::kClient, n(Kind::kHello)));
+  EXPECT_TRUE(client_policy().allows(Role::kScheduler, n(Kind::kStatus)));
+  EXPECT_FALSE(client_policy().allows(Role::kNode, n(Kind::kStatus)));
+}
+
+}  // namespace
+}  // namespace reef::node
