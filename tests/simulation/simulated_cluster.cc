@@ -136,7 +136,8 @@ Status SimulatedCluster::begin() {
     const std::int64_t now = network_.clock().now().time_since_epoch().count();
     record_.trace.push_back({now, actor.name, actor.acts[act].name, firing});
   };
-  const actors::CrewSite site{system_, stream_, stream_, network_.clock(), trace, [this] { coordinator_.run(); }};
+  const actors::CrewSite site{system_,          stream_, stream_,
+                              network_.clock(), trace,   [this] { coordinator_.run(); }};
   for (const auto& member : members_) ATOLL_TRY(member->spawn(site));
   for (const auto& member : members_) member->crew().begin();
   return {};

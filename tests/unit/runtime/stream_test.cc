@@ -1,0 +1,58 @@
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "runtime/device/cpu.h"
+
+namespace reef::device {
+namespace {
+
+TEST(CpuStream, RunsWorkInOrderOnItsOwnThreadThenSaysDone) {
+  CpuStream stream("test", 1);
+  std::vector<int> order;
+  std::thread::id worker;
+  std::promise<void> finished;
+  for (int i = 0; i < 3; ++i) {
+    stream.submit(
+        [&order, &worker, i](ops::Context&) {
+          worker = std::this_thread::get_id();
+          order.push_back(2 * i);
+        },
+        [&order, &finished, i] {
+          order.push_back(2 * i + 1);
+          if (i == 2) finished.set_value();
+        });
+  }
+  finished.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5}));
+  EXPECT_NE(worker, std::this_thread::get_id());
+}
+
+TEST(CpuStream, FinishesTheRunningWorkWhenDestroyed) {
+  std::promise<void> began, go_on;
+  std::atomic<int> ran = 0;
+  auto stream = std::make_unique<CpuStream>("test", 1);
+  stream->submit(
+      [&](ops::Context&) {
+        began.set_value();
+        go_on.get_future().wait();
+        ++ran;
+      },
+      [] {});
+  began.get_future().wait();
+  std::thread destroyer([&stream] { stream.reset(); });
+  go_on.set_value();
+  destroyer.join();
+  EXPECT_EQ(ran, 1);
+}
+
+TEST(InlineStream, RunsAtOnce) {
+  InlineStream stream;
+  int state = 0;
+  stream.submit([&state](ops::Context&) { state = 1; }, [&state] { state *= 10; });
+  EXPECT_EQ(state, 10);
+}
+
+}  // namespace
+}  // namespace reef::device
