@@ -7,7 +7,8 @@ target_compile_options(atoll_options INTERFACE -Wall -Wextra -Wno-restrict -fno-
 target_include_directories(atoll_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(ATOLL_SANITIZE)
   target_compile_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all
+                         -Wno-maybe-uninitialized)  # GCC's own advice: sanitizers confuse it
   target_link_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE})
 endif()
 

@@ -97,6 +97,9 @@ class Host final : public caf::event_based_actor {
   }
 
  private:
+  /// Neighbours hold each other: without this a crew would keep itself alive.
+  void on_exit() override { neighbours_.clear(); }
+
   /// One end of an edge. An actor may hold both ends of one (a stash); `written` and `read` number
   /// its tokens.
   struct End {

@@ -32,7 +32,7 @@ link::Message build(Kind kind, link::Lane lane, Fill&& fill) {
 /// here.
 template <typename Struct, typename T, typename Take>
 Result<T> parse(const link::Message& message, Take&& take) {
-  if (message.header.size() % sizeof(capnp::word) != 0) {
+  if (message.header.empty() || message.header.size() % sizeof(capnp::word) != 0) {
     return Error{Code::kProto, "message", "a header that is not whole words"};
   }
   // A copy of its own, because Cap'n Proto wants words aligned.

@@ -33,6 +33,16 @@ struct Script final : Task {
 
 /// The sender or the receiver of wire_plan() with two slots; its local neighbour takes and never
 /// gives.
+/// A neighbour that hears everything and does nothing.
+struct Deaf final : caf::event_based_actor {
+  explicit Deaf(caf::actor_config& config) : caf::event_based_actor(config) {
+    set_default_handler(caf::drop);
+  }
+  caf::behavior make_behavior() override {
+    return {[](int) {}};
+  }
+};
+
 class HostTest : public testing::Test {
  protected:
   ~HostTest() override {
@@ -75,10 +85,7 @@ class HostTest : public testing::Test {
   caf::actor_system system_{config_};
   caf::scheduler::test_coordinator& coordinator_ =
       dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
-  caf::actor neighbour_ = system_.spawn([](caf::event_based_actor* self) -> caf::behavior {
-    self->set_default_handler(caf::drop);
-    return {[](int) {}};
-  });
+  caf::actor neighbour_ = system_.spawn<Deaf>();
   caf::actor host_;
 };
 
