@@ -108,4 +108,5 @@ struct Status {
   wireBytes @2 :UInt64;
   steps @3 :UInt64;
   checkpoint @4 :Text;
+  reason @5 :Text;
 }

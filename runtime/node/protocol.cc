@@ -330,6 +330,7 @@ link::Message status_message(const JobStatus& status) {
     to.setWireBytes(status.traffic.wire_bytes);
     to.setSteps(status.steps);
     to.setCheckpoint(status.checkpoint);
+    to.setReason(status.reason);
   });
 }
 
@@ -339,7 +340,8 @@ Result<JobStatus> read_status(const link::Message& message) {
         return JobStatus{text(from.getState()),
                          {from.getPayloadBytes(), from.getWireBytes()},
                          from.getSteps(),
-                         text(from.getCheckpoint())};
+                         text(from.getCheckpoint()),
+                         text(from.getReason())};
       });
 }
 

@@ -109,6 +109,7 @@ struct JobStatus {
   Traffic traffic;
   std::uint64_t steps = 0;
   std::string checkpoint;
+  std::string reason;  ///< why it waits
 };
 
 /// Builders: the message of each kind, in its lane.

@@ -341,7 +341,7 @@ void Service::node_stopped(const std::string& name) {
 
 void Service::finish() {
   if (run_->state != "failed") set_state(run_->cancelled ? "stopped" : "succeeded");
-  tell_client(node::status_message({run_->state, traffic(), run_->step, run_->checkpoint}));
+  tell_client(node::status_message({run_->state, traffic(), run_->step, run_->checkpoint, ""}));
   run_.reset();
   advance();
 }
@@ -385,7 +385,7 @@ void Service::set_state(const std::string& state, const std::string& reason) {
     log_error(saved.error().text());
   }
   if (state != "failed" && state != "succeeded" && state != "stopped") {
-    tell_client(node::status_message({state, traffic(), run_->step, reason}));
+    tell_client(node::status_message({state, traffic(), run_->step, run_->checkpoint, reason}));
   }
 }
 

@@ -144,7 +144,7 @@ class Rig {
       meeting.change([&] { b = std::move(l); });
     });
     ASSERT_TRUE(listener.ok()) << listener.error().text();
-    tcp::dial(*left_, "localhost", (*listener)->port(), now() + std::chrono::seconds(10),
+    tcp::dial(*left_, "127.0.0.1", (*listener)->port(), now() + std::chrono::seconds(10),
               [this](Result<std::unique_ptr<Link>> link) {
                 ASSERT_TRUE(link.ok()) << link.error().text();
                 meeting.change([&] { a = std::move(link).value(); });

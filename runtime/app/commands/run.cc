@@ -152,7 +152,11 @@ class Follower {
     const bool over =
         status.state == "succeeded" || status.state == "stopped" || status.state == "failed";
     if (!over) {
-      line_.note("job " + job_.name + ": " + status.state);
+      if (status.state != state_) {
+        line_.note("job " + job_.name + ": " + status.state +
+                   (status.reason.empty() ? "" : ": " + status.reason));
+      }
+      state_ = status.state;
       return false;
     }
     summary_.status = status.state;
@@ -168,6 +172,7 @@ class Follower {
   const job::Job& job_;
   Summary& summary_;
   ProgressLine& line_;
+  std::string state_;  ///< last told
 };
 
 void follow(Client& client, Follower& follower, ProgressLine& line) {

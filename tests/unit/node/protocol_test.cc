@@ -169,9 +169,11 @@ TEST(Protocol, SubmissionsAndStatesRoundTrip) {
   expect_kind(submit, Kind::kSubmit);
   EXPECT_EQ(read_submit(submit)->run_folder, "runs/r");
   EXPECT_EQ(read_submit(submit)->job, std::string(50000, '{'));
-  const link::Message status = status_message({"succeeded", kTraffic, 600, "step-00000600"});
+  const link::Message status =
+      status_message({"waiting", kTraffic, 600, "step-00000600", "no node"});
   expect_kind(status, Kind::kStatus);
-  EXPECT_EQ(read_status(status)->state, "succeeded");
+  EXPECT_EQ(read_status(status)->state, "waiting");
+  EXPECT_EQ(read_status(status)->reason, "no node");
   EXPECT_EQ(read_status(status)->traffic.wire_bytes, kTraffic.wire_bytes);
   EXPECT_EQ(read_status(status)->steps, 600u);
   EXPECT_EQ(read_status(status)->checkpoint, "step-00000600");
@@ -198,7 +200,7 @@ std::vector<link::Message> one_of_each() {
           failure_message(sample_failure()),
           heartbeat_message(Kind::kStopped, kTraffic),
           submit_message({"runs/r", "{}"}),
-          status_message({"running", kTraffic, 1, "c"})};
+          status_message({"running", kTraffic, 1, "c", "r"})};
 }
 
 TEST(Protocol, EveryTruncationIsReadWithoutHarm) {
