@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "actors/checkpoint/format/checkpoint.h"
-#include "ops/catalog/functional.h"
+#include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 
 namespace reef::actors {
@@ -139,7 +139,7 @@ class Optimizer final : public Task {
     const Token& scale = *firing.inputs[1];
     for (Token* output : firing.outputs) output->round = held.round;
     if (!held.empty) {
-      ops::AdamW factors;
+      ops::Update factors;
       factors.lr = static_cast<float>(
           job::learning_rate(options_, held.round.step, setup_.job.training.steps));
       factors.beta1 = static_cast<float>(options_.beta1);
@@ -147,18 +147,32 @@ class Optimizer final : public Task {
       factors.epsilon = static_cast<float>(options_.epsilon);
       factors.step = static_cast<std::int64_t>(held.round.step);
       factors.grad_scale = static_cast<float>(scale.scalars.at(0));
-      for (std::size_t i = 0; i < slots_.size(); ++i) {
-        Slot& slot = slots_[i];
-        factors.weight_decay =
-            slot.parameter.decay ? static_cast<float>(options_.weight_decay) : 0.0f;
-        ops::adamw(firing.context, slot.master, slot.m, slot.v, held.tensors[i], factors);
-      }
+      factors.weight_decay = static_cast<float>(options_.weight_decay);
+      update_all(firing.context, held.tensors, factors);
     }
     firing.outputs[0]->tensors = weights(true);
     if (tied_output_) firing.outputs[tied_output_]->tensors = weights(false);
     if (snapshot_output_)
       snapshot(firing.context, *firing.outputs[snapshot_output_], held.round.snapshot);
     return {};
+  }
+
+  /// All tensors in as few calls as the op takes.
+  void update_all(ops::Context& context, std::span<const Tensor> gradients,
+                  ops::Update factors) const {
+    for (std::size_t first = 0; first < slots_.size(); first += ops::kMaxUpdateTensors) {
+      const std::size_t count = std::min(ops::kMaxUpdateTensors, slots_.size() - first);
+      std::vector<Tensor> masters, means, squares;
+      factors.undecayed = {};
+      for (std::size_t i = 0; i < count; ++i) {
+        const Slot& slot = slots_[first + i];
+        masters.push_back(slot.master);
+        means.push_back(slot.m);
+        squares.push_back(slot.v);
+        if (!slot.parameter.decay) factors.undecayed[i / 64] |= std::uint64_t{1} << (i % 64);
+      }
+      ops::adamw(context, {gradients.subspan(first, count), masters, means, squares, {}}, factors);
+    }
   }
 
   /// Handles to the masters, in canonical order; `all`, or only the one that another stage uses

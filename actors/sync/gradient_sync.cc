@@ -1,7 +1,7 @@
 #include "actors/sync/gradient_sync.h"
 
-#include "ops/catalog/functional.h"
 #include "ops/codec/codec.h"
+#include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 
 namespace reef::actors {

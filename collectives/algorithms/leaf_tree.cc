@@ -1,6 +1,6 @@
 #include "collectives/algorithms/leaf_tree.h"
 
-#include "ops/catalog/functional.h"
+#include "ops/functional/functional.h"
 
 namespace reef::collectives {
 

@@ -1,6 +1,6 @@
 #pragma once
-// The ops of ops/catalog/functional.h on variables: each computes and, on a recording tape, writes
-// down its vjp and no more activations than that needs.
+// The ops of ops/functional/functional.h on variables: each computes and, on a recording tape,
+// writes down its vjp and no more activations than that needs.
 
 #include <cstdint>
 

@@ -2,8 +2,11 @@
 // Reverse-mode differentiation: forward writes down what was done, backward walks it back.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,38 +25,53 @@ struct Variable {
 using Leaves = std::map<std::string, Tensor>;
 
 /// One per micro-batch and stage; it is that micro-batch's stash.
-/// Memory: keeps activations by handle, and parameters by name only, so that a stash does not pin a
-/// version of the weights; backward is given the weights again.
+///
+/// kRecord is for training: fused ops, walked once. It keeps activations by handle, and parameters
+/// by name only, so that a stash does not pin a version of the weights; backward is given the
+/// weights again.
+/// kHigherOrder is for derivatives of derivatives: ops decompose into primitives whose vjps are
+/// ops on the same tape, it keeps every value, and it may be walked as often as one likes.
+/// kEvaluate keeps nothing.
+///
 /// Order: contributions to one gradient are added in reverse order of the forward pass.
 /// Thread: one at a time.
 class Tape {
  public:
-  enum class Mode : std::uint8_t { kRecord, kEvaluate };
+  enum class Mode : std::uint8_t { kRecord, kEvaluate, kHigherOrder };
   class Gradients;
-  /// Turns the gradient of a node's output into contributions to its inputs.
-  using Vjp = std::function<void(Context& context, const Tensor& grad, Gradients& gradients)>;
+  /// Turns the gradient of a node's output into contributions to its inputs. Ops are called on
+  /// gradients.tape(), so that one rule serves every mode.
+  using Vjp = std::function<void(Context& context, const Variable& grad, Gradients& gradients)>;
 
-  /// In kEvaluate nothing is kept and backward must not be called.
-  explicit Tape(Mode mode = Mode::kRecord) : mode_(mode) {}
+  explicit Tape(Mode mode = Mode::kRecord);
+  ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  bool recording() const { return mode_ == Mode::kRecord; }
-  /// A value whose gradient backward can return.
+  bool recording() const { return mode_ != Mode::kEvaluate; }
+  /// True when fused ops must write themselves down as primitives.
+  bool decomposes() const { return mode_ == Mode::kHigherOrder; }
+
+  /// A value whose gradient can be asked for.
   Variable input(const Tensor& value);
   /// Use of the parameter `weight`, whose gradient is reported as `gradient_name`. Two uses of one
   /// weight are two leaves with gradients of their own.
   Variable leaf(const std::string& gradient_name, const std::string& weight, const Tensor& value);
-  /// Appends a node. `saved` are the activations that `vjp` reads through Gradients::saved().
-  Variable record(const Tensor& value, std::vector<Variable> inputs, std::vector<Tensor> saved,
+  /// Appends a node. `saved` is what `vjp` reads through Gradients::saved().
+  Variable record(const Tensor& value, std::vector<Variable> inputs, std::vector<Variable> saved,
                   Vjp vjp);
 
   /// Names the variable from which backward starts.
   void set_output(const Variable& output) { output_ = output.id; }
-  /// Walks back from the output, whose gradient is `grad_output`, and consumes the tape: each
-  /// node's activations are let go as soon as it is done. `weights` are those of the forward pass.
-  /// Returns the gradient of every leaf by gradient name, and that of `input`() under "".
+  /// kRecord: walks back from the output, whose gradient is `grad_output`, and consumes the tape:
+  /// each node's activations are let go as soon as it is done. `weights` are those of the forward
+  /// pass. Returns the gradient of every leaf by gradient name, and that of the one `input`()
+  /// under "".
   Leaves backward(Context& context, const Tensor& grad_output, const Leaves& weights);
+  /// kHigherOrder: the gradients of sum(output * grad_output) with respect to each of `of`, as
+  /// variables of this tape; zeros where nothing leads from it to the output.
+  std::vector<Variable> gradients(Context& context, const Variable& output,
+                                  const Variable& grad_output, std::span<const Variable> of);
 
   /// Bytes of activations kept, each tensor once.
   std::size_t stash_bytes() const;
@@ -61,42 +79,55 @@ class Tape {
  private:
   struct Node {
     std::vector<std::int32_t> inputs;
-    std::vector<Tensor> saved;
+    std::vector<Variable> saved;
     Vjp vjp;                    ///< empty for inputs and leaves
     std::string gradient_name;  ///< of a leaf
     std::string weight;
+    Tensor value;  ///< of a leaf, kHigherOrder only
     bool is_input = false;
   };
+
+  std::int32_t append(Node node);
+  std::vector<bool> leading_to(std::span<const Variable> of, std::int32_t last) const;
 
   Mode mode_;
   bool consumed_ = false;
   std::int32_t output_ = -1;
-  std::vector<Node> nodes_;  ///< a variable's id is its node's index
+  std::deque<Node> nodes_;  ///< a variable's id is its node's index; grows while it is walked
+  std::unique_ptr<Tape> unrecorded_;  ///< where the vjps of a kRecord tape compute
 };
 
-/// What a vjp sees of the walk: its node's saved tensors, its leaves' weights, and where
+/// What a vjp sees of the walk: its node's saved values, its leaves' weights, and where
 /// contributions go.
 class Tape::Gradients {
  public:
-  /// The i-th tensor saved by this node.
-  const Tensor& saved(std::size_t index) const;
+  /// The tape on which the vjp's own ops belong.
+  Tape& tape() const;
+  /// The i-th value saved by this node.
+  const Variable& saved(std::size_t index) const;
   /// The weight behind this node's i-th input, which must be a leaf.
-  const Tensor& weight(std::size_t input) const;
+  Variable weight(std::size_t input) const;
   /// False when nobody asks for the gradient of the i-th input.
   bool wanted(std::size_t input) const;
   /// Adds `grad` to the gradient of the i-th input.
-  void add(std::size_t input, Tensor grad);
+  void add(std::size_t input, Variable grad);
+  /// Reports the gradient of a leaf that is on a tape of the node's own (a recomputed block).
+  void report(const std::string& gradient_name, Tensor grad);
+  /// The weights that backward was given, for a tape of the node's own.
+  const Leaves& weights() const { return weights_; }
 
  private:
   friend class Tape;
-  Gradients(Context& context, Tape& tape, const Leaves& weights)
-      : context_(context), tape_(tape), weights_(weights), grads_(tape.nodes_.size()) {}
+  Gradients(Context& context, Tape& tape, const Leaves& weights, std::size_t count)
+      : context_(context), tape_(tape), weights_(weights), grads_(count) {}
 
   Context& context_;
   Tape& tape_;
   const Leaves& weights_;
+  Leaves reported_;
   const Node* node_ = nullptr;
-  std::vector<Tensor> grads_;  ///< by variable id
+  std::vector<bool> leads_;      ///< by variable id; empty: all do
+  std::vector<Variable> grads_;  ///< by variable id
 };
 
 }  // namespace reef::ops

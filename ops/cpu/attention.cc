@@ -16,17 +16,25 @@ namespace reef::ops::cpu {
 namespace {
 
 struct Geometry {
-  std::int64_t samples, length, heads, width, stride;  ///< stride of a row of qkv
+  std::int64_t samples, length, heads, width;
   float scale;
 
-  explicit Geometry(const Tensor& qkv, std::int64_t heads_given)
-      : samples(qkv.shape()[0]),
-        length(qkv.shape()[1]),
-        heads(heads_given),
-        width(qkv.shape()[2] / 3 / heads_given),
-        stride(qkv.shape()[2]),
+  explicit Geometry(const Tensor& q)
+      : samples(q.shape()[0]),
+        length(q.shape()[1]),
+        heads(q.shape()[2]),
+        width(q.shape()[3]),
         scale(1.0f / std::sqrt(static_cast<float>(width))) {}
-  std::int64_t channels() const { return heads * width; }
+};
+
+/// One head of one sample within (B, T, H, D), and the step to its next row.
+struct Rows {
+  float* at;
+  std::int64_t stride;
+  Rows(const Tensor& tensor, std::int64_t sample, std::int64_t head)
+      : at(tensor.data<float>() + sample * tensor.stride(0) + head * tensor.stride(2)),
+        stride(tensor.stride(1)) {}
+  float* row(std::int64_t index) const { return at + index * stride; }
 };
 
 /// Multiplies rows [first, first + count) of the weights, (count, columns), by their dropout
@@ -64,18 +72,16 @@ float* floats(const std::shared_ptr<std::byte>& block) {
 
 void attention(const Call& call) {
   const VectorKernels& vector = vector_kernels();
-  const Geometry g(call.in[0], call.attributes.heads);
+  const Geometry g(call.in[0]);
   const Mask mask(call.attributes.draw, g);
-  const float* qkv = call.in[0].data<float>();
-  float* out = call.out[0].data<float>();
   float* sums = call.out[1].data<float>();
   call.context.parallel_for(static_cast<std::size_t>(g.samples * g.heads), [&](std::size_t task) {
     const std::int64_t sample = static_cast<std::int64_t>(task) / g.heads;
     const std::int64_t head = static_cast<std::int64_t>(task) % g.heads;
-    const float* q = qkv + sample * g.length * g.stride + head * g.width;
-    const float* k = q + g.channels();
-    const float* v = k + g.channels();
-    float* o = out + sample * g.length * g.channels() + head * g.width;
+    const Rows q(call.in[0], sample, head);
+    const Rows k(call.in[1], sample, head);
+    const Rows v(call.in[2], sample, head);
+    const Rows o(call.out[0], sample, head);
     float* sum = sums + static_cast<std::int64_t>(task) * g.length;
     const auto scratch = call.context.pool().allocate(
         static_cast<std::size_t>(kQueryRows * g.length) * sizeof(float));
@@ -83,14 +89,12 @@ void attention(const Call& call) {
     for (std::int64_t first = 0; first < g.length; first += kQueryRows) {
       const std::int64_t count = std::min(kQueryRows, g.length - first);
       const std::int64_t keys = first + count;
-      gemm(false, true, count, keys, g.width, q + first * g.stride, g.stride, k, g.stride, 0, s,
-           keys);
+      gemm(false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, s, keys);
       for (std::int64_t row = 0; row < count; ++row) {
         sum[first + row] = vector.softmax(first + row + 1, keys, g.scale, s + row * keys);
       }
       mask.apply(sample, head, first, count, keys, s);
-      gemm(false, false, count, g.width, keys, s, keys, v, g.stride, 0, o + first * g.channels(),
-           g.channels());
+      gemm(false, false, count, g.width, keys, s, keys, v.at, v.stride, 0, o.row(first), o.stride);
     }
   });
 }
@@ -100,60 +104,56 @@ void attention(const Call& call) {
 //   dQ = dS K            dK = dS^T Q
 void attention_grad(const Call& call) {
   const VectorKernels& vector = vector_kernels();
-  const Geometry g(call.in[0], call.attributes.heads);
+  const Geometry g(call.in[0]);
   const Mask mask(call.attributes.draw, g);
-  const float* qkv = call.in[0].data<float>();
-  const float* out = call.in[1].data<float>();
-  const float* sums = call.in[2].data<float>();
-  const float* grad = call.in[3].data<float>();
-  float* grad_qkv = call.out[0].data<float>();
+  const float* sums = call.in[4].data<float>();
   call.context.parallel_for(static_cast<std::size_t>(g.samples * g.heads), [&](std::size_t task) {
     const std::int64_t sample = static_cast<std::int64_t>(task) / g.heads;
     const std::int64_t head = static_cast<std::int64_t>(task) % g.heads;
-    const std::int64_t offset = sample * g.length * g.stride + head * g.width;
-    const std::int64_t out_offset = sample * g.length * g.channels() + head * g.width;
-    const float* q = qkv + offset;
-    const float* k = q + g.channels();
-    const float* v = k + g.channels();
-    float* dq = grad_qkv + offset;
-    float* dk = dq + g.channels();
-    float* dv = dk + g.channels();
+    const Rows q(call.in[0], sample, head);
+    const Rows k(call.in[1], sample, head);
+    const Rows v(call.in[2], sample, head);
+    const Rows out(call.in[3], sample, head);
+    const Rows grad(call.in[5], sample, head);
+    const Rows dq(call.out[0], sample, head);
+    const Rows dk(call.out[1], sample, head);
+    const Rows dv(call.out[2], sample, head);
     const float* sum = sums + static_cast<std::int64_t>(task) * g.length;
     const std::size_t block = static_cast<std::size_t>(kQueryRows * g.length);
     const auto scratch = call.context.pool().allocate(2 * block * sizeof(float));
     float* p = floats(scratch);
     float* dp = p + block;
     for (std::int64_t row = 0; row < g.length; ++row) {
-      std::fill_n(dk + row * g.stride, g.width, 0.0f);
-      std::fill_n(dv + row * g.stride, g.width, 0.0f);
+      std::fill_n(dk.row(row), g.width, 0.0f);
+      std::fill_n(dv.row(row), g.width, 0.0f);
     }
     for (std::int64_t first = 0; first < g.length; first += kQueryRows) {
       const std::int64_t count = std::min(kQueryRows, g.length - first);
       const std::int64_t keys = first + count;
-      const float* o = out + out_offset + first * g.channels();
-      const float* d_o = grad + out_offset + first * g.channels();
-      gemm(false, true, count, keys, g.width, q + first * g.stride, g.stride, k, g.stride, 0, p,
-           keys);
+      gemm(false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, p, keys);
       for (std::int64_t row = 0; row < count; ++row) {
         vector.softmax_again(first + row + 1, keys, g.scale, sum[first + row], p + row * keys);
       }
-      gemm(false, true, count, keys, g.width, d_o, g.channels(), v, g.stride, 0, dp, keys);
+      gemm(false, true, count, keys, g.width, grad.row(first), grad.stride, v.at, v.stride, 0, dp,
+           keys);
       mask.apply(sample, head, first, count, keys, dp);
       if (!mask.active()) {
-        gemm(true, false, keys, g.width, count, p, keys, d_o, g.channels(), 1, dv, g.stride);
+        gemm(true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1, dv.at,
+             dv.stride);
       }
       // dS replaces dP; P is needed whole until then.
       for (std::int64_t row = 0; row < count; ++row) {
-        const float d = vector.dot(g.width, d_o + row * g.channels(), o + row * g.channels());
+        const float d = vector.dot(g.width, grad.row(first + row), out.row(first + row));
         vector.softmax_grad(keys, p + row * keys, dp + row * keys, d, g.scale, dp + row * keys);
       }
-      gemm(false, false, count, g.width, keys, dp, keys, k, g.stride, 0, dq + first * g.stride,
-           g.stride);
-      gemm(true, false, keys, g.width, count, dp, keys, q + first * g.stride, g.stride, 1, dk,
-           g.stride);
+      gemm(false, false, count, g.width, keys, dp, keys, k.at, k.stride, 0, dq.row(first),
+           dq.stride);
+      gemm(true, false, keys, g.width, count, dp, keys, q.row(first), q.stride, 1, dk.at,
+           dk.stride);
       if (mask.active()) {
         mask.apply(sample, head, first, count, keys, p);
-        gemm(true, false, keys, g.width, count, p, keys, d_o, g.channels(), 1, dv, g.stride);
+        gemm(true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1, dv.at,
+             dv.stride);
       }
     }
   });

@@ -2,6 +2,7 @@
 #include "ops/cpu/isa/kernels.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/tiles.h"
+#include "ops/tensor/convert.h"
 
 namespace reef::ops::cpu {
 
@@ -47,20 +48,31 @@ void dropout(const Call& call) {
   });
 }
 
-void cast(const Call& call) {
+void to_bf16(const Call& call) {
   const Index elements = call.in[0].elements();
-  if (call.attributes.to == DType::kBF16) {
-    const float* x = call.in[0].data<float>();
-    auto* out = reinterpret_cast<std::uint16_t*>(call.out[0].data<BF16>());
-    for_tiles(call.context, elements, kElements, [&](Index first, Index count) {
-      vector_kernels().to_bf16(count, x + first, out + first);
-    });
+  const Tensor& out = call.out[0];
+  if (out.dtype() != DType::kBF16) {
+    convert(DType::kF32, call.in[0].raw(), 1, out.dtype(), out.raw(), 1, elements);
+    return;
+  }
+  const float* x = call.in[0].data<float>();
+  auto* to = reinterpret_cast<std::uint16_t*>(out.data<BF16>());
+  for_tiles(call.context, elements, kElements, [&](Index first, Index count) {
+    vector_kernels().to_bf16(count, x + first, to + first);
+  });
+}
+
+void from_bf16(const Call& call) {
+  const Index elements = call.in[0].elements();
+  const Tensor& out = call.out[0];
+  if (out.dtype() != DType::kF32) {
+    convert(DType::kBF16, call.in[0].raw(), 1, out.dtype(), out.raw(), 1, elements);
     return;
   }
   const auto* x = reinterpret_cast<const std::uint16_t*>(call.in[0].data<BF16>());
-  float* out = call.out[0].data<float>();
+  float* to = out.data<float>();
   for_tiles(call.context, elements, kElements, [&](Index first, Index count) {
-    vector_kernels().from_bf16(count, x + first, out + first);
+    vector_kernels().from_bf16(count, x + first, to + first);
   });
 }
 

@@ -19,7 +19,9 @@ void add(const Call& call);
 /// Serves kCrossEntropy and, with a second output, kCrossEntropyGrad.
 void cross_entropy(const Call& call);
 void dropout(const Call& call);
-void cast(const Call& call);
+/// kCast from f32, and from bf16.
+void to_bf16(const Call& call);
+void from_bf16(const Call& call);
 void square_sum(const Call& call);
 void adamw(const Call& call);
 

@@ -25,6 +25,7 @@ void layer_norm_grad(const Call& call) {
   const float* weight = call.in[1].data<float>();
   const float* statistics = call.in[2].data<float>();
   const float* grad = call.in[3].data<float>();
+  const float* sum_grad = call.in.size() > 4 ? call.in[4].data<float>() : nullptr;
   float* out = call.out[0].data<float>();
   float* weight_grad = call.out[1].data<float>();
   float* bias_grad = call.out[2].data<float>();
@@ -32,6 +33,10 @@ void layer_norm_grad(const Call& call) {
     vector_kernels().layer_norm_grad(count, columns, x + first * columns, weight,
                                      statistics + 2 * first, grad + first * columns,
                                      out + first * columns);
+    if (sum_grad != nullptr) {
+      vector_kernels().add(count * columns, out + first * columns, sum_grad + first * columns,
+                           out + first * columns);
+    }
   });
   for_tiles(call.context, columns, kColumns, [&](Index first, Index count) {
     vector_kernels().layer_norm_weight_grad(rows, columns, first, count, x, statistics, grad,
@@ -53,7 +58,7 @@ void cross_entropy(const Call& call) {
   const Index columns = call.in[0].shape().back();
   const float* logits = call.in[0].data<float>();
   const std::int32_t* targets = call.in[1].data<std::int32_t>();
-  auto* losses = reinterpret_cast<double*>(call.out[0].data<std::uint8_t>());
+  double* losses = call.out[0].data<double>();
   float* grad = call.out.size() > 1 ? call.out[1].data<float>() : nullptr;
   for_tiles(call.context, call.in[0].shape().rows(), kRows, [&](Index first, Index count) {
     for (Index row = first; row < first + count; ++row) {
@@ -64,8 +69,9 @@ void cross_entropy(const Call& call) {
         continue;
       }
       CHECK_LT(targets[row], columns) << "target out of the vocabulary";
-      losses[row] = vector_kernels().cross_entropy(columns, logits + row * columns, targets[row],
-                                                   call.attributes.scale, grad_row);
+      losses[row] =
+          vector_kernels().cross_entropy(columns, logits + row * columns, targets[row],
+                                         static_cast<float>(call.attributes.scale), grad_row);
     }
   });
 }

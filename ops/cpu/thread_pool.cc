@@ -49,9 +49,8 @@ struct ThreadPool::Workers {
 };
 
 ThreadPool::ThreadPool(std::size_t threads, Device device)
-    : device_(device), workers_(std::make_unique<Workers>()) {
+    : pool_(host_memory(device)), device_(device), workers_(std::make_unique<Workers>()) {
   CHECK(threads >= 1);
-  CHECK(device != Device::kCuda) << "a thread pool works on host memory";
   for (std::size_t i = 1; i < threads; ++i) {
     workers_->threads.emplace_back([workers = workers_.get()] { workers->serve(); });
   }

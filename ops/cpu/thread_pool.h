@@ -19,7 +19,7 @@ class ThreadPool final : public Context {
   Device device() const override { return device_; }
   Pool& pool() override { return pool_; }
   void parallel_for(std::size_t tasks, TaskRef task) override;
-  std::size_t threads() const;
+  std::size_t threads() const override;
 
  private:
   struct Workers;

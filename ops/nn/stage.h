@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ops/autograd/tape.h"
-#include "ops/catalog/functional.h"
+#include "ops/functional/functional.h"
 #include "ops/nn/spec.h"
 #include "ops/tensor/context.h"
 #include "ops/tensor/tensor.h"

@@ -6,12 +6,12 @@
 namespace reef::ops::reference {
 
 void matmul(const Call& call) {
-  const Layout layout = call.attributes.layout;
+  const Product product = call.attributes.product;
   const std::int64_t lda = call.in[0].shape().back();
   const std::int64_t ldb = call.in[1].shape().back();
   const std::int64_t rows = call.out[0].shape().rows();
   const std::int64_t columns = call.out[0].shape().back();
-  const std::int64_t inner = layout == Layout::kTN ? call.in[0].shape().rows() : lda;
+  const std::int64_t inner = product == Product::kTN ? call.in[0].shape().rows() : lda;
   const float* a = call.in[0].data<float>();
   const float* b = call.in[1].data<float>();
   float* c = call.out[0].data<float>();
@@ -19,8 +19,8 @@ void matmul(const Call& call) {
     for (std::int64_t j = 0; j < columns; ++j) {
       double sum = call.in.size() > 2 ? call.in[2].data<float>()[j] : 0;
       for (std::int64_t k = 0; k < inner; ++k) {
-        const double left = layout == Layout::kTN ? a[k * lda + i] : a[i * lda + k];
-        const double right = layout == Layout::kNT ? b[j * ldb + k] : b[k * ldb + j];
+        const double left = product == Product::kTN ? a[k * lda + i] : a[i * lda + k];
+        const double right = product == Product::kNT ? b[j * ldb + k] : b[k * ldb + j];
         sum += left * right;
       }
       c[i * columns + j] = static_cast<float>(sum);
@@ -42,12 +42,13 @@ void embedding(const Call& call) {
   const std::int64_t length = call.in[0].shape()[1];
   const std::int64_t columns = call.in[1].shape()[1];
   const std::int32_t* tokens = call.in[0].data<std::int32_t>();
+  const float* wpe = call.in.size() > 2 ? call.in[2].data<float>() : nullptr;
   for (std::int64_t i = 0; i < call.in[0].elements(); ++i) {
     CHECK(tokens[i] >= 0 && tokens[i] < call.in[1].shape()[0]) << "token " << tokens[i];
     for (std::int64_t j = 0; j < columns; ++j) {
       call.out[0].data<float>()[i * columns + j] =
           call.in[1].data<float>()[tokens[i] * columns + j] +
-          call.in[2].data<float>()[i % length * columns + j];
+          (wpe == nullptr ? 0 : wpe[i % length * columns + j]);
     }
   }
 }
@@ -58,13 +59,13 @@ void embedding_grad(const Call& call) {
   const std::int32_t* tokens = call.in[0].data<std::int32_t>();
   const float* grad = call.in[1].data<float>();
   float* wte = call.out[0].data<float>();
-  float* wpe = call.out[1].data<float>();
+  float* wpe = call.out.size() > 1 ? call.out[1].data<float>() : nullptr;
   std::fill_n(wte, call.out[0].elements(), 0.0f);
-  std::fill_n(wpe, call.out[1].elements(), 0.0f);
+  if (wpe != nullptr) std::fill_n(wpe, call.out[1].elements(), 0.0f);
   for (std::int64_t i = 0; i < call.in[0].elements(); ++i) {
     for (std::int64_t j = 0; j < columns; ++j) {
       wte[tokens[i] * columns + j] += grad[i * columns + j];
-      wpe[i % length * columns + j] += grad[i * columns + j];
+      if (wpe != nullptr) wpe[i % length * columns + j] += grad[i * columns + j];
     }
   }
 }

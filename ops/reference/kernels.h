@@ -16,9 +16,13 @@ void gelu_grad(const Call& call);
 void attention(const Call& call);
 void attention_grad(const Call& call);
 void add(const Call& call);
+void fill(const Call& call);
+void concat(const Call& call);
+void pad(const Call& call);
 /// Serves kCrossEntropy and, with a second output, kCrossEntropyGrad.
 void cross_entropy(const Call& call);
 void dropout(const Call& call);
+/// Serves kCopy and kCast.
 void cast(const Call& call);
 void square_sum(const Call& call);
 void adamw(const Call& call);

@@ -39,7 +39,7 @@ void gelu_grad(const Call& call) {
 
 void cross_entropy(const Call& call) {
   const std::int64_t columns = call.in[0].shape().back();
-  auto* losses = reinterpret_cast<double*>(call.out[0].data<std::uint8_t>());
+  double* losses = call.out[0].data<double>();
   for (std::int64_t row = 0; row < call.in[0].shape().rows(); ++row) {
     const float* x = call.in[0].data<float>() + row * columns;
     const std::int32_t target = call.in[1].data<std::int32_t>()[row];
@@ -70,24 +70,8 @@ void dropout(const Call& call) {
   }
 }
 
-void cast(const Call& call) {
-  for (std::int64_t i = 0; i < call.in[0].elements(); ++i) {
-    std::uint32_t bits = 0;
-    if (call.attributes.to == DType::kF32) {
-      bits = static_cast<std::uint32_t>(call.in[0].data<BF16>()[i].bits) << 16;
-      std::memcpy(call.out[0].data<float>() + i, &bits, sizeof bits);
-      continue;
-    }
-    const float value = call.in[0].data<float>()[i];
-    std::memcpy(&bits, &value, sizeof bits);
-    const std::uint32_t rounded =
-        std::isnan(value) ? (bits >> 16 | 0x40) : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
-    call.out[0].data<BF16>()[i] = {static_cast<std::uint16_t>(rounded)};
-  }
-}
-
 void square_sum(const Call& call) {
-  auto* sums = reinterpret_cast<double*>(call.out[0].data<std::uint8_t>());
+  double* sums = call.out[0].data<double>();
   std::fill_n(sums, call.out[0].shape().front(), 0.0);
   for (std::int64_t i = 0; i < call.in[0].elements(); ++i) {
     const double value = call.in[0].data<float>()[i];
@@ -96,23 +80,30 @@ void square_sum(const Call& call) {
 }
 
 void adamw(const Call& call) {
-  const AdamW& f = call.attributes.adamw;
+  const Update& f = call.attributes.update;
+  const std::size_t count = call.in.size();
   const double step = static_cast<double>(f.step);
   const double correction1 = 1 - std::pow(static_cast<double>(f.beta1), step);
   const double correction2 = 1 - std::pow(static_cast<double>(f.beta2), step);
-  for (std::int64_t i = 0; i < call.in[0].elements(); ++i) {
-    float& master = call.out[0].data<float>()[i];
-    float& m = call.out[1].data<float>()[i];
-    float& v = call.out[2].data<float>()[i];
-    const double g = static_cast<double>(call.in[0].data<float>()[i]) * f.grad_scale;
-    const double mean = static_cast<double>(f.beta1) * m + (1 - static_cast<double>(f.beta1)) * g;
-    const double square =
-        static_cast<double>(f.beta2) * v + (1 - static_cast<double>(f.beta2)) * g * g;
-    const double decayed = master * (1 - static_cast<double>(f.lr) * f.weight_decay);
-    m = static_cast<float>(mean);
-    v = static_cast<float>(square);
-    master = static_cast<float>(decayed - f.lr / correction1 * mean /
-                                              (std::sqrt(square / correction2) + f.epsilon));
+  for (std::size_t tensor = 0; tensor < count; ++tensor) {
+    const double decay = f.decays(tensor) ? static_cast<double>(f.lr) * f.weight_decay : 0;
+    for (std::int64_t i = 0; i < call.in[tensor].elements(); ++i) {
+      float& master = call.out[tensor].data<float>()[i];
+      float& m = call.out[count + tensor].data<float>()[i];
+      float& v = call.out[2 * count + tensor].data<float>()[i];
+      const double g = static_cast<double>(call.in[tensor].data<float>()[i]) * f.grad_scale;
+      const double mean = static_cast<double>(f.beta1) * m + (1 - static_cast<double>(f.beta1)) * g;
+      const double square =
+          static_cast<double>(f.beta2) * v + (1 - static_cast<double>(f.beta2)) * g * g;
+      m = static_cast<float>(mean);
+      v = static_cast<float>(square);
+      master = static_cast<float>(master * (1 - decay) -
+                                  f.lr / correction1 * mean /
+                                      (std::sqrt(square / correction2) + f.epsilon));
+      if (call.out.size() == 4 * count) {
+        call.out[3 * count + tensor].data<BF16>()[i] = BF16::from(master);
+      }
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 #pragma once
-// What an op needs of the device it runs on. Devices (runtime/device) implement it; ops know
-// nothing else about where they run.
+// What an op needs of the device it runs on. Devices (runtime/device, plug-ins) implement it; ops
+// know nothing else about where they run.
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -28,18 +29,38 @@ class TaskRef {
   void (*call_)(void*, std::size_t);
 };
 
-/// A device's memory and workers, handed to every op.
+/// A device's memory, workers and order of work, handed to every op.
 /// Thread: one op at a time; only inside parallel_for do several threads run.
-/// Order: ops cut their work into tiles whose size does not depend on the number of workers, and no
-/// two tiles write the same element, so any assignment of tasks to threads gives the same bits.
+/// Order: work launched on one context runs in the order of the calls. A host device has finished
+/// it when the call returns; another may still be running it until synchronize() or copy_to_host().
+/// Ops cut their work into tiles whose size does not depend on the number of workers, and no two
+/// tiles write the same element, so any assignment of tasks to threads gives the same bits.
 class Context {
  public:
   virtual ~Context() = default;
   virtual Device device() const { return Device::kCpu; }
   virtual Pool& pool() = 0;
   /// Runs task(0) .. task(tasks - 1), in any order and on any worker; returns when all are done.
-  /// Is not nested.
+  /// Is not nested. For host devices.
   virtual void parallel_for(std::size_t tasks, TaskRef task) = 0;
+  /// Workers that parallel_for may use at once; for estimates, never for cutting work.
+  virtual std::size_t threads() const { return 1; }
+
+  /// Copies between host memory and this device's, after all work launched before. `from` may be
+  /// written again when copy_to_device returns; `to` is filled when copy_to_host returns.
+  virtual void copy_to_device(std::byte* to, const std::byte* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+  }
+  virtual void copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+  }
+  /// Returns when all work launched before is done.
+  virtual void synchronize() {}
 };
+
+/// An independent contiguous copy of `tensor` (contiguous, in host memory) on the context's device.
+Tensor to_device(Context& context, const Tensor& tensor);
+/// A contiguous copy of `tensor` (contiguous, on the context's device) in `pool`, host memory.
+Tensor to_host(Context& context, const Tensor& tensor, Pool& pool = Pool::host());
 
 }  // namespace reef::ops

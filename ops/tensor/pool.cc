@@ -23,19 +23,66 @@ std::size_t class_of(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+class HostMemory final : public Memory {
+ public:
+  explicit HostMemory(Device device) : device_(device) { CHECK(is_host(device)); }
+  Device device() const override { return device_; }
+  std::byte* take(std::size_t bytes) override {
+    return static_cast<std::byte*>(std::aligned_alloc(Pool::kAlignment, bytes));
+  }
+  void give_back(std::byte* block, std::size_t) override { std::free(block); }
+
+ private:
+  Device device_;
+};
+
 }  // namespace
 
+std::shared_ptr<Memory> host_memory(Device device) { return std::make_shared<HostMemory>(device); }
+
 struct Pool::State {
+  explicit State(std::shared_ptr<Memory> given) : memory(std::move(given)) {}
+  ~State() {
+    for (void* handle : handles) ::operator delete(handle);
+  }
+
   mutable std::mutex mutex;
+  std::shared_ptr<Memory> memory;
   std::unordered_map<std::size_t, std::vector<std::byte*>> free;
+  std::vector<void*> handles;   ///< spare reference counts, all of one size
+  std::size_t handle_size = 0;  ///< known once the first was made
   Statistics statistics;
   bool closed = false;  ///< the Pool is gone: blocks go back to the system
+
+  std::byte* take(std::size_t size) {
+    const std::lock_guard lock(mutex);
+    std::byte* block = nullptr;
+    std::vector<std::byte*>& blocks = free[size];
+    if (!blocks.empty()) {
+      block = blocks.back();
+      blocks.pop_back();
+      statistics.cached_bytes -= size;
+      ++statistics.hits;
+    } else {
+      ++statistics.misses;
+      block = memory->take(size);
+      if (block == nullptr) {
+        trim_locked();
+        block = memory->take(size);
+      }
+      CHECK(block != nullptr) << "out of memory on " << name_of(memory->device()) << ": " << size
+                              << " bytes wanted, " << statistics.bytes_in_use << " in use";
+    }
+    statistics.bytes_in_use += size;
+    statistics.peak_bytes = std::max(statistics.peak_bytes, statistics.bytes_in_use);
+    return block;
+  }
 
   void give_back(std::byte* block, std::size_t size) {
     const std::lock_guard lock(mutex);
     statistics.bytes_in_use -= size;
     if (closed) {
-      std::free(block);
+      memory->give_back(block, size);
       return;
     }
     free[size].push_back(block);
@@ -44,15 +91,59 @@ struct Pool::State {
 
   void trim() {
     const std::lock_guard lock(mutex);
+    trim_locked();
+  }
+
+  void trim_locked() {
     for (auto& [size, blocks] : free) {
-      for (std::byte* block : blocks) std::free(block);
+      for (std::byte* block : blocks) memory->give_back(block, size);
+      blocks.clear();
     }
-    free.clear();
     statistics.cached_bytes = 0;
+  }
+
+  void* take_handle(std::size_t size) {
+    {
+      const std::lock_guard lock(mutex);
+      if (size == handle_size && !handles.empty()) {
+        void* handle = handles.back();
+        handles.pop_back();
+        return handle;
+      }
+      handle_size = size;
+    }
+    return ::operator new(size);
+  }
+
+  void give_handle(void* handle, std::size_t size) {
+    const std::lock_guard lock(mutex);
+    if (closed || size != handle_size) {
+      ::operator delete(handle);
+      return;
+    }
+    handles.push_back(handle);
   }
 };
 
-Pool::Pool() : state_(std::make_shared<State>()) {}
+/// Serves shared_ptr's reference counts from State::handles. Keeps State alive until the count
+/// itself is gone, which is after the deleter ran.
+template <typename T>
+struct Pool::HandleAllocator {
+  using value_type = T;
+  std::shared_ptr<State> state;
+
+  explicit HandleAllocator(std::shared_ptr<State> given) : state(std::move(given)) {}
+  template <typename U>
+  HandleAllocator(const HandleAllocator<U>& other) : state(other.state) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(state->take_handle(count * sizeof(T))); }
+  void deallocate(T* handle, std::size_t count) { state->give_handle(handle, count * sizeof(T)); }
+  template <typename U>
+  bool operator==(const HandleAllocator<U>& other) const {
+    return state == other.state;
+  }
+};
+
+Pool::Pool(std::shared_ptr<Memory> memory) : state_(std::make_shared<State>(std::move(memory))) {}
 
 Pool::~Pool() {
   {
@@ -68,29 +159,15 @@ Pool& Pool::host() {
   return *pool;
 }
 
+Device Pool::device() const { return state_->memory->device(); }
+
 std::shared_ptr<std::byte> Pool::allocate(std::size_t bytes) {
   const std::size_t size = class_of(bytes);
-  std::byte* block = nullptr;
-  {
-    const std::lock_guard lock(state_->mutex);
-    Statistics& statistics = state_->statistics;
-    std::vector<std::byte*>& blocks = state_->free[size];
-    if (!blocks.empty()) {
-      block = blocks.back();
-      blocks.pop_back();
-      statistics.cached_bytes -= size;
-      ++statistics.hits;
-    } else {
-      ++statistics.misses;
-    }
-    statistics.bytes_in_use += size;
-    statistics.peak_bytes = std::max(statistics.peak_bytes, statistics.bytes_in_use);
-  }
-  if (block == nullptr) {
-    block = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
-    CHECK(block != nullptr) << "out of memory: " << size << " bytes";
-  }
-  return {block, [state = state_, size](std::byte* done) { state->give_back(done, size); }};
+  std::byte* block = state_->take(size);
+  // The allocator keeps State alive for as long as the count exists.
+  return std::shared_ptr<std::byte>(
+      block, [state = state_.get(), size](std::byte* done) { state->give_back(done, size); },
+      HandleAllocator<std::byte>(state_));
 }
 
 Pool::Statistics Pool::statistics() const {

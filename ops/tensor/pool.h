@@ -6,10 +6,28 @@
 #include <cstdint>
 #include <memory>
 
+#include "ops/tensor/device.h"
+
 namespace reef::ops {
 
+/// Where a pool's blocks come from: the host's heap, or a device's own memory.
+/// Thread: any. Failure: take() returns null when there is no more.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual Device device() const = 0;
+  /// `bytes` aligned to Pool::kAlignment.
+  virtual std::byte* take(std::size_t bytes) = 0;
+  virtual void give_back(std::byte* block, std::size_t bytes) = 0;
+};
+
+/// The host's heap, as `device` (kCpu or kReference).
+std::shared_ptr<Memory> host_memory(Device device = Device::kCpu);
+
 /// A caching allocator of 64-byte aligned blocks in size classes (at most a quarter over the
-/// request). Thread: any. Memory: a block may outlive the Pool; it then goes back to the system.
+/// request). Handles are counted in blocks that the pool recycles too, so a hit calls no allocator
+/// at all.
+/// Thread: any. Memory: a block may outlive the Pool; it then goes back to the system.
 class Pool {
  public:
   struct Statistics {
@@ -22,7 +40,7 @@ class Pool {
 
   static constexpr std::size_t kAlignment = 64;
 
-  Pool();
+  explicit Pool(std::shared_ptr<Memory> memory = host_memory());
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -30,7 +48,9 @@ class Pool {
   /// The process's pool for tensors that belong to no device (weights being loaded, tests).
   static Pool& host();
 
-  /// At least `bytes` of uninitialised memory, back in the pool when the last handle goes.
+  Device device() const;
+  /// At least `bytes` of uninitialised memory, back in the pool when the last handle goes. When the
+  /// memory has no more, cached blocks are given back first.
   std::shared_ptr<std::byte> allocate(std::size_t bytes);
   Statistics statistics() const;
   /// Starts a new peak measurement at what is in use now.
@@ -40,6 +60,8 @@ class Pool {
 
  private:
   struct State;
+  template <typename T>
+  struct HandleAllocator;
   std::shared_ptr<State> state_;
 };
 

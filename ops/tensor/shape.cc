@@ -51,6 +51,29 @@ std::int64_t Shape::rows() const {
   return rows;
 }
 
+Shape Shape::with(std::size_t axis, std::int64_t extent) const {
+  CHECK_LT(axis, rank_);
+  std::array<std::int64_t, kMaxRank> extents = extents_;
+  extents[axis] = extent;
+  return make({extents.data(), rank_}).value();
+}
+
+Shape Shape::inserted(std::size_t axis, std::int64_t extent) const {
+  CHECK(axis <= rank_ && rank_ < kMaxRank) << text() << " at " << axis;
+  std::array<std::int64_t, kMaxRank> extents{};
+  for (std::size_t i = 0; i <= rank_; ++i) {
+    extents[i] = i < axis ? extents_[i] : i == axis ? extent : extents_[i - 1];
+  }
+  return make({extents.data(), rank_ + 1}).value();
+}
+
+Shape Shape::without(std::size_t axis) const {
+  CHECK_LT(axis, rank_);
+  std::array<std::int64_t, kMaxRank> extents{};
+  for (std::size_t i = 0; i + 1 < rank_; ++i) extents[i] = extents_[i < axis ? i : i + 1];
+  return make({extents.data(), rank_ - 1}).value();
+}
+
 std::string Shape::text() const {
   std::string text = "(";
   for (std::size_t axis = 0; axis < rank_; ++axis) {

@@ -34,6 +34,11 @@ class Shape {
   std::int64_t elements() const { return elements_; }
   /// Product of all extents but the last: the rows of the tensor seen as a matrix.
   std::int64_t rows() const;
+  /// The same with another extent of `axis`; with one more, before `axis`; with one less.
+  Shape with(std::size_t axis, std::int64_t extent) const;
+  Shape inserted(std::size_t axis, std::int64_t extent) const;
+  Shape without(std::size_t axis) const;
+  Shape with_back(std::int64_t extent) const { return with(rank_ - 1, extent); }
   std::span<const std::int64_t> extents() const { return {extents_.data(), rank_}; }
   /// "(2, 128, 192)", for people.
   std::string text() const;

@@ -1,112 +1,147 @@
 #pragma once
-// The value that flows between ops, actors and links: dtype, shape and a shared piece of memory.
+// The value that flows between ops, actors and links: dtype, shape, strides and a shared piece of
+// memory.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string_view>
 
+#include "ops/tensor/dtype.h"
 #include "ops/tensor/pool.h"
 #include "ops/tensor/shape.h"
 #include "runtime/base/check.h"
 
 namespace reef::ops {
 
-enum class DType : std::uint8_t { kF32 = 0, kBF16, kI32, kU8 };
-/// Where memory lives and which kernels may touch it. kReference is host memory served by the plain
-/// kernels that the tests trust.
-enum class Device : std::uint8_t { kCpu = 0, kReference, kCuda };
-
-std::size_t size_of(DType dtype);
-std::string_view name_of(DType dtype);
-std::string_view name_of(Device device);
-
-/// Brain float: the upper half of an fp32.
-struct BF16 {
-  std::uint16_t bits;
-  bool operator==(const BF16&) const = default;
+/// What inference needs to know of a tensor: no memory, no place.
+struct TensorSpec {
+  Shape shape;
+  DType dtype = DType::kF32;
+  bool operator==(const TensorSpec&) const = default;
 };
 
-template <typename T>
-struct DTypeOf;
-template <>
-struct DTypeOf<float> {
-  static constexpr DType value = DType::kF32;
+/// How the elements lie. Kernels are keyed by it.
+enum class Layout : std::uint8_t {
+  kRowMajor,      ///< contiguous, last axis fastest
+  kChannelsLast,  ///< logical (N, C, H, W), lying as (N, H, W, C)
+  kStrided,       ///< anything else; as a kernel's key: any layout
 };
-template <>
-struct DTypeOf<BF16> {
-  static constexpr DType value = DType::kBF16;
-};
-template <>
-struct DTypeOf<std::int32_t> {
-  static constexpr DType value = DType::kI32;
-};
-template <>
-struct DTypeOf<std::uint8_t> {
-  static constexpr DType value = DType::kU8;
-};
+std::string_view name_of(Layout layout);
 
-/// A handle: copying it shares the memory, as a CAF message or a tape does. Always contiguous, row
-/// major. A `const Tensor` fixes the handle, not the elements; who may write is the plan's matter.
+/// Steps between neighbours of each axis, in elements; 0 repeats one element.
+using Strides = std::array<std::int64_t, Shape::kMaxRank>;
+/// Of a contiguous tensor.
+Strides row_major_strides(const Shape& shape);
+
+/// A handle: copying it shares the memory, as a CAF message or a tape does. New tensors are
+/// contiguous, row major; views may be strided. A `const Tensor` fixes the handle, not the
+/// elements; who may write is the plan's matter.
 /// Thread: handles are independent; elements are not guarded.
+/// Memory: on a device that is not the host, data() is an address there and must not be
+/// dereferenced here; values() and bytes() refuse.
 class Tensor {
  public:
   Tensor() = default;
-  /// Uninitialised elements.
+  /// Uninitialised elements, on the pool's device.
   static Tensor empty(Pool& pool, DType dtype, const Shape& shape);
+  /// Host pools only; ops::fill does it anywhere.
   static Tensor zeros(Pool& pool, DType dtype, const Shape& shape);
-  /// A copy of `values`, whose number must be that of `shape`.
+  /// A copy of `values`, whose number must be that of `shape`. Host pools only.
   template <typename T>
   static Tensor from(Pool& pool, const Shape& shape, std::span<const T> values);
-  /// Memory of somebody else (a register slot, a mapped file) kept alive by `owner`.
+  /// Host memory of somebody else (a register slot, a mapped file) kept alive by `owner`.
   /// `data` must be aligned for the dtype.
   static Tensor wrap(std::shared_ptr<std::byte> owner, std::byte* data, DType dtype,
                      const Shape& shape);
 
   bool defined() const { return data_ != nullptr; }
-  DType dtype() const { return dtype_; }
-  const Shape& shape() const { return shape_; }
-  std::int64_t elements() const { return shape_.elements(); }
+  DType dtype() const { return spec_.dtype; }
+  const Shape& shape() const { return spec_.shape; }
+  const TensorSpec& spec() const { return spec_; }
+  Device device() const { return device_; }
+  std::int64_t elements() const { return spec_.shape.elements(); }
+  /// Of all elements, each once, whatever the strides.
   std::size_t size_bytes() const {
-    return static_cast<std::size_t>(shape_.elements()) * size_of(dtype_);
+    return static_cast<std::size_t>(elements()) * size_of(spec_.dtype);
   }
+  std::int64_t stride(std::size_t axis) const { return strides_[axis]; }
+  const Strides& strides() const { return strides_; }
+  bool is_contiguous() const { return layout_ == Layout::kRowMajor; }
+  Layout layout() const { return layout_; }
 
+  /// The first element's address; strides apply.
   template <typename T>
   T* data() const {
-    CHECK(dtype_ == DTypeOf<T>::value) << "tensor is " << name_of(dtype_);
+    CHECK(spec_.dtype == DTypeOf<T>::value) << "tensor is " << name_of(spec_.dtype);
     return reinterpret_cast<T*>(data_);
   }
+  std::byte* raw() const { return data_; }
+  /// Contiguous host tensors only.
   template <typename T>
   std::span<T> values() const {
+    check_plain();
     return {data<T>(), static_cast<std::size_t>(elements())};
   }
-  std::span<std::byte> bytes() const { return {data_, size_bytes()}; }
+  std::span<std::byte> bytes() const {
+    check_plain();
+    return {data_, size_bytes()};
+  }
 
-  /// The same elements under another shape of as many elements; shares memory.
+  // Views: all share memory.
+
+  /// The same elements under another shape of as many elements. Contiguous tensors only.
   Tensor reshape(const Shape& shape) const;
-  /// Rows [first, first + count) of the leading axis; shares memory.
-  Tensor slice(std::int64_t first, std::int64_t count) const;
-  /// An independent copy.
+  /// Elements [first, first + count) of an axis.
+  Tensor narrow(std::size_t axis, std::int64_t first, std::int64_t count) const;
+  /// Rows [first, first + count) of the leading axis.
+  Tensor slice(std::int64_t first, std::int64_t count) const { return narrow(0, first, count); }
+  /// Element `index` of an axis, which disappears.
+  Tensor select(std::size_t axis, std::int64_t index) const;
+  /// Axis i of the result is axis order[i] of this one.
+  Tensor permute(std::span<const std::size_t> order) const;
+  Tensor transpose(std::size_t a, std::size_t b) const;
+  /// Repeats axes of extent 1, and adds leading ones, until the shape is `shape`.
+  Tensor expand(const Shape& shape) const;
+  /// One axis cut in two: extents outer and extent / outer.
+  Tensor split_axis(std::size_t axis, std::int64_t outer) const;
+  /// A new axis of extent 1 before `axis`.
+  Tensor unsqueeze(std::size_t axis) const;
+
+  /// Any view of the memory from this tensor's first element on; the caller answers for its bounds.
+  Tensor as_strided(const Shape& shape, const Strides& strides) const;
+
+  /// An independent copy of a contiguous host tensor.
   Tensor clone(Pool& pool) const;
   /// True when no other handle shares the memory, so that it may be written in place.
   bool unique() const { return storage_.use_count() == 1; }
-  /// True when both handles show the same elements in memory.
+  /// True when both handles begin at the same place in memory.
   bool shares(const Tensor& other) const { return data_ == other.data_; }
 
  private:
+  void check_plain() const {
+    CHECK(is_contiguous() && is_host(device_))
+        << "a " << name_of(layout_) << " tensor on " << name_of(device_)
+        << " has no plain bytes in this process";
+  }
+  Tensor view(std::byte* data, const Shape& shape, const Strides& strides) const;
+  void find_layout();
+
   std::shared_ptr<std::byte> storage_;
   std::byte* data_ = nullptr;
-  Shape shape_;
-  DType dtype_ = DType::kF32;
+  TensorSpec spec_;
+  Strides strides_{};
+  Device device_ = Device::kCpu;
+  Layout layout_ = Layout::kRowMajor;
 };
 
 template <typename T>
 Tensor Tensor::from(Pool& pool, const Shape& shape, std::span<const T> values) {
   CHECK_EQ(static_cast<std::size_t>(shape.elements()), values.size());
   Tensor tensor = empty(pool, DTypeOf<T>::value, shape);
-  std::copy(values.begin(), values.end(), tensor.data<T>());
+  std::copy(values.begin(), values.end(), tensor.values<T>().begin());
   return tensor;
 }
 

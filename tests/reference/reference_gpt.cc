@@ -84,7 +84,8 @@ class Trainer {
     ops::add_into(context_, grads_.at("wte.weight"), grads_.at("wte.weight@head"));
     grads_.erase("wte.weight@head");
     for (const nn::Parameter& p : stage_.parameters()) {
-      ops::adamw(context_, weights_.at(p.name), m_.at(p.name), v_.at(p.name), grads_.at(p.name),
+      const auto one = [&](const nn::Parameters& from) { return std::span(&from.at(p.name), 1); };
+      ops::adamw(context_, {one(grads_), one(weights_), one(m_), one(v_), {}},
                  {.lr = 3e-3f,
                   .beta1 = 0.9f,
                   .beta2 = 0.95f,

@@ -1,6 +1,6 @@
 #include "collectives/algorithms/leaf_tree.h"
-#include "ops/catalog/functional.h"
 #include "ops/codec/codec.h"
+#include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "rig.h"
 

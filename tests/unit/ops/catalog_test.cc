@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace reef::ops {
@@ -15,42 +16,57 @@ TEST(Catalog, NamesRoundTrip) {
   EXPECT_FALSE(op_named("no_such_op").ok());
 }
 
-TEST(Catalog, HasAReferenceForEveryCpuKernelAndNoKeyTwice) {
-  for (const Entry& entry : kernel_table()) {
-    EXPECT_NE(find_kernel(entry.op, Device::kReference, entry.dtype), nullptr) << name_of(entry.op);
-    int same = 0;
-    for (const Entry& other : kernel_table()) {
-      same += other.op == entry.op && other.device == entry.device && other.dtype == entry.dtype;
+TEST(Catalog, HasAReferenceForEveryCpuKernel) {
+  for (const std::span<const Entry> table : kernel_tables()) {
+    for (const Entry& entry : table) {
+      if (entry.key.device != Device::kCpu) continue;
+      Key plain = entry.key;
+      plain.device = Device::kReference;
+      EXPECT_TRUE(route(plain).ok()) << entry.key.text();
     }
-    EXPECT_EQ(same, 1) << name_of(entry.op);
   }
 }
 
-TEST(Catalog, NeverGivesAHostKernelToAGpu) {
-  EXPECT_EQ(find_kernel(Op::kMatmul, Device::kCuda, DType::kF32), nullptr);
-  EXPECT_EQ(find_kernel(Op::kMatmul, Device::kCpu, DType::kU8), nullptr);
+TEST(Catalog, FallsBackInTheStatedOrder) {
+  const Route exact = route({Op::kAdd, Device::kCpu, DType::kF32, Layout::kRowMajor}).value();
+  EXPECT_FALSE(exact.copy_inputs || exact.cast || exact.via_host);
+  EXPECT_EQ(exact.candidates[0]->key.device, Device::kCpu);
+  const Route any = route({Op::kAttention, Device::kCpu, DType::kF32, Layout::kRowMajor}).value();
+  EXPECT_EQ(any.candidates[0]->key.layout, Layout::kStrided);
+  const Route plain = route({Op::kConcat, Device::kCpu, DType::kI64, Layout::kStrided}).value();
+  EXPECT_EQ(plain.candidates[0]->key.device, Device::kReference);
+}
+
+TEST(Catalog, NamesOpKeyAndNearestKernelWhenThereIsNone) {
+  const auto none = route({Op::kMatmul, Device::kCpu, DType::kU8, Layout::kRowMajor});
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kTensor);
+  EXPECT_NE(none.error().what.find("matmul on cpu for u8, row-major"), std::string::npos);
+  EXPECT_NE(none.error().what.find("nearest is matmul on cpu for"), std::string::npos);
 }
 
 TEST(Catalog, InfersShapesOrSaysWhyNot) {
   Attributes attributes;
-  const std::vector<Signature::Output> fits{{Shape{2, 5, 3}}, {Shape{3, 7}}};
+  const std::vector<TensorSpec> fits{{Shape{2, 5, 3}}, {Shape{3, 7}}};
   const Signature signature = infer(Op::kMatmul, fits, attributes).value();
   EXPECT_EQ(signature.count, 1u);
   EXPECT_EQ(signature.outputs[0].shape, (Shape{2, 5, 7}));
-  const std::vector<Signature::Output> misfits{{Shape{2, 5, 3}}, {Shape{4, 7}}};
+  const std::vector<TensorSpec> misfits{{Shape{2, 5, 3}}, {Shape{4, 7}}};
   const auto refused = infer(Op::kMatmul, misfits, attributes);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kTensor);
-  attributes.heads = 5;
-  const std::vector<Signature::Output> qkv{{Shape{1, 4, 24}}};
-  EXPECT_FALSE(infer(Op::kAttention, qkv, attributes).ok());
+  const std::vector<TensorSpec> heads{
+      {Shape{1, 4, 3, 8}}, {Shape{1, 4, 2, 8}}, {Shape{1, 4, 2, 8}}};
+  EXPECT_FALSE(infer(Op::kAttention, heads, attributes).ok());
   for (std::size_t i = 0; i < kOpCount; ++i) {
-    EXPECT_FALSE(infer(static_cast<Op>(i), {}, attributes).ok()) << i;
+    const Op op = static_cast<Op>(i);
+    const bool takes_nothing = op == Op::kFill || op == Op::kUniform || op == Op::kNormal;
+    EXPECT_EQ(infer(op, Specs{}, attributes).ok(), takes_nothing) << name_of(op);
   }
 }
 
 TEST(Catalog, CountsTheFlopsOfAMatmul) {
-  const std::vector<Signature::Output> in{{Shape{2, 5, 3}}, {Shape{3, 7}}};
+  const std::vector<TensorSpec> in{{Shape{2, 5, 3}}, {Shape{3, 7}}};
   const Cost cost = cost_of(Op::kMatmul, in, {});
   EXPECT_EQ(cost.flops, 2.0 * 10 * 3 * 7);
   EXPECT_EQ(cost.bytes, 4.0 * (30 + 21 + 70));

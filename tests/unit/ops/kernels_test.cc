@@ -36,10 +36,10 @@ TEST(Kernels, MatmulAgreesInEveryLayout) {
     const Tensor bias = normal({n}, "bias");
     expect_agreement(
         [&, m = m, n = n, k = k](Context& context) -> std::vector<Tensor> {
-          return {matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Layout::kNN),
-                  matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Layout::kNN, bias),
-                  matmul(context, normal({m, k}, "a"), normal({n, k}, "b"), Layout::kNT),
-                  matmul(context, normal({k, m}, "a"), normal({k, n}, "b"), Layout::kTN)};
+          return {matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Product::kNN),
+                  matmul(context, normal({m, k}, "a"), normal({k, n}, "b"), Product::kNN, bias),
+                  matmul(context, normal({m, k}, "a"), normal({n, k}, "b"), Product::kNT),
+                  matmul(context, normal({k, m}, "a"), normal({k, n}, "b"), Product::kTN)};
         },
         2e-6);
   }
@@ -62,7 +62,7 @@ TEST(Kernels, EmbeddingAndItsGradientAgree) {
         const Tensor y =
             embedding(context, tokens, normal({1100, 20}, "wte"), normal({19, 20}, "wpe"));
         const EmbeddingGrad grad = embedding_grad(context, tokens, y, 1100, 19);
-        return {y, grad.wte, grad.wpe};
+        return {y, grad.table, grad.positions};
       },
       1e-6);
 }
@@ -101,9 +101,12 @@ TEST(Kernels, AttentionAndItsGradientAgree) {
           [length, probability](Context& context) -> std::vector<Tensor> {
             const Tensor qkv = normal({2, length, 3 * 24}, "qkv");
             const Draw draw{probability, 3, 1, 2, 10};
-            const Attention y = attention(context, qkv, 3, draw);
+            AttentionOptions options;
+            options.draw = draw;
+            const Attention y = packed_attention(context, qkv, 3, options);
             return {y.out, y.log_sum_exp,
-                    attention_grad(context, qkv, y, normal({2, length, 24}, "grad"), 3, draw)};
+                    packed_attention_grad(context, qkv, y, normal({2, length, 24}, "grad"), 3,
+                                          options)};
           },
           5e-6);
     }
@@ -113,10 +116,10 @@ TEST(Kernels, AttentionAndItsGradientAgree) {
 TEST(Kernels, AttentionIsCausal) {
   ThreadPool context(1);
   const Tensor qkv = normal({1, 80, 48}, "qkv");
-  const Tensor before = attention(context, qkv, 2).out;
+  const Tensor before = packed_attention(context, qkv, 2, {}).out;
   Tensor changed = qkv.clone(Pool::host());
   changed.values<float>()[79 * 48 + 20] += 1;
-  const Tensor after = attention(context, changed, 2).out;
+  const Tensor after = packed_attention(context, changed, 2, {}).out;
   EXPECT_TRUE(
       same_bits(before.reshape({80, 16}).slice(0, 79), after.reshape({80, 16}).slice(0, 79)));
 }
@@ -198,22 +201,23 @@ TEST(Kernels, SquareSumAgrees) {
 }
 
 TEST(Kernels, AdamWFollowsTheFormula) {
-  const AdamW base{.lr = 1e-2f,
-                   .beta1 = 0.9f,
-                   .beta2 = 0.95f,
-                   .epsilon = 1e-8f,
-                   .weight_decay = 0.1f,
-                   .step = 1,
-                   .grad_scale = 0.25f};
+  const Update base{.lr = 1e-2f,
+                    .beta1 = 0.9f,
+                    .beta2 = 0.95f,
+                    .epsilon = 1e-8f,
+                    .weight_decay = 0.1f,
+                    .step = 1,
+                    .grad_scale = 0.25f};
   expect_agreement(
       [&base](Context& context) -> std::vector<Tensor> {
         const Tensor master = normal({20003}, "master");
         const Tensor m = Tensor::zeros(Pool::host(), DType::kF32, {20003});
         const Tensor v = Tensor::zeros(Pool::host(), DType::kF32, {20003});
         for (std::int64_t step = 1; step <= 4; ++step) {
-          AdamW factors = base;
+          Update factors = base;
           factors.step = step;
-          adamw(context, master, m, v, normal({20003}, step % 2 == 0 ? "even" : "odd"), factors);
+          const Tensor grad = normal({20003}, step % 2 == 0 ? "even" : "odd");
+          adamw(context, {{&grad, 1}, {&master, 1}, {&m, 1}, {&v, 1}, {}}, factors);
         }
         return {master, m, v};
       },
@@ -225,7 +229,8 @@ TEST(Kernels, AdamWFollowsTheFormula) {
   const Tensor master = Tensor::from<float>(Pool::host(), {1}, one);
   const Tensor m = Tensor::zeros(Pool::host(), DType::kF32, {1});
   const Tensor v = Tensor::zeros(Pool::host(), DType::kF32, {1});
-  adamw(context, master, m, v, Tensor::from<float>(Pool::host(), {1}, slope), base);
+  const Tensor grad = Tensor::from<float>(Pool::host(), {1}, slope);
+  adamw(context, {{&grad, 1}, {&master, 1}, {&m, 1}, {&v, 1}, {}}, base);
   EXPECT_NEAR(master.values<float>()[0], 2.0 * (1 - 1e-2 * 0.1) - 1e-2 * 1.0, 1e-6);
   EXPECT_NEAR(m.values<float>()[0], 0.1, 1e-7);
   EXPECT_NEAR(v.values<float>()[0], 0.05, 1e-7);

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/catalog/functional.h"
 #include "ops/cpu/thread_pool.h"
+#include "ops/functional/functional.h"
 #include "ops/tensor/tensor.h"
 #include "runtime/base/random.h"
 

@@ -1,0 +1,12 @@
+#pragma once
+// The CPU backend, as the catalog sees it: oneDNN for products, vector loops for the rest.
+
+#include <span>
+
+#include "ops/catalog/catalog.h"
+
+namespace reef::ops::cpu {
+
+std::span<const Entry> kernels();
+
+}  // namespace reef::ops::cpu

@@ -1,0 +1,42 @@
+#include "ops/functional/reduce.h"
+
+#include "ops/functional/call.h"
+#include "ops/functional/rows.h"
+
+namespace reef::ops {
+
+Tensor sum(Context& context, const Tensor& x, Axes axes) {
+  Attributes attributes;
+  attributes.axes = axes;
+  return call_one(context, Op::kSum, std::array{x}, attributes);
+}
+
+Tensor sum_to(Context& context, const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  const std::size_t added = x.shape().rank() - shape.rank();
+  Axes axes = 0;
+  for (std::size_t axis = 0; axis < x.shape().rank(); ++axis) {
+    const bool repeated = axis < added || (shape[axis - added] == 1 && x.shape()[axis] != 1);
+    if (repeated) axes |= static_cast<Axes>(1u << axis);
+  }
+  return sum(context, x, axes).reshape(shape);
+}
+
+Tensor max(Context& context, const Tensor& x, Axes axes) {
+  Attributes attributes;
+  attributes.axes = axes;
+  return call_one(context, Op::kMax, std::array{x}, attributes);
+}
+
+double square_sum(Context& context, const Tensor& x) {
+  return sum_of_losses(context, call_one(context, Op::kSquareSum, std::array{x}));
+}
+
+Tensor cum_sum(Context& context, const Tensor& x, std::size_t axis, bool reverse) {
+  Attributes attributes;
+  attributes.axis = static_cast<std::uint8_t>(axis);
+  attributes.reverse = reverse;
+  return call_one(context, Op::kCumSum, std::array{x}, attributes);
+}
+
+}  // namespace reef::ops
