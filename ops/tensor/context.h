@@ -56,6 +56,9 @@ class Context {
   }
   /// Returns when all work launched before is done.
   virtual void synchronize() {}
+  /// Calls `call(argument)` once all work launched before is done, on any thread; it may only post
+  /// a message. A host device calls it at once.
+  virtual void when_done(void (*call)(void*), void* argument) { call(argument); }
 };
 
 /// An independent contiguous copy of `tensor` (contiguous, in host memory) on the context's device.
