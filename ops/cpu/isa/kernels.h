@@ -9,14 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/primitive/factors.h"
+
 namespace reef::ops::cpu {
 
 using Index = std::int64_t;
 
-struct AdamWFactors {
-  float grad_scale, decay, beta1, one_minus_beta1, beta2, one_minus_beta2;
-  float inverse_sqrt_correction2, step_size, epsilon;
-};
+using primitive::AdamWFactors;
 
 struct VectorKernels {
   const char* name;
