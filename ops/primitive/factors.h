@@ -16,7 +16,6 @@ struct AdamWFactors {
 
 struct SgdFactors {
   double grad_scale, lr, weight_decay, momentum;
-  double one_minus_dampening;  ///< 1 in the first step, in which the momentum is the gradient
   bool nesterov;
 };
 

@@ -7,7 +7,7 @@
 //
 //            exp   log   tanh  erf  sigmoid  sin, cos
 //   float     2     2     4     3      3        2
-//   double    2     2     4     3      3        2
+//   double    2     2     4     3      3        3
 //
 // Infinities, NaN, denormals and overflow are those of the C functions.
 

@@ -21,27 +21,16 @@ struct AdamWRule {
   }
 };
 
-/// Without momentum.
+/// As torch.optim.SGD without dampening, in the same order. State: momentum, zero before the first
+/// step.
 struct SgdRule {
-  static constexpr int kStates = 0;
-  SgdFactors f;
-  template <typename V>
-  ATOLL_PRIMITIVE void operator()(V grad, V& master, V*) const {
-    using T = ElementOf<V>;
-    const V g = grad * T(f.grad_scale) + master * T(f.weight_decay);
-    master = master - g * T(f.lr);
-  }
-};
-
-/// As torch.optim.SGD; state: momentum, zero before the first step.
-struct SgdMomentumRule {
   static constexpr int kStates = 1;
   SgdFactors f;
   template <typename V>
   ATOLL_PRIMITIVE void operator()(V grad, V& master, V* state) const {
     using T = ElementOf<V>;
     const V g = grad * T(f.grad_scale) + master * T(f.weight_decay);
-    state[0] = state[0] * T(f.momentum) + g * T(f.one_minus_dampening);
+    state[0] = state[0] * T(f.momentum) + g;
     const V step = f.nesterov ? g + state[0] * T(f.momentum) : state[0];
     master = master - step * T(f.lr);
   }

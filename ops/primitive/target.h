@@ -37,8 +37,7 @@ struct Bool {
   std::uint8_t value;
 };
 
-/// An element type in memory, for interfaces on raw pointers.
-enum class Element : std::uint8_t { kF32, kBF16, kF16, kF64, kI32, kI64, kU8, kBool };
-inline constexpr int kElementCount = 8;
+/// An element type in memory, for interfaces on raw pointers; numbered as ops::DType.
+enum class Element : std::uint8_t { kF32, kBF16, kI32, kU8, kF64, kF16, kI64, kBool };
 
 }  // namespace reef::ops::primitive

@@ -18,11 +18,11 @@ void update_run(const Rule& rule, Index count, const T* grad, T* master, T* cons
   const auto step = [&](auto take, auto put, Index i) __attribute__((always_inline)) {
     Vec<T> value = take(master + i);
     Vec<T> state[2];
-    if constexpr (Rule::kStates > 0) state[0] = take(states[0] + i);
+    state[0] = take(states[0] + i);
     if constexpr (Rule::kStates > 1) state[1] = take(states[1] + i);
     rule(take(grad + i), value, state);
     put(master + i, value);
-    if constexpr (Rule::kStates > 0) put(states[0] + i, state[0]);
+    put(states[0] + i, state[0]);
     if constexpr (Rule::kStates > 1) put(states[1] + i, state[1]);
   };
   over(
@@ -38,7 +38,7 @@ void update_run(const Rule& rule, Index count, const T* grad, T* master, T* cons
 }
 
 template <typename Rule, typename T>
-void update_as(const Rule& rule, const Update& op, Index first, Index count) {
+void update_as(const Rule& rule, const TensorUpdate& op, Index first, Index count) {
   T grads[kChunk];
   T masters[kChunk];
   const bool in_place = op.master_element == kElementOf<T>;
@@ -59,7 +59,7 @@ void update_as(const Rule& rule, const Update& op, Index first, Index count) {
 }
 
 template <typename Rule, typename Factors>
-void update(const Factors& factors, const Update& op, Index first, Index count) {
+void update(const Factors& factors, const TensorUpdate& op, Index first, Index count) {
   const Rule rule{factors};
   if (op.master_element == Element::kF64) return update_as<Rule, double>(rule, op, first, count);
   update_as<Rule, float>(rule, op, first, count);
@@ -68,8 +68,7 @@ void update(const Factors& factors, const Update& op, Index first, Index count) 
 }  // namespace
 
 extern const OptimizerKernels kOptimizerKernels;
-const OptimizerKernels kOptimizerKernels = {update<AdamWRule>, update<SgdRule>,
-                                            update<SgdMomentumRule>, update<LionRule>};
+const OptimizerKernels kOptimizerKernels = {update<AdamWRule>, update<SgdRule>, update<LionRule>};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

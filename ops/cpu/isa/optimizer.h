@@ -11,7 +11,7 @@ using Index = std::int64_t;
 using primitive::Element;
 
 /// One tensor's update, in place. Arithmetic and states are f32, or f64 for an f64 master.
-struct Update {
+struct TensorUpdate {
   Element grad_element = Element::kF32;
   Element master_element = Element::kF32;
   Element copy_element = Element::kBF16;
@@ -23,10 +23,9 @@ struct Update {
 
 struct OptimizerKernels {
   // Elements [first, first + count).
-  void (*adamw)(const primitive::AdamWFactors&, const Update&, Index first, Index count);
-  void (*sgd)(const primitive::SgdFactors&, const Update&, Index first, Index count);
-  void (*sgd_momentum)(const primitive::SgdFactors&, const Update&, Index first, Index count);
-  void (*lion)(const primitive::LionFactors&, const Update&, Index first, Index count);
+  void (*adamw)(const primitive::AdamWFactors&, const TensorUpdate&, Index first, Index count);
+  void (*sgd)(const primitive::SgdFactors&, const TensorUpdate&, Index first, Index count);
+  void (*lion)(const primitive::LionFactors&, const TensorUpdate&, Index first, Index count);
 };
 
 /// The table of the best instruction set that this processor has.

@@ -34,12 +34,7 @@ const T* row_part(const Reduction& op, Index offset, Index count, T* buffer) {
 }
 
 template <typename A>
-void write(const Reduction& op, Index at, Index count, A* values) {
-  if constexpr (kIsFloat<A>) {
-    if (op.scale != 1) {
-      for (Index i = 0; i < count; ++i) values[i] *= static_cast<A>(op.scale);
-    }
-  }
+void write(const Reduction& op, Index at, Index count, const A* values) {
   store_elements(op.out_element, values, 1, count, element_at(op.out_element, op.out, at));
 }
 

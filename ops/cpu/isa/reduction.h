@@ -13,7 +13,7 @@ using Index = std::int64_t;
 using primitive::Element;
 
 enum class Fold : std::uint8_t {
-  kSum,        ///< in double or 64-bit integers, times `scale`
+  kSum,        ///< in double or 64-bit integers
   kSquareSum,  ///< likewise
   kMaximum,
   kMinimum,
@@ -27,7 +27,6 @@ struct Reduction {
   const void* x = nullptr;
   void* out = nullptr;
   Index outer = 1, n = 1, inner = 1;
-  double scale = 1;  ///< of sums of floats
 };
 
 struct ReductionKernels {

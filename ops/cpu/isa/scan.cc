@@ -15,14 +15,6 @@ constexpr Index kChunk = 512;
 
 constexpr Index shorter(Index a, Index b) { return a < b ? a : b; }
 
-/// values[i] becomes the running sum; the next one begins with `sum`.
-template <typename A>
-ATOLL_PRIMITIVE void advance(const Scan& op, A& sum, A& value) {
-  const A with = sum + value;
-  value = op.exclusive ? sum : with;
-  sum = with;
-}
-
 template <typename A>
 void scan_line(const Scan& op, Index line) {
   A values[kChunk];
@@ -32,7 +24,8 @@ void scan_line(const Scan& op, Index line) {
     const Index at = line * op.n + (op.reverse ? op.n - done - count : done);
     load_elements(op.element, element_at(op.element, op.x, at), 1, count, values);
     for (Index i = 0; i < count; ++i) {
-      advance(op, sum, values[op.reverse ? count - 1 - i : i]);
+      A& value = values[op.reverse ? count - 1 - i : i];
+      value = sum += value;
     }
     store_elements(op.element, values, 1, count, element_at(op.element, op.out, at));
   }
@@ -47,7 +40,7 @@ void scan_columns(const Scan& op, Index block, Index column, Index columns) {
     const Index row = op.reverse ? op.n - 1 - k : k;
     const Index at = (block * op.n + row) * op.inner + column;
     load_elements(op.element, element_at(op.element, op.x, at), 1, columns, values);
-    for (Index i = 0; i < columns; ++i) advance(op, sums[i], values[i]);
+    for (Index i = 0; i < columns; ++i) values[i] = sums[i] += values[i];
     store_elements(op.element, values, 1, columns, element_at(op.element, op.out, at));
   }
 }

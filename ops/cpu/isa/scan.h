@@ -15,8 +15,7 @@ struct Scan {
   const void* x = nullptr;
   void* out = nullptr;
   Index outer = 1, n = 1, inner = 1;
-  bool reverse = false;    ///< from the end to the beginning
-  bool exclusive = false;  ///< without the element itself
+  bool reverse = false;  ///< from the end to the beginning
 };
 
 struct ScanKernels {
