@@ -40,6 +40,7 @@ struct WideOf<std::int32_t> {
 };
 
 struct SumFold {
+  using Rest = SumFold;  ///< what folds partial results
   template <typename T>
   using Accumulator = typename WideOf<T>::Type;
   template <typename T>
@@ -62,6 +63,7 @@ struct SquareSumFold : SumFold {
 };
 
 struct MaximumFold {
+  using Rest = MaximumFold;
   template <typename T>
   using Accumulator = T;
   template <typename T>
@@ -77,6 +79,7 @@ struct MaximumFold {
 };
 
 struct MinimumFold : MaximumFold {
+  using Rest = MinimumFold;
   template <typename T>
   static constexpr T kNeutral = Range<T>::kMost;
   template <typename V>

@@ -3,10 +3,6 @@
 // computed on as float; rounding is to nearest, ties to even; a NaN stays one and turns quiet.
 
 #include "ops/primitive/math.h"
-#ifdef __CUDACC__
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#endif
 
 namespace reef::ops::primitive::inline ATOLL_ISA {
 
@@ -83,32 +79,39 @@ ATOLL_PRIMITIVE std::int32_t to_value(Bool x) { return x.value != 0; }
 ATOLL_PRIMITIVE float to_value(BF16 x) { return value_of_bf16<float>(std::uint32_t{x.bits}); }
 ATOLL_PRIMITIVE float to_value(F16 x) { return value_of_f16<float>(std::uint32_t{x.bits}); }
 
-template <typename M>
-struct FromValue {
-  template <typename T>
-  ATOLL_PRIMITIVE static M of(T value) {
-    return static_cast<M>(value);
+template <typename T, typename U>
+inline constexpr bool kSame = false;
+template <typename T>
+inline constexpr bool kSame<T, T> = true;
+template <typename T>
+inline constexpr bool kIsFloat = static_cast<T>(0.5) != 0;
+
+/// static_cast, but for floats to integers saturating, NaN to 0; C leaves those cases undefined.
+template <typename To, typename T>
+ATOLL_PRIMITIVE To number(T value) {
+  if constexpr (kIsFloat<T> && !kIsFloat<To>) {
+    constexpr To kMost = sizeof(To) == 4 ? To(0x7FFFFFFF) : To(0x7FFFFFFFFFFFFFFF);
+    constexpr T kEnd = sizeof(To) == 4 ? T(2147483648.0) : T(9223372036854775808.0);
+    if (value != value) return 0;
+    if (value >= kEnd) return kMost;
+    if (value < -kEnd) return -kMost - 1;
   }
-};
-template <>
-struct FromValue<BF16> {
-  ATOLL_PRIMITIVE static BF16 of(float value) {
-    return {static_cast<std::uint16_t>(bf16_bits(value))};
-  }
-};
-template <>
-struct FromValue<F16> {
-  ATOLL_PRIMITIVE static F16 of(float value) {
-    return {static_cast<std::uint16_t>(f16_bits(value))};
-  }
-};
-template <>
-struct FromValue<Bool> {
-  template <typename T>
-  ATOLL_PRIMITIVE static Bool of(T value) {
+  return static_cast<To>(value);
+}
+
+/// A number of any type as an element of M.
+template <typename M, typename T>
+ATOLL_PRIMITIVE M from_value(T value) {
+  if constexpr (kSame<M, Bool>) {
     return {value != T(0)};
+  } else if constexpr (kSame<M, BF16>) {
+    return {static_cast<std::uint16_t>(bf16_bits(number<float>(value)))};
+  } else if constexpr (kSame<M, F16>) {
+    return {static_cast<std::uint16_t>(f16_bits(number<float>(value)))};
+  } else {
+    return static_cast<M>(number<ComputeOf<M>>(value));
   }
-};
+}
 
 #ifndef __CUDACC__
 

@@ -40,26 +40,6 @@ ATOLL_PRIMITIVE Index size_of(Element element) {
   return size;
 }
 
-template <typename T>
-inline constexpr bool kIsFloat = static_cast<T>(0.5) != 0;
-template <typename T, typename U>
-inline constexpr bool kSame = false;
-template <typename T>
-inline constexpr bool kSame<T, T> = true;
-
-/// static_cast, but for floats to integers saturating, NaN to 0; C leaves those cases undefined.
-template <typename To, typename T>
-ATOLL_PRIMITIVE To number(T value) {
-  if constexpr (kIsFloat<T> && !kIsFloat<To>) {
-    constexpr To kMost = sizeof(To) == 4 ? To(0x7FFFFFFF) : To(0x7FFFFFFFFFFFFFFF);
-    constexpr T kEnd = sizeof(To) == 4 ? T(2147483648.0) : T(9223372036854775808.0);
-    if (value != value) return 0;
-    if (value >= kEnd) return kMost;
-    if (value < -kEnd) return -kMost - 1;
-  }
-  return static_cast<To>(value);
-}
-
 template <typename T, typename M>
 void load_run(const M* from, Index step, Index count, T* to) {
   if constexpr (kSame<ComputeOf<M>, T> && sizeof(M) > 1) {
@@ -84,13 +64,7 @@ void store_run(const T* from, Index step, Index count, M* to) {
       return;
     }
   }
-  for (Index i = 0; i < count; ++i) {
-    if constexpr (kSame<M, Bool>) {
-      to[i * step] = FromValue<M>::of(from[i]);
-    } else {
-      to[i * step] = FromValue<M>::of(number<Value>(from[i]));
-    }
-  }
+  for (Index i = 0; i < count; ++i) to[i * step] = from_value<M>(from[i]);
 }
 
 /// `count` elements, `step` apart, as values of T.

@@ -178,12 +178,12 @@ TEST(Primitive, HalfFloatsConvertAsIeeeSays) {
         const std::uint32_t start = std::bit_cast<std::uint32_t>(expected) + within;
         const float x = std::bit_cast<float>(start + static_cast<std::uint32_t>(nudge));
         if (std::isnan(x)) continue;
-        EXPECT_EQ(primitive::FromValue<primitive::F16>::of(x).bits, F16::from(x).bits) << x;
-        EXPECT_EQ(primitive::FromValue<primitive::BF16>::of(x).bits, BF16::from(x).bits) << x;
+        EXPECT_EQ(primitive::from_value<primitive::F16>(x).bits, F16::from(x).bits) << x;
+        EXPECT_EQ(primitive::from_value<primitive::BF16>(x).bits, BF16::from(x).bits) << x;
       }
     }
   }
-  const auto nan = primitive::FromValue<primitive::F16>::of(NAN);
+  const auto nan = primitive::from_value<primitive::F16>(NAN);
   EXPECT_TRUE(std::isnan(F16{nan.bits}.value()));
 }
 
