@@ -11,18 +11,10 @@ void embedding(const Call& call);
 void embedding_grad(const Call& call);
 void layer_norm(const Call& call);
 void layer_norm_grad(const Call& call);
-void gelu(const Call& call);
-void gelu_grad(const Call& call);
 void attention(const Call& call);
 void attention_grad(const Call& call);
-void add(const Call& call);
 /// Serves kCrossEntropy and, with a second output, kCrossEntropyGrad.
 void cross_entropy(const Call& call);
 void dropout(const Call& call);
-/// kCast from f32, and from bf16.
-void to_bf16(const Call& call);
-void from_bf16(const Call& call);
-void square_sum(const Call& call);
-void adamw(const Call& call);
 
 }  // namespace reef::ops::cpu

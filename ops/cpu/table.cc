@@ -1,6 +1,9 @@
 #include "ops/cpu/table.h"
 
+#include <vector>
+
 #include "ops/cpu/kernels.h"
+#include "ops/cpu/served.h"
 
 namespace reef::ops::cpu {
 
@@ -22,18 +25,27 @@ constexpr Entry kKernels[] = {
     {f32(Op::kCrossEntropyGrad), cross_entropy},
     {tokens(Op::kEmbedding), embedding},
     {tokens(Op::kEmbeddingGrad), embedding_grad},
-    {f32(Op::kAdd), add},
-    {f32(Op::kGelu), gelu},
-    {f32(Op::kGeluGrad), gelu_grad},
     {f32(Op::kDropout), dropout},
-    {f32(Op::kCast), to_bf16},
-    {{Op::kCast, Device::kCpu, DType::kBF16, Layout::kRowMajor}, from_bf16},
-    {f32(Op::kSquareSum), square_sum},
-    {f32(Op::kAdamW), adamw},
 };
+
+std::vector<Entry> all_kernels() {
+  std::vector<Entry> all(std::begin(kKernels), std::end(kKernels));
+  for (const auto& family : {pointwise_kernels_served(), reduce_kernels_served(),
+                             scan_kernels_served(), update_kernels_served()}) {
+    for (const Served& served : family) {
+      for (const DType dtype : served.dtypes) {
+        all.push_back({{served.op, Device::kCpu, dtype, served.layout}, served.kernel});
+      }
+    }
+  }
+  return all;
+}
 
 }  // namespace
 
-std::span<const Entry> kernels() { return kKernels; }
+std::span<const Entry> kernels() {
+  static const std::vector<Entry> all = all_kernels();
+  return all;
+}
 
 }  // namespace reef::ops::cpu

@@ -6,8 +6,7 @@
 #include <math.h>
 
 #include "ops/primitive/functors.h"
-#include "ops/primitive/optimizers.h"
-#include "ops/primitive/runs.h"
+#include "ops/primitive/memory.h"
 
 #define ATOLL_NAME_OF(isa) #isa
 #define ATOLL_ISA_STRING(isa) ATOLL_NAME_OF(isa)
@@ -19,7 +18,6 @@ namespace {
 
 using namespace primitive;
 using Floats = Vec<float>;
-using Doubles = Vec<double>;
 
 ATOLL_PRIMITIVE float sum_of(const Floats& v) {
   return fold(v, [](float a, float b) { return a + b; });
@@ -257,51 +255,6 @@ double cross_entropy(Index n, const float* x, Index target, float scale, float* 
   return ::log(static_cast<double>(sum)) + (static_cast<double>(shift) - x[target]);
 }
 
-double square_sum(Index n, const float* x) {
-  Doubles sum{};
-  const auto square = [&](Floats v) {
-    const Doubles wide = convert<double>(v);
-    sum += wide * wide;
-  };
-  over(
-      n, [&](Index i) { square(load<Floats>(x + i)); },
-      [&](Index i, Index left) { square(load_part(x + i, left, 0.0f)); });
-  return fold(sum, [](double a, double b) { return a + b; });
-}
-
-void adamw(Index n, const AdamWFactors& factors, const float* grad, float* master, float* m,
-           float* v) {
-  const AdamWRule rule{factors};
-  const auto update = [&](Index i, auto take, auto put) {
-    Floats value = take(master + i);
-    Floats state[AdamWRule::kStates] = {take(m + i), take(v + i)};
-    rule(take(grad + i), value, state);
-    put(m + i, state[0]);
-    put(v + i, state[1]);
-    put(master + i, value);
-  };
-  over(
-      n,
-      [&](Index i) {
-        update(
-            i, [](const float* from) { return load<Floats>(from); },
-            [](float* to, const Floats& value) { store(to, value); });
-      },
-      [&](Index i, Index left) {
-        update(
-            i, [left](const float* from) { return load_part(from, left, 0.0f); },
-            [left](float* to, const Floats& value) { store_part(to, left, value); });
-      });
-}
-
-void to_bf16(Index n, const float* x, std::uint16_t* out) {
-  store_elements(Element::kBF16, x, 1, n, out);
-}
-
-void from_bf16(Index n, const std::uint16_t* x, float* out) {
-  load_elements(Element::kBF16, x, 1, n, out);
-}
-
 }  // namespace
 
 extern const VectorKernels kVectorKernels;
@@ -318,11 +271,7 @@ const VectorKernels kVectorKernels = {ATOLL_ISA_NAME,
                                       softmax_again,
                                       softmax_grad,
                                       dot,
-                                      cross_entropy,
-                                      square_sum,
-                                      adamw,
-                                      to_bf16,
-                                      from_bf16};
+                                      cross_entropy};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

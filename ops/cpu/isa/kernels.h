@@ -9,13 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ops/primitive/factors.h"
-
 namespace reef::ops::cpu {
 
 using Index = std::int64_t;
-
-using primitive::AdamWFactors;
 
 struct VectorKernels {
   const char* name;
@@ -46,12 +42,6 @@ struct VectorKernels {
   /// Returns log(sum(exp(x))) - x[target]; writes (softmax - onehot) * scale when `grad` is not
   /// null.
   double (*cross_entropy)(Index n, const float* x, Index target, float scale, float* grad);
-
-  double (*square_sum)(Index n, const float* x);
-  void (*adamw)(Index n, const AdamWFactors& factors, const float* grad, float* master, float* m,
-                float* v);
-  void (*to_bf16)(Index n, const float* x, std::uint16_t* out);
-  void (*from_bf16)(Index n, const std::uint16_t* x, float* out);
 };
 
 /// The table of the best instruction set that this processor has; the same one for the whole
