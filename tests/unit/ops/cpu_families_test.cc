@@ -138,7 +138,7 @@ TEST(CpuFamilies, CopiesAndCastsAgree) {
     for (const DType to : kNumeric) {
       expect_agreement(
           [&](Context& context) -> std::vector<Tensor> {
-            return {contiguous(context, x), cast(context, x, to)};
+            return {contiguous(context, x), contiguous(context, cast(context, x, to))};
           },
           "cast from " + std::string(name_of(from)));
     }
