@@ -13,7 +13,7 @@ namespace reef::ops {
 /// How the operands of a product lie: NN is a b, NT is a b^T, TN is a^T b.
 enum class Product : std::uint8_t { kNN, kNT, kTN };
 
-/// What a product does to its result before it is written.
+/// What a product does to its result before the residual is added.
 enum class Activation : std::uint8_t { kNone, kGelu, kSilu, kRelu };
 
 /// Draws of one random op: a pure function of these and of the element, not of who computes it.
@@ -38,7 +38,8 @@ struct Window {
 
 /// The factors of one update. AdamW: torch.optim.AdamW. SGD: torch.optim.SGD, beta1 the momentum.
 /// Lion: Chen et al. 2023, arXiv 2302.06675. Adafactor: Shazeer and Stern 2018, arXiv 1804.04235,
-/// with beta2 = 1 - step^-0.8, updates clipped to root mean square 1. `step` counts from 1.
+/// with beta2 = 1 - step^-0.8, updates clipped to root mean square 1, no momentum, lr the step
+/// size, epsilon added to the squares of gradients, and AdamW's decay. `step` counts from 1.
 struct Update {
   float lr = 1e-3f;
   float beta1 = 0.9f;

@@ -88,7 +88,8 @@ class Catalog {
     if (!route.candidates.empty()) return true;
     route.candidates = exact({key.op, key.device, key.dtype, Layout::kStrided});
     if (!route.candidates.empty()) return true;
-    if (key.layout == Layout::kRowMajor) return false;
+    // The copy itself cannot be helped by a copy.
+    if (key.layout == Layout::kRowMajor || key.op == Op::kCopy) return false;
     route.candidates = exact({key.op, key.device, key.dtype, Layout::kRowMajor});
     route.copy_inputs = !route.candidates.empty();
     return route.copy_inputs;
@@ -96,7 +97,9 @@ class Catalog {
 
   bool through_f32(const Key& key, Route& route) const {
     const bool castable = key.dtype == DType::kBF16 || key.dtype == DType::kF16;
-    if (!castable || is_update(key.op)) return false;
+    // What the detour is made of cannot take it.
+    const bool is_detour = key.op == Op::kCast || key.op == Op::kCopy;
+    if (!castable || is_detour || is_update(key.op)) return false;
     route.cast = on_device({key.op, key.device, DType::kF32, Layout::kRowMajor}, route);
     return route.cast;
   }

@@ -21,7 +21,8 @@ struct UpdateTensors {
 void adamw(Context& context, const UpdateTensors& tensors, const Update& factors);
 void sgd(Context& context, const UpdateTensors& tensors, const Update& factors);
 void lion(Context& context, const UpdateTensors& tensors, const Update& factors);
-/// States of a matrix (R, C) are (R) and (C); of a vector (C) and (0).
+/// States of a matrix (R, C) are (R) and (C), moving sums of squares over rows and over columns; of
+/// a vector (C) and (0).
 void adafactor(Context& context, const UpdateTensors& tensors, const Update& factors);
 
 }  // namespace reef::ops

@@ -156,8 +156,9 @@ void query_grad(const Head<T>& h, const Factors& factors, std::int64_t query,
     }
   }
   T* out = h.row(h.call.out[0], query);
-  for (std::int64_t c = 0; c < h.width(); ++c)
+  for (std::int64_t c = 0; c < h.width(); ++c) {
     out[c] = static_cast<T>(dq[static_cast<std::size_t>(c)]);
+  }
 }
 
 template <typename T>
@@ -187,13 +188,25 @@ void backward(const Call& call) {
   });
 }
 
+/// Rows are read as arrays.
+void check_rows(std::span<const Tensor> tensors) {
+  for (const Tensor& tensor : tensors) {
+    CHECK(tensor.stride(3) == 1 || tensor.shape()[3] == 1) << "attention takes D contiguous";
+  }
+}
+
 }  // namespace
 
 void attention(const Call& call) {
+  check_rows(call.in.first(3));
+  check_rows(call.out.first(1));
   call.in[0].dtype() == DType::kF64 ? forward<double>(call) : forward<float>(call);
 }
 
 void attention_grad(const Call& call) {
+  check_rows(call.in.first(4));
+  check_rows(call.in.subspan(5, 1));
+  check_rows(call.out);
   call.in[0].dtype() == DType::kF64 ? backward<double>(call) : backward<float>(call);
 }
 

@@ -1,24 +1,13 @@
-#include <cstring>
-
 #include "ops/reference/kernels.h"
+#include "ops/reference/types.h"
 #include "ops/reference/walk.h"
-#include "ops/tensor/convert.h"
 
 namespace reef::ops::reference {
-
-namespace {
-
-std::byte* at(const Tensor& tensor, std::int64_t offset) {
-  return tensor.raw() + offset * static_cast<std::int64_t>(size_of(tensor.dtype()));
-}
-
-}  // namespace
 
 void fill(const Call& call) {
   const Tensor& out = call.out[0];
   for_places(out.shape(), [&](const Place& place) {
-    set_element(out.dtype(), out.raw(), offset_of(out, place, out.shape().rank()),
-                call.attributes.shift);
+    set(out, offset_of(out, place, out.shape().rank()), call.attributes.shift);
   });
 }
 
@@ -32,8 +21,8 @@ void cast(const Call& call) {
   }
   const std::size_t rank = x.shape().rank();
   for_places(x.shape(), [&](const Place& place) {
-    convert(x.dtype(), at(x, offset_of(x, place, rank)), 1, out.dtype(),
-            at(out, offset_of(out, place, rank)), 1, 1);
+    convert(x.dtype(), address(x, offset_of(x, place, rank)), 1, out.dtype(),
+            address(out, offset_of(out, place, rank)), 1, 1);
   });
 }
 

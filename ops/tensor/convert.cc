@@ -1,5 +1,8 @@
 #include "ops/tensor/convert.h"
 
+#include <bit>
+#include <cmath>
+#include <cstdint>
 #include <type_traits>
 
 #include "runtime/base/check.h"
@@ -36,12 +39,25 @@ auto with_type(DType dtype, const Body& body) {
 template <typename T>
 constexpr bool kIsHalf = std::is_same_v<T, BF16> || std::is_same_v<T, F16>;
 
+/// The nearest float, but the neighbour with an odd last bit when that is not exact: rounding it
+/// again to fewer bits then gives what rounding once would have (Boldo and Melquiond 2008,
+/// "Emulation of FMA and correctly rounded sums").
+float rounded_to_odd(double value) {
+  const float nearest = static_cast<float>(value);
+  if (std::isnan(value) || nearest == value) return nearest;
+  const bool away = std::abs(static_cast<double>(nearest)) > std::abs(value);
+  const float towards_zero = away ? std::nextafter(nearest, 0.0f) : nearest;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(towards_zero) | 1u);
+}
+
 template <typename To, typename From>
 To converted(From value) {
   if constexpr (std::is_same_v<To, From>) {
     return value;
   } else if constexpr (kIsHalf<From>) {
     return converted<To>(value.value());
+  } else if constexpr (kIsHalf<To> && std::is_same_v<From, double>) {
+    return To::from(rounded_to_odd(value));
   } else if constexpr (kIsHalf<To>) {
     return To::from(static_cast<float>(value));
   } else if constexpr (std::is_same_v<To, bool>) {

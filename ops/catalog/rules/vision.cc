@@ -78,13 +78,14 @@ double conv2d_weight_grad_flops(Op, Specs in, const Signature& out, const Attrib
 }
 
 /// The output of pooling, or an empty Shape. A window that lies in the padding alone would have
-/// nothing to pool, so padding is at most half of it.
+/// nothing to pool, so padding is at most half of it, and no step of it jumps over the image.
 Shape pooled(const Shape& x, const Window& window) {
   if (!is_sane(window) || x.rank() != 4) return {};
   Shape out = x;
   for (std::size_t side = 0; side < 2; ++side) {
     const std::int64_t count = places(x[2 + side], window.size[side], window, side);
-    if (count < 1 || 2 * window.padding[side] > window.size[side]) return {};
+    const bool jumps = window.padding[side] > 0 && window.dilation[side] > x[2 + side];
+    if (count < 1 || jumps || 2 * window.padding[side] > window.size[side]) return {};
     out = out.with(2 + side, count);
   }
   return out;

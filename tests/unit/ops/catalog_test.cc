@@ -37,6 +37,19 @@ TEST(Catalog, FallsBackInTheStatedOrder) {
   EXPECT_EQ(plain.candidates[0]->key.device, Device::kReference);
 }
 
+TEST(Catalog, MakesNoDetourOfWhatDetoursAreMadeOf) {
+  for (const Device device : {Device::kCpu, Device::kReference}) {
+    for (const Op op : {Op::kCast, Op::kCopy}) {
+      for (std::size_t dtype = 0; dtype < kDTypeCount; ++dtype) {
+        for (const Layout layout : {Layout::kRowMajor, Layout::kStrided}) {
+          const Route found = route({op, device, static_cast<DType>(dtype), layout}).value();
+          EXPECT_FALSE(found.cast || (op == Op::kCopy && found.copy_inputs)) << name_of(op);
+        }
+      }
+    }
+  }
+}
+
 TEST(Catalog, NamesOpKeyAndNearestKernelWhenThereIsNone) {
   const auto none = route({Op::kMatmul, Device::kCpu, DType::kU8, Layout::kRowMajor});
   ASSERT_FALSE(none.ok());
