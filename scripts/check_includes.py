@@ -48,7 +48,7 @@ FOREIGN = {
     r"caf/": ["actors/core", "runtime/node", "runtime/app", "scheduler/service", "tests"],
     r"sodium\.h|sodium/": ["security", "actors/data/format"],
     r"sqlite3\.h": ["scheduler/service", "tests"],
-    r"dnnl": ["ops/cpu"],
+    r"dnnl": ["ops/cpu", "tests/bench"],
     r"cuda": ["ops/cuda", "runtime/device", "collectives/local"],
     r"capnp/": ["configs/schema", "runtime/node", "scheduler/plan", "tests"],
 }

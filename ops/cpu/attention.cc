@@ -2,7 +2,7 @@
 #include <optional>
 
 #include "ops/catalog/draw.h"
-#include "ops/cpu/gemm.h"
+#include "ops/cpu/gemm/gemm.h"
 #include "ops/cpu/isa/kernels.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/tiles.h"
@@ -68,10 +68,24 @@ float* floats(const std::shared_ptr<std::byte>& block) {
   return reinterpret_cast<float*>(block.get());
 }
 
+/// Row-major C = op(A) op(B) + beta C with op(A) (m, k), op(B) (k, n).
+void gemm(Pool& pool, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n,
+          std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+          int beta, float* c, std::int64_t ldc) {
+  gemm_inline(pool, {.rows = m,
+                     .columns = n,
+                     .inner = k,
+                     .a = {a, DType::kF32, transpose_a ? 1 : lda, transpose_a ? lda : 1},
+                     .b = {b, DType::kF32, transpose_b ? 1 : ldb, transpose_b ? ldb : 1},
+                     .c = {c, DType::kF32, ldc},
+                     .accumulate = beta != 0});
+}
+
 }  // namespace
 
 void attention(const Call& call) {
   const VectorKernels& vector = vector_kernels();
+  Pool& pool = call.context.pool();
   const Geometry g(call.in[0]);
   const Mask mask(call.attributes.draw, g);
   float* sums = call.out[1].data<float>();
@@ -83,18 +97,20 @@ void attention(const Call& call) {
     const Rows v(call.in[2], sample, head);
     const Rows o(call.out[0], sample, head);
     float* sum = sums + static_cast<std::int64_t>(task) * g.length;
-    const auto scratch = call.context.pool().allocate(
-        static_cast<std::size_t>(kQueryRows * g.length) * sizeof(float));
+    const auto scratch =
+        pool.allocate(static_cast<std::size_t>(kQueryRows * g.length) * sizeof(float));
     float* s = floats(scratch);
     for (std::int64_t first = 0; first < g.length; first += kQueryRows) {
       const std::int64_t count = std::min(kQueryRows, g.length - first);
       const std::int64_t keys = first + count;
-      gemm(false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, s, keys);
+      gemm(pool, false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, s,
+           keys);
       for (std::int64_t row = 0; row < count; ++row) {
         sum[first + row] = vector.softmax(first + row + 1, keys, g.scale, s + row * keys);
       }
       mask.apply(sample, head, first, count, keys, s);
-      gemm(false, false, count, g.width, keys, s, keys, v.at, v.stride, 0, o.row(first), o.stride);
+      gemm(pool, false, false, count, g.width, keys, s, keys, v.at, v.stride, 0, o.row(first),
+           o.stride);
     }
   });
 }
@@ -104,6 +120,7 @@ void attention(const Call& call) {
 //   dQ = dS K            dK = dS^T Q
 void attention_grad(const Call& call) {
   const VectorKernels& vector = vector_kernels();
+  Pool& pool = call.context.pool();
   const Geometry g(call.in[0]);
   const Mask mask(call.attributes.draw, g);
   const float* sums = call.in[4].data<float>();
@@ -120,7 +137,7 @@ void attention_grad(const Call& call) {
     const Rows dv(call.out[2], sample, head);
     const float* sum = sums + static_cast<std::int64_t>(task) * g.length;
     const std::size_t block = static_cast<std::size_t>(kQueryRows * g.length);
-    const auto scratch = call.context.pool().allocate(2 * block * sizeof(float));
+    const auto scratch = pool.allocate(2 * block * sizeof(float));
     float* p = floats(scratch);
     float* dp = p + block;
     for (std::int64_t row = 0; row < g.length; ++row) {
@@ -130,30 +147,31 @@ void attention_grad(const Call& call) {
     for (std::int64_t first = 0; first < g.length; first += kQueryRows) {
       const std::int64_t count = std::min(kQueryRows, g.length - first);
       const std::int64_t keys = first + count;
-      gemm(false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, p, keys);
+      gemm(pool, false, true, count, keys, g.width, q.row(first), q.stride, k.at, k.stride, 0, p,
+           keys);
       for (std::int64_t row = 0; row < count; ++row) {
         vector.softmax_again(first + row + 1, keys, g.scale, sum[first + row], p + row * keys);
       }
-      gemm(false, true, count, keys, g.width, grad.row(first), grad.stride, v.at, v.stride, 0, dp,
-           keys);
+      gemm(pool, false, true, count, keys, g.width, grad.row(first), grad.stride, v.at, v.stride, 0,
+           dp, keys);
       mask.apply(sample, head, first, count, keys, dp);
       if (!mask.active()) {
-        gemm(true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1, dv.at,
-             dv.stride);
+        gemm(pool, true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1,
+             dv.at, dv.stride);
       }
       // dS replaces dP; P is needed whole until then.
       for (std::int64_t row = 0; row < count; ++row) {
         const float d = vector.dot(g.width, grad.row(first + row), out.row(first + row));
         vector.softmax_grad(keys, p + row * keys, dp + row * keys, d, g.scale, dp + row * keys);
       }
-      gemm(false, false, count, g.width, keys, dp, keys, k.at, k.stride, 0, dq.row(first),
+      gemm(pool, false, false, count, g.width, keys, dp, keys, k.at, k.stride, 0, dq.row(first),
            dq.stride);
-      gemm(true, false, keys, g.width, count, dp, keys, q.row(first), q.stride, 1, dk.at,
+      gemm(pool, true, false, keys, g.width, count, dp, keys, q.row(first), q.stride, 1, dk.at,
            dk.stride);
       if (mask.active()) {
         mask.apply(sample, head, first, count, keys, p);
-        gemm(true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1, dv.at,
-             dv.stride);
+        gemm(pool, true, false, keys, g.width, count, p, keys, grad.row(first), grad.stride, 1,
+             dv.at, dv.stride);
       }
     }
   });

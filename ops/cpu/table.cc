@@ -12,10 +12,12 @@ namespace {
 constexpr Key f32(Op op, Layout layout = Layout::kRowMajor) {
   return {op, Device::kCpu, DType::kF32, layout};
 }
+constexpr Key bf16(Op op) { return {op, Device::kCpu, DType::kBF16, Layout::kRowMajor}; }
 constexpr Key tokens(Op op) { return {op, Device::kCpu, DType::kI32, Layout::kRowMajor}; }
 
 constexpr Entry kKernels[] = {
     {f32(Op::kMatmul), matmul},
+    {bf16(Op::kMatmul), matmul},
     {f32(Op::kColumnSum), column_sum},
     {f32(Op::kAttention, Layout::kStrided), attention},
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},

@@ -1,0 +1,234 @@
+#include "ops/cpu/gemm/engine.h"
+
+#include <algorithm>
+
+#include "ops/cpu/gemm/epilogue.h"
+
+// One operand is packed beforehand by all workers together and shared by all tiles: the one of
+// which the tiles reread most. Of the other, each tile packs what it needs into memory of its own,
+// small enough to stay in the second-level cache, or reads it where it lies.
+//
+// Roads that failed: packing both operands beforehand sends a weight gradient's 12 MB of
+// activations through memory twice more (6 % of the product's time); keeping packed weights between
+// products would save 0.7 %, which does not pay for the danger of a stale copy.
+
+namespace reef::ops::cpu {
+
+namespace {
+
+/// K is cut into equal blocks of at most this: a panel of the right operand then fills three
+/// quarters of a first-level cache of 32 KiB, and a width of 384 needs one block.
+constexpr Index kInner = 384;
+/// Micro-kernels in a tile: rows when the left operand is read where it lies (96 KiB to 200 KiB of
+/// it in the second-level cache), and the other cases.
+constexpr Index kTileRows = 16;
+constexpr Index kTileColumns = 12;
+constexpr Index kPackedTileRows = 8;
+constexpr Index kPackedTileColumns = 3;
+/// Floats of the shared operand packed at once, which bounds scratch; at least kLeastShared lanes.
+constexpr Index kSharedFloats = Index{8} << 20;
+constexpr Index kLeastShared = 384;
+/// Panels packed by one task.
+constexpr Index kPackPanels = 8;
+
+Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+Index round_up(Index a, Index b) { return ceil_div(a, b) * b; }
+
+ConstElements elements_of(const Operand& operand, Index offset) {
+  if (operand.dtype == DType::kBF16) {
+    return {static_cast<const std::uint16_t*>(operand.data) + offset, true};
+  }
+  return {static_cast<const float*>(operand.data) + offset, false};
+}
+
+float* floats(const std::shared_ptr<std::byte>& block) {
+  return reinterpret_cast<float*>(block.get());
+}
+
+/// An operand with its roles named: lanes are rows of a or columns of b.
+struct Side {
+  const Operand& operand;
+  Index lanes, lane_stride, inner_stride;
+  Index width;  ///< lanes in a panel
+  void (*pack)(const PanelSource&, float*);
+
+  void pack_block(Index first_lane, Index count, Index k, Index inner, float* panels) const {
+    pack({elements_of(operand, first_lane * lane_stride + k * inner_stride), lane_stride,
+          inner_stride, count, inner},
+         panels);
+  }
+
+  /// What pack_block will read, when it lies in runs.
+  Ahead ahead(Index first_lane, Index count, Index k, Index inner) const {
+    const bool along_lanes = lane_stride == 1;
+    if (!along_lanes && inner_stride != 1) return {};
+    const Index bytes = operand.dtype == DType::kBF16 ? 2 : 4;
+    return {elements_of(operand, first_lane * lane_stride + k * inner_stride).data,
+            along_lanes ? inner : count, (along_lanes ? count : inner) * bytes,
+            (along_lanes ? inner_stride : lane_stride) * bytes};
+  }
+};
+
+class Multiplication {
+ public:
+  Multiplication(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product)
+      : kernels_(kernels),
+        workers_(workers),
+        p_(product),
+        left_{p_.a, p_.rows, p_.a.row_stride, p_.a.column_stride, kernels.rows, kernels.pack_rows},
+        right_{p_.b,
+               p_.columns,
+               p_.b.column_stride,
+               p_.b.row_stride,
+               kernels.columns,
+               kernels.pack_columns},
+        blocks_(std::max<Index>(1, ceil_div(p_.inner, kInner))),
+        inner_(ceil_div(p_.inner, blocks_)) {}
+
+  void run() {
+    direct_ = p_.a.dtype == DType::kF32 && p_.a.column_stride == 1 && p_.a.row_stride != 0;
+    share_left_ = !direct_ && p_.rows < p_.columns;
+    const Side& shared = share_left_ ? left_ : right_;
+    const Index unit = std::max<Index>(kLeastShared, kSharedFloats / std::max<Index>(1, p_.inner));
+    const Index most = round_up(unit, shared.width);
+    const Index padded = std::min(most, round_up(shared.lanes, shared.width));
+    const auto memory = scratch(padded * p_.inner);
+    for (Index first = 0; first < shared.lanes; first += most) {
+      const Index count = std::min(most, shared.lanes - first);
+      pack_shared(shared, first, count, floats(memory));
+      run_tiles(first, count, floats(memory));
+    }
+  }
+
+ private:
+  struct Range {
+    Index first, count;
+  };
+
+  std::shared_ptr<std::byte> scratch(Index elements) const {
+    return workers_.pool.allocate(static_cast<std::size_t>(elements) * sizeof(float));
+  }
+  Range inner_block(Index block) const {
+    const Index first = block * inner_;
+    return {first, std::min(inner_, p_.inner - first)};
+  }
+
+  void pack_shared(const Side& side, Index first, Index count, float* memory) const {
+    const Index lanes = kPackPanels * side.width;
+    const Index groups = ceil_div(count, lanes);
+    const Index padded = round_up(count, side.width);
+    workers_.run(static_cast<std::size_t>(groups * blocks_), [&](std::size_t task) {
+      const Range k = inner_block(static_cast<Index>(task) / groups);
+      const Index lane = static_cast<Index>(task) % groups * lanes;
+      side.pack_block(first + lane, std::min(lanes, count - lane), k.first, k.count,
+                      memory + k.first * padded + lane * k.count);
+    });
+  }
+
+  /// The tiles over the shared lanes [first, first + count).
+  void run_tiles(Index first, Index count, const float* shared) const {
+    const Index padded = round_up(count, (share_left_ ? left_ : right_).width);
+    if (share_left_) {
+      const Index width = kPackedTileColumns * kernels_.columns;
+      workers_.run(static_cast<std::size_t>(ceil_div(p_.columns, width)), [&](std::size_t task) {
+        const Index column = static_cast<Index>(task) * width;
+        tile({first, count}, {column, std::min(width, p_.columns - column)}, shared, padded, 0);
+      });
+      return;
+    }
+    // A tile that packs its rows takes all columns, so that they are packed once.
+    const Index height = (direct_ ? kTileRows : kPackedTileRows) * kernels_.rows;
+    const Index width = direct_ ? kTileColumns * kernels_.columns : count;
+    const Index across = ceil_div(count, width);
+    workers_.run(static_cast<std::size_t>(ceil_div(p_.rows, height) * across),
+                 [&](std::size_t task) {
+                   const Index row = static_cast<Index>(task) / across * height;
+                   const Index column = static_cast<Index>(task) % across * width;
+                   tile({row, std::min(height, p_.rows - row)},
+                        {first + column, std::min(width, count - column)}, shared, padded, column);
+                 });
+  }
+
+  /// `shared` holds `padded` lanes, of which this tile begins at `lane`.
+  void tile(Range rows, Range columns, const float* shared, Index padded, Index lane) const {
+    const Side& own = share_left_ ? right_ : left_;
+    const Range own_range = share_left_ ? columns : rows;
+    const bool packs = share_left_ || !direct_;
+    const auto packed = packs ? scratch(round_up(own_range.count, own.width) * inner_) : nullptr;
+    const bool aside = p_.c.dtype != DType::kF32;
+    const auto sums_memory = aside ? scratch(rows.count * columns.count) : nullptr;
+    float* c = static_cast<float*>(p_.c.data) + rows.first * p_.c.row_stride + columns.first;
+    float* sums = aside ? floats(sums_memory) : c;
+    const Index sums_stride = aside ? columns.count : p_.c.row_stride;
+    const Finish finish = finish_of(p_, rows.first, columns.first, sums, sums_stride);
+    for (Index block = 0; block < blocks_; ++block) {
+      const Range k = inner_block(block);
+      if (packs) {
+        own.pack_block(own_range.first, own_range.count, k.first, k.count, floats(packed));
+      }
+      const float* common = shared + k.first * padded + lane * k.count;
+      const float* a = share_left_ ? common : packs ? floats(packed) : row_at(rows.first, k.first);
+      const float* b = share_left_ ? floats(packed) : common;
+      const bool last = block + 1 == blocks_ && !is_plain(p_);
+      Ahead ahead{};
+      if (packs && block + 1 < blocks_) {
+        const Range next = inner_block(block + 1);
+        ahead = own.ahead(own_range.first, own_range.count, next.first, next.count);
+      }
+      multiply_rows({rows.count, columns.count, k.count, a, packs ? 0 : p_.a.row_stride, b, sums,
+                     sums_stride, block > 0 || p_.accumulate, last ? &finish : nullptr, 0, ahead});
+    }
+  }
+
+  const float* row_at(Index row, Index k) const {
+    return static_cast<const float*>(p_.a.data) + row * p_.a.row_stride + k;
+  }
+
+  /// In groups of rows of the left operand that stay in the second-level cache.
+  void multiply_rows(const Block& whole) const {
+    const Index height = kTileRows * kernels_.rows;
+    for (Index row = 0; row < whole.rows; row += height) {
+      Block block = whole;
+      block.rows = std::min(height, whole.rows - row);
+      block.a += row * (whole.a_row_stride == 0 ? whole.inner : whole.a_row_stride);
+      block.sums += row * whole.sums_stride;
+      block.finish_row = row;
+      block.ahead = share_of(whole.ahead, row, block.rows, whole.rows);
+      kernels_.multiply(block);
+    }
+  }
+
+  /// The runs that fall to `count` of `total` rows from `first` on.
+  static Ahead share_of(Ahead ahead, Index first, Index count, Index total) {
+    const Index begin = ahead.runs * first / total;
+    const Index end = ahead.runs * (first + count) / total;
+    ahead.data = static_cast<const std::byte*>(ahead.data) + begin * ahead.stride_bytes;
+    ahead.runs = end - begin;
+    return ahead;
+  }
+
+  const MicroKernels& kernels_;
+  const Workers& workers_;
+  const MatrixProduct& p_;
+  const Side left_, right_;
+  const Index blocks_, inner_;
+  bool direct_ = false;      ///< a is read where it lies
+  bool share_left_ = false;  ///< which operand all tiles share
+};
+
+}  // namespace
+
+void Workers::run(std::size_t tasks, TaskRef task) const {
+  if (context != nullptr) {
+    context->parallel_for(tasks, task);
+    return;
+  }
+  for (std::size_t i = 0; i < tasks; ++i) task(i);
+}
+
+void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product) {
+  if (product.rows == 0 || product.columns == 0) return;
+  Multiplication(kernels, workers, product).run();
+}
+
+}  // namespace reef::ops::cpu
