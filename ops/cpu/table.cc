@@ -12,7 +12,9 @@ namespace {
 constexpr Key f32(Op op, Layout layout = Layout::kRowMajor) {
   return {op, Device::kCpu, DType::kF32, layout};
 }
-constexpr Key bf16(Op op) { return {op, Device::kCpu, DType::kBF16, Layout::kRowMajor}; }
+constexpr Key bf16(Op op, Layout layout = Layout::kRowMajor) {
+  return {op, Device::kCpu, DType::kBF16, layout};
+}
 constexpr Key tokens(Op op) { return {op, Device::kCpu, DType::kI32, Layout::kRowMajor}; }
 
 constexpr Entry kKernels[] = {
@@ -21,6 +23,8 @@ constexpr Entry kKernels[] = {
     {f32(Op::kColumnSum), column_sum},
     {f32(Op::kAttention, Layout::kStrided), attention},
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},
+    {bf16(Op::kAttention, Layout::kStrided), attention},
+    {bf16(Op::kAttentionGrad, Layout::kStrided), attention_grad},
     {f32(Op::kLayerNorm), layer_norm},
     {f32(Op::kLayerNormGrad), layer_norm_grad},
     {f32(Op::kCrossEntropy), cross_entropy},

@@ -8,7 +8,6 @@
 
 namespace reef::ops::cpu {
 
-inline constexpr std::int64_t kQueryRows = 64;        ///< rows of attention's score matrix at once
 inline constexpr std::int64_t kElements = 16384;      ///< of an elementwise op; 64 KiB
 inline constexpr std::int64_t kRows = 32;             ///< of a row-wise op
 inline constexpr std::int64_t kColumns = 64;          ///< of a sum over rows

@@ -27,6 +27,9 @@ class Random {
   float normal(std::uint64_t row, std::uint64_t index) const;
   /// Uniform in [0, bound) by multiply-shift of 64 bits; bias below 2^-32 for bounds under 2^32.
   std::uint64_t below(std::uint64_t bound, std::uint64_t row, std::uint64_t index) const;
+  /// For kernels that compute many blocks at once: position (row, index) is word index % 4 of
+  /// philox({index / 4, row} as four words of 32 bits, low first; this key).
+  const std::array<std::uint32_t, 2>& key() const { return key_; }
 
  private:
   std::array<std::uint32_t, 4> block(std::uint64_t row, std::uint64_t index) const;

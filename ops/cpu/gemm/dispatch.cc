@@ -1,3 +1,4 @@
+#include "ops/cpu/isa/dispatch.h"
 #include "ops/cpu/gemm/micro_kernels.h"
 
 namespace reef::ops::cpu {
@@ -6,15 +7,8 @@ namespace {
 
 MicroKernelList find_runnable() {
   MicroKernelList list{};
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    list.tables[list.count++] = &v4::kMicroKernels;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-      __builtin_cpu_supports("fma")) {
-    list.tables[list.count++] = &v3::kMicroKernels;
-  }
+  if (has_instruction_set_v4()) list.tables[list.count++] = &v4::kMicroKernels;
+  if (has_instruction_set_v3()) list.tables[list.count++] = &v3::kMicroKernels;
   list.tables[list.count++] = &v2::kMicroKernels;
   return list;
 }

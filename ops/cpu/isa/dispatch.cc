@@ -1,5 +1,6 @@
 #include "ops/cpu/isa/dispatch.h"
 
+#include "ops/cpu/isa/attention.h"
 #include "ops/cpu/isa/kernels.h"
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
@@ -33,6 +34,12 @@ bool has_instruction_set_v4() {
 const VectorKernels& vector_kernels() {
   static const VectorKernels& chosen =
       best(v2::kVectorKernels, v3::kVectorKernels, v4::kVectorKernels);
+  return chosen;
+}
+
+const AttentionKernels& attention_kernels() {
+  static const AttentionKernels& chosen =
+      best(v2::kAttentionKernels, v3::kAttentionKernels, v4::kAttentionKernels);
   return chosen;
 }
 
