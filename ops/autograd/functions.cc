@@ -19,12 +19,26 @@ Variable linear(Context& context, Tape& tape, const Variable& x, const Variable&
       matmul(context, x.value, weight.value, Product::kNN, bias.value), {x, weight, bias}, {x},
       [](Context& context, const Variable& grad, Tape::Gradients& gradients) {
         gradients.add(2, constant(column_sum(context, grad.value)));
-        gradients.add(
-            1, constant(matmul(context, gradients.saved(0).value, grad.value, Product::kTN)));
+        gradients.add(1, constant(matmul_to(context, gradients.saved(0).value, grad.value,
+                                            Product::kTN, DType::kF32)));
         if (!gradients.wanted(0)) return;
         gradients.add(
             0, constant(matmul(context, grad.value, gradients.weight(1).value, Product::kNT)));
       });
+}
+
+Variable linear_residual(Context& context, Tape& tape, const Variable& x, const Variable& weight,
+                         const Variable& bias, const Variable& residual) {
+  return tape.record(linear_residual(context, x.value, weight.value, bias.value, residual.value),
+                     {x, weight, bias, residual}, {x},
+                     [](Context& context, const Variable& grad, Tape::Gradients& gradients) {
+                       gradients.add(3, grad);
+                       gradients.add(2, constant(column_sum(context, grad.value)));
+                       gradients.add(1, constant(matmul_to(context, gradients.saved(0).value,
+                                                           grad.value, Product::kTN, DType::kF32)));
+                       gradients.add(0, constant(matmul(context, grad.value,
+                                                        gradients.weight(1).value, Product::kNT)));
+                     });
 }
 
 Variable project(Context& context, Tape& tape, const Variable& x, const Variable& weight) {

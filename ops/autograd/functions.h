@@ -13,6 +13,9 @@ namespace reef::ops {
 /// x weight + bias, weight (in, out).
 Variable linear(Context& context, Tape& tape, const Variable& x, const Variable& weight,
                 const Variable& bias);
+/// residual + x weight + bias.
+Variable linear_residual(Context& context, Tape& tape, const Variable& x, const Variable& weight,
+                         const Variable& bias, const Variable& residual);
 /// x weight^T, weight (out, in): the language-model head on an embedding table.
 Variable project(Context& context, Tape& tape, const Variable& x, const Variable& weight);
 Variable embedding(Context& context, Tape& tape, const Tensor& tokens, const Variable& wte,

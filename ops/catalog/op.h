@@ -14,7 +14,7 @@ enum class Op : std::uint8_t {
   // Dense (rules/dense.cc)
   kMatmul,              ///< (a, b[, bias[, residual]]) -> c[, before activation]: rows times matrix
   kBatchMatmul,         ///< (a (.., M, K), b (.., K, N)) -> (.., M, N), one batch shape
-  kColumnSum,           ///< (x) -> sum over rows
+  kColumnSum,           ///< (x) -> sum over rows, f32 or f64
   kLinearCrossEntropy,  ///< (x (N, C), weight (V, C), targets i32 (N)) -> (losses, x grad, weight
                         ///< grad); never all probabilities at once
   // Attention (rules/attention.cc); q (B, T, H, D), k and v (B, S, G, D), mask per key

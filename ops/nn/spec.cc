@@ -51,9 +51,10 @@ Layer block_layer(const GptConfig& config, std::int64_t index) {
   // Products, and attention's two of half of T x T; the rest is small beside them.
   layer.forward_flops_per_token = 2.0 * static_cast<double>(4 * c * c + 2 * c * f) +
                                   2.0 * static_cast<double>(c * config.n_positions);
-  // x, ln_1, qkv, attention; x, ln_2: 8 C. c_fc before and after gelu: 2 F. Two norms' statistics
-  // and one log-sum-exp for each head.
-  layer.stash_bytes_per_token = 4.0 * static_cast<double>(8 * c + 2 * f + 4 + config.n_head);
+  // x, qkv, attention, x after it: 6 C. c_fc before gelu, and after it where dropout keeps the MLP
+  // from being one node: F or 2 F. Two norms' statistics and one log-sum-exp for each head.
+  const std::int64_t inner = config.resid_pdrop > 0 ? 2 * f : f;
+  layer.stash_bytes_per_token = 4.0 * static_cast<double>(6 * c + inner + 4 + config.n_head);
   return layer;
 }
 
@@ -61,7 +62,7 @@ Layer head_layer(const GptConfig& config) {
   Layer layer{.name = "head", .kind = LayerKind::kHead, .parameters = {}, .tied = {"wte.weight"}};
   add_norm(layer.parameters, "ln_f", config.n_embd);
   layer.forward_flops_per_token = 2.0 * static_cast<double>(config.n_embd * config.vocab_size);
-  layer.stash_bytes_per_token = 4.0 * static_cast<double>(2 * config.n_embd + 2);
+  layer.stash_bytes_per_token = 4.0 * static_cast<double>(config.n_embd + 2);
   return layer;
 }
 

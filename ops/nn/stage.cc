@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ops/autograd/functions.h"
+#include "ops/autograd/functions/composite.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 
@@ -40,33 +41,45 @@ class Forward {
 
   Variable block(const Variable& x, const std::string& name, std::uint64_t index) {
     const std::uint64_t first_draw = 1 + 3 * index;
-    Variable a = norm(x, name + ".ln_1");
-    a = linear(a, name + ".attn.c_attn");
+    Variable a = ops::norm_linear(context_, tape_, x, norm_leaves(name + ".ln_1"),
+                                  linear_leaves(name + ".attn.c_attn"));
     a = ops::attention(context_, tape_, a, config_.n_head, draw(config_.attn_pdrop, first_draw));
-    a = linear(a, name + ".attn.c_proj");
-    a = ops::dropout(context_, tape_, a, draw(config_.resid_pdrop, first_draw + 1));
+    const ops::LinearLeaves projection = linear_leaves(name + ".attn.c_proj");
+    const Draw after_attention = draw(config_.resid_pdrop, first_draw + 1);
+    const Draw after_mlp = draw(config_.resid_pdrop, first_draw + 2);
+    if (after_attention.probability <= 0) {
+      const Variable middle =
+          ops::linear_residual(context_, tape_, a, projection.weight, projection.bias, x);
+      return ops::residual_mlp(context_, tape_, middle, norm_leaves(name + ".ln_2"),
+                               linear_leaves(name + ".mlp.c_fc"),
+                               linear_leaves(name + ".mlp.c_proj"));
+    }
+    a = ops::linear(context_, tape_, a, projection.weight, projection.bias);
+    a = ops::dropout(context_, tape_, a, after_attention);
     const Variable middle = ops::add(context_, tape_, x, a);
-    Variable m = norm(middle, name + ".ln_2");
-    m = linear(m, name + ".mlp.c_fc");
+    Variable m = ops::norm_linear(context_, tape_, middle, norm_leaves(name + ".ln_2"),
+                                  linear_leaves(name + ".mlp.c_fc"));
     m = ops::gelu(context_, tape_, m);
     m = linear(m, name + ".mlp.c_proj");
-    m = ops::dropout(context_, tape_, m, draw(config_.resid_pdrop, first_draw + 2));
+    m = ops::dropout(context_, tape_, m, after_mlp);
     return ops::add(context_, tape_, middle, m);
   }
 
   Variable head(const Variable& x) {
     const Variable table =
         tape_.leaf(use_name("wte.weight"), "wte.weight", weight_of(weights_, "wte.weight"));
-    return ops::project(context_, tape_, norm(x, "ln_f"), table);
+    return ops::norm_project(context_, tape_, x, norm_leaves("ln_f"), table);
   }
 
  private:
   Variable leaf(const std::string& name) {
     return tape_.leaf(name, name, weight_of(weights_, name));
   }
-  Variable norm(const Variable& x, const std::string& name) {
-    return ops::layer_norm(context_, tape_, x, leaf(name + ".weight"), leaf(name + ".bias"),
-                           config_.layer_norm_epsilon);
+  ops::NormLeaves norm_leaves(const std::string& name) {
+    return {leaf(name + ".weight"), leaf(name + ".bias"), config_.layer_norm_epsilon};
+  }
+  ops::LinearLeaves linear_leaves(const std::string& name) {
+    return {leaf(name + ".weight"), leaf(name + ".bias")};
   }
   Variable linear(const Variable& x, const std::string& name) {
     return ops::linear(context_, tape_, x, leaf(name + ".weight"), leaf(name + ".bias"));

@@ -86,7 +86,8 @@ Result<Signature> infer_column_sum(Op op, Specs in, const Attributes&) {
   if (in.size() != 1 || !all_floating(in) || in[0]->shape.rank() < 1) {
     return misfit(op, in, "takes (.., C)");
   }
-  return signature({{Shape{in[0]->shape.back()}, in[0]->dtype}});
+  const DType sums = in[0]->dtype == DType::kF64 ? DType::kF64 : DType::kF32;
+  return signature({{Shape{in[0]->shape.back()}, sums}});
 }
 
 Result<Signature> infer_linear_cross_entropy(Op op, Specs in, const Attributes&) {

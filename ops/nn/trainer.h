@@ -1,0 +1,50 @@
+#pragma once
+// A whole model trained on one device, without actors: the plain loop that the distributed run is
+// held against, and what a user of the library alone begins with.
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/catalog/attributes.h"
+#include "ops/nn/stage.h"
+
+namespace reef::nn {
+
+/// What weights and activations are kept in between the steps' f32 sums.
+enum class Precision : std::uint8_t {
+  kF32,   ///< everything f32
+  kBF16,  ///< matrices, embeddings and activations bf16; masters, moments and gradients of weights
+          ///< f32
+};
+
+/// Owns masters, AdamW's moments and, for kBF16, the rounded weights.
+/// Thread: one. Memory: all from the context's pool, which must outlive it.
+class Trainer {
+ public:
+  Trainer(ops::Context& context, const GptConfig& config, Precision precision, std::uint64_t seed);
+
+  /// Forward and backward of one batch, i32 (B, T) each; returns the mean loss and leaves the
+  /// gradients for update(). `step` counts from 1 and draws dropout.
+  double differentiate(const ops::Tensor& tokens, const ops::Tensor& targets, std::uint64_t step);
+  /// One AdamW step with the gradients of the last differentiate(), which are let go. Parameters of
+  /// rank 1 are not decayed.
+  void update(const ops::Update& factors);
+
+  const Stage& stage() const { return stage_; }
+  /// f32, by name.
+  const Parameters& masters() const { return masters_; }
+  /// Of the last differentiate(), uses of a tied tensor added.
+  const Parameters& gradients() const { return gradients_; }
+
+ private:
+  ops::Context& context_;
+  ModelSpec spec_;
+  Stage stage_;
+  std::uint64_t seed_;
+  Parameters masters_, means_, squares_;
+  Parameters rounded_;  ///< kBF16: what forward reads in place of the masters of rank 2
+  Parameters weights_;  ///< what forward reads
+  Parameters gradients_;
+};
+
+}  // namespace reef::nn
