@@ -48,7 +48,7 @@ struct Values {
   std::byte* data;
 };
 
-void fold(Context& context, Fold fold, const Values& x, const Values& out, const AxisView& view) {
+void fold(Context& context, Fold kind, const Values& x, const Values& out, const AxisView& view) {
   Reduction op;
   op.element = x.element;
   op.out_element = out.element;
@@ -59,7 +59,7 @@ void fold(Context& context, Fold fold, const Values& x, const Values& out, const
   op.inner = view.inner;
   const Index tile = view.inner > 1 ? kResultTile : std::max<Index>(1, kElements / (view.n + 1));
   for_tiles(context, view.outer * view.inner, tile,
-            [&](Index first, Index count) { reduction_kernels().run(fold, op, first, count); });
+            [&](Index first, Index count) { reduction_kernels().run(kind, op, first, count); });
 }
 
 /// Whole blocks of (outer, n, inner), then what is left of n, into partial (outer, blocks, inner).
@@ -89,46 +89,73 @@ DType between(Fold fold, DType dtype) {
   return is_floating(dtype) ? DType::kF64 : DType::kI64;
 }
 
+/// The passes of one reduction, each reading what the one before left.
+class Passes {
+ public:
+  Passes(Context& context, Fold fold, const Tensor& x)
+      : context_(context),
+        fold_(fold),
+        kept_(between(fold, x.dtype())),
+        from_{element_of(x.dtype()), x.raw()} {}
+
+  /// Folds the axis of `view` into memory of its own, which the next pass reads.
+  void reduce(AxisView view) {
+    view.n = cut(view);
+    Tensor next = room(view.outer * view.inner);
+    fold(context_, fold_, from_, values_of(next), view);
+    take(std::move(next));
+  }
+  void reduce_into(const Tensor& out, AxisView view) {
+    view.n = cut(view);
+    fold(context_, fold_, from_, values_of(out), view);
+  }
+
+ private:
+  static Values values_of(const Tensor& tensor) {
+    return {element_of(tensor.dtype()), tensor.raw()};
+  }
+  Tensor room(Index elements) { return Tensor::empty(context_.pool(), kept_, Shape{elements}); }
+  void take(Tensor next) {
+    from_ = values_of(next);
+    holds_ = std::move(next);
+  }
+  /// Folds a long axis with few results block by block; returns the extent that is left.
+  Index cut(const AxisView& view) {
+    if (view.outer * view.inner >= kManyResults || view.n < 2 * kBlock) return view.n;
+    const Index blocks = (view.n + kBlock - 1) / kBlock;
+    Tensor partial = room(view.outer * blocks * view.inner);
+    fold_blocks(context_, fold_, from_, values_of(partial), view);
+    take(std::move(partial));
+    return blocks;
+  }
+
+  Context& context_;
+  Fold fold_;
+  DType kept_;
+  Values from_;
+  Tensor holds_;  ///< what from_ points to after the first pass
+};
+
 void fold_axes(const Call& call, Fold kind) {
   const Tensor& x = call.in[0];
-  const Values out{element_of(call.out[0].dtype()), call.out[0].raw()};
-  Runs runs = runs_of(x.shape(), call.attributes.axes);
-  const DType kept = between(kind, x.dtype());
-  Values from{element_of(x.dtype()), x.raw()};
-  Tensor holds;  // what `from` points to after the first pass
-  const auto finish = [&](const AxisView& view, bool last) {
-    const bool cut = view.outer * view.inner < kManyResults && view.n >= 2 * kBlock;
-    if (cut) {
-      const Index blocks = (view.n + kBlock - 1) / kBlock;
-      Tensor partial =
-          Tensor::empty(call.context.pool(), kept, Shape{view.outer * blocks * view.inner});
-      const Values to{element_of(kept), partial.raw()};
-      fold_blocks(call.context, kind, from, to, view);
-      from = to;
-      holds = std::move(partial);
-    }
-    const Index n = cut ? (view.n + kBlock - 1) / kBlock : view.n;
-    const AxisView rest{view.outer, n, view.inner};
-    if (last) return fold(call.context, kind, from, out, rest);
-    Tensor next = Tensor::empty(call.context.pool(), kept, Shape{view.outer * view.inner});
-    const Values to{element_of(kept), next.raw()};
-    fold(call.context, kind, from, to, rest);
-    from = to;
-    holds = std::move(next);
-  };
+  const Runs runs = runs_of(x.shape(), call.attributes.axes);
   std::size_t left = 0;
   for (std::size_t i = 0; i < runs.count; ++i) left += runs.runs[i].reduced;
+  Passes passes(call.context, kind, x);
   // Nothing to reduce but axes of one element: a pass that only copies.
-  if (left == 0) return fold(call.context, kind, from, out, {x.elements(), 1, 1});
+  if (left == 0) return passes.reduce_into(call.out[0], {x.elements(), 1, 1});
   Index inner = 1;
   for (std::size_t i = runs.count; i-- > 0;) {
-    if (!runs.runs[i].reduced) {
-      inner *= runs.runs[i].extent;
+    const Run& run = runs.runs[i];
+    if (!run.reduced) {
+      inner *= run.extent;
       continue;
     }
     Index outer = 1;
     for (std::size_t before = 0; before < i; ++before) outer *= runs.runs[before].extent;
-    finish({outer, runs.runs[i].extent, inner}, --left == 0);
+    const AxisView view{outer, run.extent, inner};
+    if (--left == 0) return passes.reduce_into(call.out[0], view);
+    passes.reduce(view);
   }
 }
 

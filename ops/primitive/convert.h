@@ -3,7 +3,8 @@
 
 #include "ops/primitive/lanes.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// The lower (kHalf = 0) or upper lanes of one register.
 template <int kHalf, typename T, int kCount>
@@ -48,4 +49,5 @@ ATOLL_PRIMITIVE Lanes<To, kCount> convert(const Lanes<T, kCount, kOne>& a) {
   }
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

@@ -5,7 +5,8 @@
 
 #include "ops/primitive/functors.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 template <typename T>
 struct Range;
@@ -94,4 +95,5 @@ ATOLL_PRIMITIVE bool exceeds(T a, T best) {
   return a > best || (a != a && best == best);
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

@@ -5,7 +5,8 @@
 
 #include "ops/primitive/math.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 #define ATOLL_UNARY(name, expression)          \
   struct name {                                \
@@ -139,4 +140,5 @@ struct Where {
 #undef ATOLL_UNARY
 #undef ATOLL_BINARY
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

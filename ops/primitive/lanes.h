@@ -9,7 +9,8 @@
 
 #include "ops/primitive/target.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 inline constexpr int kLanes = 16;
 #if defined(__AVX512F__)
@@ -207,4 +208,5 @@ ATOLL_PRIMITIVE bool any(const Lanes<T, kCount, kOne>& mask) {
   }
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

@@ -13,7 +13,8 @@
 
 #include "ops/primitive/vec.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// How float and double are laid out, and the constants that depend on it.
 template <typename T>
@@ -186,7 +187,8 @@ ATOLL_PRIMITIVE V rsqrt(V x) {
   return all<V>(ElementOf<V>(1)) / sqrt(x);
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive
 
 #include "ops/primitive/math_erf.h"
 #include "ops/primitive/math_trigonometry.h"

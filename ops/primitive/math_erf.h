@@ -3,7 +3,8 @@
 
 #include "ops/primitive/math.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// erf(x) / x for z = x^2 <= 1: the Taylor series 2 / sqrt(pi) sum of (-z)^n / (n! (2n + 1)).
 template <typename V>
@@ -52,4 +53,5 @@ ATOLL_PRIMITIVE V erf(V x) {
   return select(a < T(1), near, copy_sign(far, x));
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

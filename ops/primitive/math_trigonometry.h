@@ -4,7 +4,8 @@
 
 #include "ops/primitive/math.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// Up to here n = x * 2 / pi has 20 bits, and n times the first two parts of pi / 2 is exact.
 inline constexpr double kReductionEnd = 1e6;
@@ -142,4 +143,5 @@ ATOLL_PRIMITIVE V cos(V x) {
   return sine_after(x, ElementOf<V>(1));
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

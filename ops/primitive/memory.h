@@ -4,7 +4,8 @@
 
 #include "ops/primitive/math.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// The element type that memory of M is computed in.
 template <typename M>
@@ -251,4 +252,5 @@ ATOLL_PRIMITIVE void over(Index count, Full full, Part part) {
 
 #endif
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

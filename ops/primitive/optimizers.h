@@ -4,7 +4,8 @@
 #include "ops/primitive/factors.h"
 #include "ops/primitive/functors.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 /// Loshchilov and Hutter, arXiv 1711.05101, in torch.optim.AdamW's order. States: mean, square.
 struct AdamWRule {
@@ -51,4 +52,5 @@ struct LionRule {
   }
 };
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

@@ -3,7 +3,8 @@
 
 #include "ops/primitive/memory.h"
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 template <typename T>
 struct Type {
@@ -106,4 +107,5 @@ const T* values_of(Element element, const void* from, Index count, T* buffer) {
   return buffer;
 }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive

@@ -10,7 +10,8 @@
 #include "ops/primitive/convert.h"
 #endif
 
-namespace reef::ops::primitive::inline ATOLL_ISA {
+namespace reef::ops::primitive {
+inline namespace ATOLL_ISA {
 
 template <typename V>
 struct ValueTraits {
@@ -89,4 +90,5 @@ ATOLL_PRIMITIVE double sqrt(double x) { return __builtin_sqrt(x); }
 template <typename To, typename T>
 requires kIsScalar<T> ATOLL_PRIMITIVE To convert(T value) { return static_cast<To>(value); }
 
-}  // namespace reef::ops::primitive::inline ATOLL_ISA
+}  // namespace ATOLL_ISA
+}  // namespace reef::ops::primitive
