@@ -19,6 +19,15 @@ function(atoll_library name)
   target_link_libraries(${name} PUBLIC atoll_options ${A_DEPS})
 endfunction()
 
+# atoll_module(name SOURCES a.cc DEPS x y): a plug-in, lib<name>.so, that exports atoll_plugin alone. It takes the
+# project's libraries in, and must not share a symbol with the program that loads it.
+function(atoll_module name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} MODULE ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE atoll_options ${A_DEPS})
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+endfunction()
+
 # atoll_test(name SOURCES a_test.cc DEPS x y [LABELS l] [TIMEOUT s]): one gtest binary, one ctest entry.
 function(atoll_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})

@@ -35,7 +35,12 @@ class Catalog {
   void add(std::span<const Entry> entries) {
     const std::lock_guard lock(mutex_);
     tables_.push_back(entries);
-    for (const Entry& entry : entries) kernels_[index_of(entry.key)].push_back(&entry);
+    for (const Entry& entry : entries) {
+      std::vector<const Entry*>& candidates = kernels_[index_of(entry.key)];
+      candidates.push_back(&entry);
+      const Status fits = check_candidates(candidates);
+      CHECK(fits.ok()) << fits.error().text();
+    }
     for (auto& route : routes_) route.store(nullptr);
   }
 
@@ -178,6 +183,27 @@ void run_update(Context& context, Op op, std::span<const Tensor> in, std::span<T
 std::string Key::text() const {
   return std::string(name_of(op)) + " on " + std::string(name_of(device)) + " for " +
          std::string(name_of(dtype)) + ", " + std::string(name_of(layout));
+}
+
+Status check_candidates(std::span<const Entry* const> candidates) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const Entry& entry = *candidates[i];
+    if (candidates.size() > 1 && entry.name.empty()) {
+      return Error{Code::kTensor, entry.key.text(), "a candidate has no name"};
+    }
+    for (const Entry* other : candidates.first(i)) {
+      const std::string both = std::string(other->name) + "' and '" + std::string(entry.name);
+      if (other->name == entry.name) {
+        return Error{Code::kTensor, entry.key.text(),
+                     "two candidates are called '" + std::string(entry.name) + "'"};
+      }
+      if (other->numeric != entry.numeric) {
+        return Error{Code::kTensor, entry.key.text(),
+                     "'" + both + "' add in different orders, so they cannot be candidates both"};
+      }
+    }
+  }
+  return {};
 }
 
 void add_kernels(std::span<const Entry> entries) { catalog().add(entries); }

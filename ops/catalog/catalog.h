@@ -38,20 +38,33 @@ struct Key {
   std::string text() const;  ///< "matmul on cpu for bf16, row-major"
 };
 
-/// The order in which a kernel adds. Results of one class have the same bits for the same inputs,
-/// so autotuning chooses within a class only.
+/// The order in which a kernel adds. Two kernels of a key are of one class when they give the same
+/// bits for the same inputs, whatever the shapes: the same elements added in the same order, fused
+/// multiply-adds in the same places. Products that add K in different orders are of two classes,
+/// however close their results. 0 is the only class of kernels that nobody chooses among.
 using NumericClass = std::uint8_t;
+
+/// What a kernel should take for a call, in any unit that the candidates of its key share: the cost
+/// model by which most candidates are left out of measurements.
+using Estimate = double (*)(const Call& call);
 
 struct Entry {
   Key key;
   Kernel kernel;
-  std::string_view name = "";  ///< tells candidates of one key apart: "onednn", "packed"
+  std::string_view name = "";  ///< tells candidates of one key apart: "tall", "square"
   NumericClass numeric = 0;
+  Estimate estimate = nullptr;  ///< null: none, always worth a measurement
 };
 
+/// The rule for candidates of one key: names of their own, and one numeric class, for the machine
+/// on which a job runs, and its load while it was tuned, must not decide about the bits of its
+/// result. A kernel of another class is another op or another device, chosen by a person.
+/// kTensor with the key and the names where the rule is broken.
+Status check_candidates(std::span<const Entry* const> candidates);
+
 /// Gives a backend's kernels to the process's catalog, which keeps the span. Candidates for one key
-/// stand in the order of preference. Called by whoever loads the backend, before kernels run; the
-/// built-in backends are there from the start.
+/// stand in the order of preference; check_candidates() must accept them. Called by whoever loads
+/// the backend, before kernels run; the built-in backends are there from the start.
 void add_kernels(std::span<const Entry> entries);
 /// Every kernel there is, one span for each backend.
 std::span<const std::span<const Entry>> kernel_tables();

@@ -71,16 +71,34 @@ void row_major(const Call& call, Op op) {
   }
 }
 
-/// Of the memory behind a device tensor as it lies: from its first to its last element.
-Tensor fetch(Context& context, const Tensor& tensor) {
-  if (tensor.is_contiguous()) return to_host(context, tensor);
+/// Elements from a tensor's first to its last, as they lie.
+std::int64_t reach_of(const Tensor& tensor) {
   std::int64_t reach = 1;
   for (std::size_t axis = 0; axis < tensor.shape().rank(); ++axis) {
     reach += (tensor.shape()[axis] - 1) * tensor.stride(axis);
   }
-  const Tensor flat = Tensor::empty(Pool::host(), tensor.dtype(), {reach});
+  return reach;
+}
+
+/// A device tensor with the memory behind it as it lies.
+Tensor fetch(Context& context, const Tensor& tensor) {
+  if (tensor.is_contiguous()) return to_host(context, tensor);
+  const Tensor flat = Tensor::empty(Pool::host(), tensor.dtype(), {reach_of(tensor)});
   context.copy_to_host(flat.raw(), tensor.raw(), flat.size_bytes());
   return flat.as_strided(tensor.shape(), tensor.strides());
+}
+
+/// The elements of `from`, on the host, to where `to` has them on the device. What lies between
+/// those of a strided tensor may belong to another one and goes to and fro unchanged.
+void send(Context& context, HostContext& host, const Tensor& from, const Tensor& to) {
+  if (to.is_contiguous() && from.is_contiguous()) {
+    context.copy_to_device(to.raw(), from.bytes().data(), from.size_bytes());
+    return;
+  }
+  const Tensor lying = fetch(context, to);
+  convert_into(host, Op::kCopy, from, lying);
+  const auto bytes = static_cast<std::size_t>(reach_of(to)) * size_of(to.dtype());
+  context.copy_to_device(to.raw(), lying.raw(), bytes);
 }
 
 void on_host(const Call& call, Op op) {
@@ -92,10 +110,7 @@ void on_host(const Call& call, Op op) {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = fetch(call.context, call.out[i]);
   }
   run(host, op, in, out, call.attributes);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    CHECK(call.out[i].is_contiguous()) << name_of(op) << " on the host into a strided output";
-    call.context.copy_to_device(call.out[i].raw(), out[i].bytes().data(), out[i].size_bytes());
-  }
+  for (std::size_t i = 0; i < out.size(); ++i) send(call.context, host, out[i], call.out[i]);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@
 
 namespace reef::ops {
 
-inline constexpr std::uint32_t kPluginAbi = 1;
+inline constexpr std::uint32_t kPluginAbi = 2;
 
 struct Plugin {
   std::uint32_t abi;  ///< kPluginAbi; checked before anything else is read
@@ -43,11 +43,15 @@ struct Backend {
   const Plugin* plugin = nullptr;
 };
 
-/// Loads the library, gives its device a number and its kernels to the catalog. kPath when it
-/// cannot be loaded, kTensor when it is not a plug-in of this build.
+/// Loads the library, gives its device a number and its kernels to the catalog; the same library
+/// again is the same Backend. kPath when it cannot be loaded, kTensor when it is not a plug-in of
+/// this build, when its device's name is taken or its kernels are for another device.
 /// Thread: before kernels run.
 Result<Backend> load_plugin(const std::string& path);
 /// A context on one of the backend's devices; kTensor with the plug-in's reason when it cannot be.
 Result<std::shared_ptr<Context>> open_device(const Backend& backend, int index = 0);
 
 }  // namespace reef::ops
+
+/// What each plug-in defines and exports; the program itself has none.
+extern "C" const reef::ops::Plugin* atoll_plugin();

@@ -1,6 +1,7 @@
 #include "runtime/base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,13 @@ namespace {
 
 Error path_error(const std::filesystem::path& path, const char* verb) {
   return {Code::kPath, path.string(), std::string("cannot ") + verb + ": " + std::strerror(errno)};
+}
+
+Status make_parent(const std::filesystem::path& path) {
+  std::error_code failure;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
+  if (!failure) return {};
+  return Error{Code::kPath, path.parent_path().string(), "cannot create: " + failure.message()};
 }
 
 Status sync_folder(const std::filesystem::path& folder) {
@@ -60,11 +68,24 @@ Status write_file(const std::filesystem::path& path, BytesView content, unsigned
   return file.commit();
 }
 
+Result<FileLock> FileLock::take(const std::filesystem::path& path) {
+  ATOLL_TRY(make_parent(path));
+  FileLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (lock.fd_ < 0) return path_error(path, "lock");
+  int failed = 0;
+  do {
+    failed = ::flock(lock.fd_, LOCK_EX);
+  } while (failed != 0 && errno == EINTR);
+  if (failed != 0) return path_error(path, "lock");
+  return lock;
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);  // and with it the lock
+}
+
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigned mode) {
-  std::error_code failure;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
-  if (failure)
-    return Error{Code::kPath, path.parent_path().string(), "cannot create: " + failure.message()};
+  ATOLL_TRY(make_parent(path));
   std::string name = path.string() + ".XXXXXX";
   const int fd = ::mkostemp(name.data(), O_CLOEXEC);
   if (fd < 0) return path_error(path, "write");

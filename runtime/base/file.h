@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "runtime/base/bytes.h"
 #include "runtime/base/error.h"
@@ -16,6 +17,21 @@ Result<std::string> read_file(const std::filesystem::path& path,
 /// Writes a file so that a crash leaves either the old content or the new one: temporary in the
 /// same folder, fsync, rename, fsync of the folder. Missing parent folders are made.
 Status write_file(const std::filesystem::path& path, BytesView content, unsigned mode = 0644);
+
+/// Keeps other processes, and other threads, from what the file at `path` stands for, until it is
+/// destroyed. take() waits. The empty file stays, since who removes it could remove another's lock.
+class FileLock {
+ public:
+  /// Missing parent folders are made.
+  static Result<FileLock> take(const std::filesystem::path& path);
+  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileLock& operator=(FileLock&&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_;
+};
 
 /// A file written piece by piece that appears under its name only when committed.
 /// Failure: a destroyed, uncommitted writer leaves nothing behind.

@@ -18,5 +18,6 @@ void add_generate(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_scheduler(CLI::App& app, Action& action);
 void add_node(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
 
 }  // namespace reef::app

@@ -4,6 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <future>
+#include <memory>
+
 namespace reef {
 namespace {
 
@@ -53,6 +57,22 @@ TEST_F(File, RefusesWhatIsNoFileOrTooLarge) {
   ASSERT_TRUE(write_file(folder_ / "file", as_bytes("12345")).ok());
   EXPECT_TRUE(read_file(folder_ / "file", 5).ok());
   EXPECT_FALSE(read_file(folder_ / "file", 4).ok());
+}
+
+TEST_F(File, LockKeepsOthersOut) {
+  const fs::path path = folder_ / "deep" / "lock";
+  auto lock = std::make_unique<FileLock>(FileLock::take(path).value());
+  std::atomic<bool> entered = false;
+  auto other = std::async(std::launch::async, [&path, &entered] {
+    const FileLock second = FileLock::take(path).value();
+    entered = true;
+  });
+  EXPECT_EQ(other.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  EXPECT_FALSE(entered);
+  lock.reset();
+  other.get();
+  EXPECT_TRUE(entered);
+  EXPECT_EQ(FileLock::take(folder_).error().code, Code::kPath);
 }
 
 }  // namespace

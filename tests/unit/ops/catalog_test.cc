@@ -58,6 +58,28 @@ TEST(Catalog, NamesOpKeyAndNearestKernelWhenThereIsNone) {
   EXPECT_NE(none.error().what.find("nearest is matmul on cpu for"), std::string::npos);
 }
 
+void nothing(const Call&) {}
+
+TEST(Catalog, TakesCandidatesOfOneKeyOnlyFromOneNumericClass) {
+  const Key key{Op::kErf, Device::kReference, DType::kF16, Layout::kStrided};
+  const Entry tall{key, nothing, "tall", 3};
+  const Entry square{key, nothing, "square", 3};
+  const Entry other_order{key, nothing, "split", 4};
+  const Entry unnamed{key, nothing, "", 3};
+  const auto check = [](std::vector<const Entry*> candidates) {
+    return check_candidates(candidates);
+  };
+  EXPECT_TRUE(check({&tall, &square}).ok());
+  EXPECT_TRUE(check({&unnamed}).ok());
+  EXPECT_NE(check({&tall, &square, &other_order}).error().what.find("different orders"),
+            std::string::npos);
+  EXPECT_NE(check({&tall, &tall}).error().what.find("called 'tall'"), std::string::npos);
+  EXPECT_NE(check({&tall, &unnamed}).error().what.find("no name"), std::string::npos);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  static const Entry both[] = {tall, other_order};
+  EXPECT_DEATH(add_kernels(both), "'tall' and 'split' add in different orders");
+}
+
 TEST(Catalog, InfersShapesOrSaysWhyNot) {
   Attributes attributes;
   const std::vector<TensorSpec> fits{{Shape{2, 5, 3}}, {Shape{3, 7}}};

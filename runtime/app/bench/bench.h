@@ -1,0 +1,39 @@
+#pragma once
+// The measurements of `atoll bench`, one file each. A measurement prints rows: a figure of ours,
+// the other side's where there is one, and the target that it is held to.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/app/commands/commands.h"
+#include "runtime/base/clock.h"
+
+namespace reef::app {
+
+/// `ratio`, ours over theirs, is what is held to the target; without `theirs` it is `ours` itself.
+struct Row {
+  std::string name;
+  double ours = 0;
+  std::optional<double> theirs;
+  double target = 0;
+  bool at_least = false;  ///< the target is a least value, not a greatest
+
+  std::optional<double> ratio() const;
+  bool holds() const;
+  /// {"row":"dispatch-ns","ours":150,"theirs":null,"ratio":null,"target":200,"holds":true}
+  std::string json() const;
+  /// "dispatch-ns: 150, target at most 200: holds".
+  std::string text() const;
+};
+/// To stdout, on a line.
+void print_row(const Row& row, bool json);
+
+/// The median over `samples` of what one call of `work` takes, each sample the mean of `calls`.
+Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work);
+double median(std::vector<double> values);
+
+void add_bench_dispatch(CLI::App& bench, Action& action);
+
+}  // namespace reef::app

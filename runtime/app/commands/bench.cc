@@ -1,0 +1,12 @@
+#include "runtime/app/bench/bench.h"
+
+namespace reef::app {
+
+void add_bench(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure this machine, each figure beside its target");
+  command->require_subcommand(1);
+  add_bench_dispatch(*command, action);
+}
+
+}  // namespace reef::app
