@@ -10,7 +10,7 @@
 namespace reef::ops {
 
 Tape::Tape(Mode mode) : mode_(mode) {
-  if (mode_ == Mode::kRecord) unrecorded_ = std::make_unique<Tape>(Mode::kEvaluate);
+  if (recording()) unrecorded_ = std::make_unique<Tape>(Mode::kEvaluate);
 }
 
 Tape::~Tape() = default;
@@ -20,11 +20,14 @@ std::int32_t Tape::append(Node node) {
   return static_cast<std::int32_t>(nodes_.size()) - 1;
 }
 
+bool Tape::is_leaf(std::int32_t id) const {
+  return id >= 0 && !nodes_[static_cast<std::size_t>(id)].gradient_name.empty();
+}
+
 Variable Tape::input(const Tensor& value) {
   if (!recording()) return {value, -1};
-  Node node;
-  node.is_input = true;
-  return {value, append(std::move(node))};
+  inputs_.push_back(append({}));
+  return {value, inputs_.back()};
 }
 
 Variable Tape::leaf(const std::string& gradient_name, const std::string& weight,
@@ -34,7 +37,6 @@ Variable Tape::leaf(const std::string& gradient_name, const std::string& weight,
   Node node;
   node.gradient_name = gradient_name;
   node.weight = weight;
-  if (decomposes()) node.value = value;
   return {value, append(std::move(node))};
 }
 
@@ -42,30 +44,55 @@ Variable Tape::record(const Tensor& value, std::vector<Variable> inputs,
                       std::vector<Variable> saved, Vjp vjp) {
   if (!recording()) return {value, -1};
   Node node;
-  for (const Variable& input : inputs) node.inputs.push_back(input.id);
+  bool constant = !inputs.empty();
+  for (const Variable& input : inputs) {
+    node.inputs.push_back(input.id);
+    constant = constant && input.id < 0;
+  }
+  if (constant) return {value, -1};
+  const auto id = static_cast<std::int32_t>(nodes_.size());
+  for (Variable& kept : saved) {
+    if (kept.id == kResult) kept.id = id;
+    if (kept.id != id && !decomposes() && is_leaf(kept.id)) kept.value = {};
+  }
   node.saved = std::move(saved);
   node.vjp = std::move(vjp);
   return {value, append(std::move(node))};
 }
 
 Leaves Tape::backward(Context& context, const Tensor& grad_output, const Leaves& weights) {
+  std::vector<Tensor> inputs(inputs_.size());
+  Leaves leaves = backward(context, grad_output, weights, inputs);
+  CHECK_LE(inputs.size(), 1u) << "inputs; ask for the gradient of each";
+  if (!inputs.empty() && inputs[0].defined()) leaves[""] = std::move(inputs[0]);
+  return leaves;
+}
+
+Leaves Tape::backward(Context& context, const Tensor& grad_output, const Leaves& weights,
+                      std::vector<Tensor>& inputs) {
   CHECK(mode_ == Mode::kRecord) << "this tape is not for backward";
   CHECK(!consumed_) << "a tape is walked once";
-  CHECK(output_ >= 0) << "no output was named";
+  CHECK(output_ >= 0) << "no output was named, or it is a constant";
+  CHECK_EQ(inputs.size(), inputs_.size());
   consumed_ = true;
-  Gradients gradients(context, *this, weights, nodes_.size());
-  gradients.grads_[static_cast<std::size_t>(output_)] = {grad_output};
+  Gradients gradients(context, *this, *unrecorded_, weights, nodes_.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    gradients.grads_[static_cast<std::size_t>(inputs_[i])] = {std::move(inputs[i])};
+  }
+  gradients.add_to(output_, {grad_output});
   for (std::size_t id = nodes_.size(); id-- > 0;) {
     Node& node = nodes_[id];
-    Variable grad = std::exchange(gradients.grads_[id], {});
-    if (grad.value.defined() && node.vjp) {
+    if (gradients.grads_[id].value.defined() && node.vjp) {
       gradients.node_ = &node;
-      node.vjp(context, grad, gradients);
-    } else if (grad.value.defined() && (node.is_input || !node.gradient_name.empty())) {
-      gradients.report(node.gradient_name, std::move(grad.value));
+      node.vjp(context, std::exchange(gradients.grads_[id], {}), gradients);
+    } else if (gradients.grads_[id].value.defined() && !node.gradient_name.empty()) {
+      gradients.report(node.gradient_name, std::move(gradients.grads_[id].value));
     }
     node.saved.clear();
     node.vjp = nullptr;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i] = std::move(gradients.grads_[static_cast<std::size_t>(inputs_[i])].value);
   }
   return std::move(gradients.reported_);
 }
@@ -86,14 +113,16 @@ std::vector<bool> Tape::leading_to(std::span<const Variable> of, std::int32_t la
 }
 
 std::vector<Variable> Tape::gradients(Context& context, const Variable& output,
-                                      const Variable& grad_output, std::span<const Variable> of) {
+                                      const Variable& grad_output, std::span<const Variable> of,
+                                      Mode mode) {
   CHECK(mode_ == Mode::kHigherOrder) << "this tape keeps no derivatives of derivatives";
-  CHECK(output.id >= 0) << "the output is a constant";
   static const Leaves kNone;
-  Gradients gradients(context, *this, kNone, static_cast<std::size_t>(output.id) + 1);
+  Tape& target = mode == Mode::kHigherOrder ? *this : *unrecorded_;
+  const auto count = static_cast<std::size_t>(output.id + 1);
+  Gradients gradients(context, *this, target, kNone, count);
   gradients.leads_ = leading_to(of, output.id);
-  gradients.grads_[static_cast<std::size_t>(output.id)] = grad_output;
-  for (std::size_t id = gradients.grads_.size(); id-- > 0;) {
+  if (output.id >= 0) gradients.grads_.back() = grad_output;
+  for (std::size_t id = count; id-- > 0;) {
     const Node& node = nodes_[id];
     if (!gradients.leads_[id] || !gradients.grads_[id].value.defined() || !node.vjp) continue;
     gradients.node_ = &node;
@@ -117,23 +146,19 @@ std::size_t Tape::stash_bytes() const {
   std::size_t bytes = 0;
   for (const Node& node : nodes_) {
     for (const Variable& saved : node.saved) {
-      if (seen.insert(saved.value.raw()).second) bytes += saved.value.size_bytes();
+      if (!saved.value.defined() || !seen.insert(saved.value.raw()).second) continue;
+      bytes += saved.value.size_bytes();
     }
   }
   return bytes;
 }
 
-Tape& Tape::Gradients::tape() const { return tape_.decomposes() ? tape_ : *tape_.unrecorded_; }
-
-const Variable& Tape::Gradients::saved(std::size_t index) const { return node_->saved.at(index); }
-
-Variable Tape::Gradients::weight(std::size_t input) const {
-  CHECK(node_->inputs.at(input) >= 0) << "input " << input << " is no leaf";
-  const std::int32_t id = node_->inputs[input];
-  const Node& leaf = tape_.nodes_[static_cast<std::size_t>(id)];
-  if (leaf.value.defined()) return {leaf.value, id};
-  const auto found = weights_.find(leaf.weight);
-  CHECK(found != weights_.end()) << "backward lacks the weight '" << leaf.weight << "'";
+Variable Tape::Gradients::saved(std::size_t index) const {
+  const Variable& kept = node_->saved.at(index);
+  if (kept.value.defined() || kept.id < 0) return kept;
+  const std::string& name = walked_.nodes_[static_cast<std::size_t>(kept.id)].weight;
+  const auto found = weights_.find(name);
+  CHECK(found != weights_.end()) << "backward lacks the weight '" << name << "'";
   return {found->second};
 }
 
@@ -143,19 +168,36 @@ bool Tape::Gradients::wanted(std::size_t input) const {
 }
 
 void Tape::Gradients::add(std::size_t input, Variable grad) {
-  if (!wanted(input)) return;
-  Variable& sum = grads_[static_cast<std::size_t>(node_->inputs[input])];
+  if (wanted(input)) add_to(node_->inputs[input], std::move(grad));
+}
+
+void Tape::Gradients::add_to(std::int32_t id, Variable grad) {
+  Variable& sum = grads_[static_cast<std::size_t>(id)];
   if (!sum.value.defined()) {
     sum = std::move(grad);
-  } else if (!tape_.decomposes() && sum.value.unique()) {
+    return;
+  }
+  const DType dtype = sums_of(sum.value.dtype());
+  if (sum.value.dtype() != grad.value.dtype()) {  // a weight's in f32, an activation's in bf16
+    sum = cast(context_, target_, sum, dtype);
+    grad = cast(context_, target_, grad, dtype);
+  }
+  // An expanded view has one element under many places and cannot be added to.
+  const bool in_place = !target_.recording() && sum.value.unique() && sum.value.is_contiguous();
+  if (in_place) {
     add_into(context_, sum.value, grad.value);
   } else {
-    sum = ops::add(context_, tape(), sum, grad);
+    sum = ops::add(context_, target_, sum, grad);
   }
 }
 
+Variable Tape::Gradients::take(std::size_t input) {
+  if (!wanted(input)) return {};
+  return std::exchange(grads_[static_cast<std::size_t>(node_->inputs[input])], {});
+}
+
 void Tape::Gradients::report(const std::string& gradient_name, Tensor grad) {
-  const bool added = reported_.emplace(gradient_name, std::move(grad)).second;
+  const bool added = reported_.emplace(gradient_name, contiguous(context_, grad)).second;
   CHECK(added) << "two leaves report as '" << gradient_name << "'";
 }
 

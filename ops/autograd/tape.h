@@ -26,12 +26,13 @@ using Leaves = std::map<std::string, Tensor>;
 
 /// One per micro-batch and stage; it is that micro-batch's stash.
 ///
-/// kRecord is for training: fused ops, walked once. It keeps activations by handle, and parameters
-/// by name only, so that a stash does not pin a version of the weights; backward is given the
-/// weights again.
+/// kRecord is for training: fused ops, walked once. It keeps activations by handle, and leaves by
+/// name only, so that a stash does not pin a version of the weights; backward is given the weights
+/// again.
 /// kHigherOrder is for derivatives of derivatives: ops decompose into primitives whose vjps are
 /// ops on the same tape, it keeps every value, and it may be walked as often as one likes.
 /// kEvaluate keeps nothing.
+/// What no input and no leaf leads to is a constant and is not recorded.
 ///
 /// Order: contributions to one gradient are added in reverse order of the forward pass.
 /// Thread: one at a time.
@@ -54,10 +55,13 @@ class Tape {
 
   /// A value whose gradient can be asked for.
   Variable input(const Tensor& value);
+  /// Stands in `saved` for what the node being recorded gives, `value`.
+  static Variable result(const Tensor& value) { return {value, kResult}; }
   /// Use of the parameter `weight`, whose gradient is reported as `gradient_name`. Two uses of one
   /// weight are two leaves with gradients of their own.
   Variable leaf(const std::string& gradient_name, const std::string& weight, const Tensor& value);
-  /// Appends a node. `saved` is what `vjp` reads through Gradients::saved().
+  /// Appends a node, unless it has inputs and all are constants. `saved` is what `vjp` reads
+  /// through Gradients::saved(); what is undefined there stays so.
   Variable record(const Tensor& value, std::vector<Variable> inputs, std::vector<Variable> saved,
                   Vjp vjp);
 
@@ -68,33 +72,40 @@ class Tape {
   /// pass. Returns the gradient of every leaf by gradient name, and that of the one `input`()
   /// under "".
   Leaves backward(Context& context, const Tensor& grad_output, const Leaves& weights);
-  /// kHigherOrder: the gradients of sum(output * grad_output) with respect to each of `of`, as
-  /// variables of this tape; zeros where nothing leads from it to the output.
+  /// The same with several inputs. `inputs` holds, in the order of the calls of input(), what has
+  /// come to their gradients from elsewhere, or undefined tensors; contributions are added to it.
+  Leaves backward(Context& context, const Tensor& grad_output, const Leaves& weights,
+                  std::vector<Tensor>& inputs);
+  /// kHigherOrder: the gradients of sum(output * grad_output) with respect to each of `of`; zeros
+  /// where nothing leads from it to the output. `mode` kHigherOrder: as variables of this tape;
+  /// kEvaluate: as constants, and the tape does not grow.
   std::vector<Variable> gradients(Context& context, const Variable& output,
-                                  const Variable& grad_output, std::span<const Variable> of);
+                                  const Variable& grad_output, std::span<const Variable> of,
+                                  Mode mode = Mode::kHigherOrder);
 
   /// Bytes of activations kept, each tensor once.
   std::size_t stash_bytes() const;
 
  private:
+  static constexpr std::int32_t kResult = -2;
   struct Node {
     std::vector<std::int32_t> inputs;
-    std::vector<Variable> saved;
-    Vjp vjp;                    ///< empty for inputs and leaves
-    std::string gradient_name;  ///< of a leaf
+    std::vector<Variable> saved;  ///< leaves without their values, but in kHigherOrder
+    Vjp vjp;                      ///< empty for inputs and leaves
+    std::string gradient_name;    ///< of a leaf
     std::string weight;
-    Tensor value;  ///< of a leaf, kHigherOrder only
-    bool is_input = false;
   };
 
   std::int32_t append(Node node);
+  bool is_leaf(std::int32_t id) const;
   std::vector<bool> leading_to(std::span<const Variable> of, std::int32_t last) const;
 
   Mode mode_;
   bool consumed_ = false;
   std::int32_t output_ = -1;
   std::deque<Node> nodes_;  ///< a variable's id is its node's index; grows while it is walked
-  std::unique_ptr<Tape> unrecorded_;  ///< where the vjps of a kRecord tape compute
+  std::vector<std::int32_t> inputs_;
+  std::unique_ptr<Tape> unrecorded_;  ///< where vjps compute that are not recorded
 };
 
 /// What a vjp sees of the walk: its node's saved values, its leaves' weights, and where
@@ -102,15 +113,17 @@ class Tape {
 class Tape::Gradients {
  public:
   /// The tape on which the vjp's own ops belong.
-  Tape& tape() const;
-  /// The i-th value saved by this node.
-  const Variable& saved(std::size_t index) const;
-  /// The weight behind this node's i-th input, which must be a leaf.
-  Variable weight(std::size_t input) const;
+  Tape& tape() const { return target_; }
+  /// The i-th value saved by this node; of a leaf, the weight that backward was given.
+  Variable saved(std::size_t index) const;
   /// False when nobody asks for the gradient of the i-th input.
   bool wanted(std::size_t input) const;
   /// Adds `grad` to the gradient of the i-th input.
   void add(std::size_t input, Variable grad);
+  /// Takes away what has come to the gradient of the i-th input; perhaps undefined. For a vjp that
+  /// adds it in a pass that it makes anyway. All that will come besides is already there: what
+  /// uses a variable later is walked earlier.
+  Variable take(std::size_t input);
   /// Reports the gradient of a leaf that is on a tape of the node's own (a recomputed block).
   void report(const std::string& gradient_name, Tensor grad);
   /// The weights that backward was given, for a tape of the node's own.
@@ -118,11 +131,15 @@ class Tape::Gradients {
 
  private:
   friend class Tape;
-  Gradients(Context& context, Tape& tape, const Leaves& weights, std::size_t count)
-      : context_(context), tape_(tape), weights_(weights), grads_(count) {}
+  Gradients(Context& context, const Tape& walked, Tape& target, const Leaves& weights,
+            std::size_t count)
+      : context_(context), walked_(walked), target_(target), weights_(weights), grads_(count) {}
+
+  void add_to(std::int32_t id, Variable grad);
 
   Context& context_;
-  Tape& tape_;
+  const Tape& walked_;
+  Tape& target_;
   const Leaves& weights_;
   Leaves reported_;
   const Node* node_ = nullptr;

@@ -5,6 +5,7 @@
 
 #include "ops/functional/attention.h"
 #include "ops/functional/dense.h"
+#include "ops/functional/einsum.h"
 #include "ops/functional/index.h"
 #include "ops/functional/move.h"
 #include "ops/functional/pointwise.h"

@@ -9,26 +9,32 @@ namespace reef::ops {
 
 namespace {
 
-/// Gradients of leaves are f32 whatever the activations are.
-DType sums_of(DType x) { return x == DType::kF64 ? DType::kF64 : DType::kF32; }
-
-void add_linear_grads(Context& context, const Tensor& x, const Tensor& grad,
-                      Tape::Gradients& gradients, std::size_t weight) {
-  gradients.add(weight, {matmul_to(context, x, grad, Product::kTN, sums_of(x.dtype()))});
-  gradients.add(weight + 1, {column_sum(context, grad)});
-}
-
-Tensor normalised(Context& context, const Variable& x, const Tape::Gradients& gradients,
-                  std::size_t weight, float epsilon) {
-  return layer_norm(context, x.value, gradients.weight(weight).value,
-                    gradients.weight(weight + 1).value, epsilon)
+/// Inputs and saved values of all nodes here begin with x, the norm's weight and its bias; the
+/// norm's statistics are saved after the leaves.
+Tensor normalised(Context& context, const Tape::Gradients& gradients, float epsilon) {
+  return layer_norm(context, gradients.saved(0).value, gradients.saved(1).value,
+                    gradients.saved(2).value, epsilon)
       .y;
 }
 
-void add_norm_grads(LayerNormGrad grads, Tape::Gradients& gradients) {
-  gradients.add(0, {std::move(grads.x)});
-  gradients.add(1, {std::move(grads.weight)});
-  gradients.add(2, {std::move(grads.bias)});
+/// The gradients of x and the norm, `grad` being that of the normalised rows and `past` what came
+/// to x past them.
+void add_norm_grads(Context& context, const Tensor& statistics, const Tensor& grad,
+                    const Tensor& past, Tape::Gradients& gradients) {
+  const Tensor weight = gradients.saved(1).value;
+  LayerNormGrad grads =
+      layer_norm_grad(context, gradients.saved(0).value,
+                      cast(context, weight, sums_of(weight.dtype())), statistics, grad, past);
+  gradients.add(0, constant(std::move(grads.x)));
+  gradients.add(1, constant(std::move(grads.weight)));
+  gradients.add(2, constant(std::move(grads.bias)));
+}
+
+/// Of the weight (K, N) and the bias that are inputs `weight` and weight + 1.
+void add_linear_grads(Context& context, const Tensor& x, const Tensor& grad,
+                      Tape::Gradients& gradients, std::size_t weight) {
+  gradients.add(weight, constant(matmul_to(context, x, grad, Product::kTN, sums_of(x.dtype()))));
+  gradients.add(weight + 1, constant(column_sum(context, grad)));
 }
 
 }  // namespace
@@ -42,15 +48,14 @@ Variable norm_linear(Context& context, Tape& tape, const Variable& x, const Norm
   LayerNorm n = layer_norm(context, x.value, norm.weight.value, norm.bias.value, norm.epsilon);
   return tape.record(
       matmul(context, n.y, product.weight.value, Product::kNN, product.bias.value),
-      {x, norm.weight, norm.bias, product.weight, product.bias}, {x, {std::move(n.statistics)}},
+      {x, norm.weight, norm.bias, product.weight, product.bias},
+      {x, norm.weight, norm.bias, product.weight, constant(std::move(n.statistics))},
       [epsilon = norm.epsilon](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        const Variable& x = gradients.saved(0);
-        add_linear_grads(context, normalised(context, x, gradients, 1, epsilon), grad.value,
-                         gradients, 3);
-        const Tensor grad_n = matmul(context, grad.value, gradients.weight(3).value, Product::kNT);
-        add_norm_grads(layer_norm_grad(context, x.value, gradients.weight(1).value,
-                                       gradients.saved(1).value, grad_n),
-                       gradients);
+        const Variable past = gradients.take(0);
+        add_linear_grads(context, normalised(context, gradients, epsilon), grad.value, gradients,
+                         3);
+        const Tensor grad_n = matmul(context, grad.value, gradients.saved(3).value, Product::kNT);
+        add_norm_grads(context, gradients.saved(4).value, grad_n, past.value, gradients);
       });
 }
 
@@ -64,17 +69,17 @@ Variable norm_project(Context& context, Tape& tape, const Variable& x, const Nor
   const DType logits = sums_of(x.value.dtype());
   return tape.record(
       matmul_to(context, n.y, table.value, Product::kNT, logits),
-      {x, norm.weight, norm.bias, table}, {x, {std::move(n.statistics)}},
+      {x, norm.weight, norm.bias, table},
+      {x, norm.weight, norm.bias, table, constant(std::move(n.statistics))},
       [epsilon = norm.epsilon, logits](Context& context, const Variable& grad_logits,
                                        Tape::Gradients& gradients) {
-        const Variable& x = gradients.saved(0);
-        const Tensor grad = cast(context, grad_logits.value, x.value.dtype());
-        gradients.add(3, {matmul_to(context, grad, normalised(context, x, gradients, 1, epsilon),
-                                    Product::kTN, logits)});
-        const Tensor grad_n = matmul(context, grad, gradients.weight(3).value, Product::kNN);
-        add_norm_grads(layer_norm_grad(context, x.value, gradients.weight(1).value,
-                                       gradients.saved(1).value, grad_n),
-                       gradients);
+        const Variable past = gradients.take(0);
+        const Tensor table = gradients.saved(3).value;
+        const Tensor grad = cast(context, grad_logits.value, table.dtype());
+        gradients.add(3, constant(matmul_to(context, grad, normalised(context, gradients, epsilon),
+                                            Product::kTN, logits)));
+        const Tensor grad_n = matmul(context, grad, table, Product::kNN);
+        add_norm_grads(context, gradients.saved(4).value, grad_n, past.value, gradients);
       });
 }
 
@@ -92,19 +97,19 @@ Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const Nor
   return tape.record(
       linear_residual(context, inner.y, down.weight.value, down.bias.value, x.value),
       {x, norm.weight, norm.bias, up.weight, up.bias, down.weight, down.bias},
-      {x, {std::move(n.statistics)}, {std::move(inner.before)}},
+      {x, norm.weight, norm.bias, up.weight, down.weight, constant(std::move(n.statistics)),
+       constant(std::move(inner.before))},
       [epsilon = norm.epsilon](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        const Variable& x = gradients.saved(0);
-        const Tensor& before = gradients.saved(2).value;
-        Tensor grad_before = matmul(context, grad.value, gradients.weight(5).value, Product::kNT);
+        gradients.add(0, grad);
+        const Variable past = gradients.take(0);
+        const Tensor before = gradients.saved(6).value;
+        Tensor grad_before = matmul(context, grad.value, gradients.saved(4).value, Product::kNT);
         add_linear_grads(context, gelu(context, before), grad.value, gradients, 5);
         grad_before = gelu_grad(context, before, grad_before);
-        add_linear_grads(context, normalised(context, x, gradients, 1, epsilon), grad_before,
-                         gradients, 3);
-        const Tensor grad_n = matmul(context, grad_before, gradients.weight(3).value, Product::kNT);
-        add_norm_grads(layer_norm_grad(context, x.value, gradients.weight(1).value,
-                                       gradients.saved(1).value, grad_n, grad.value),
-                       gradients);
+        add_linear_grads(context, normalised(context, gradients, epsilon), grad_before, gradients,
+                         3);
+        const Tensor grad_n = matmul(context, grad_before, gradients.saved(3).value, Product::kNT);
+        add_norm_grads(context, gradients.saved(5).value, grad_n, past.value, gradients);
       });
 }
 

@@ -1,173 +1,151 @@
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <cmath>
+#include <set>
 
 #include "ops/autograd/functions.h"
+#include "ops/autograd/transforms.h"
+#include "tests/unit/ops/autograd_cases.h"
 #include "tests/unit/ops/support.h"
+#include "tests/unit/ops/values.h"
 
 namespace reef::ops {
 namespace {
 
-using testing::integers;
-using testing::normal;
-using testing::same_bits;
+using testing::Case;
+using testing::values_of;
 
-/// A function of the leaves in `weights`, recorded on the tape.
-using Function = std::function<Variable(Context&, Tape&, const Leaves&)>;
+/// Ops that have no derivative, or whose derivative is taken in another form.
+constexpr Op kNotDifferentiable[] = {
+    // Gradients of fused ops: those of gradients are taken in the decomposed form.
+    Op::kAttentionGrad, Op::kLayerNormGrad, Op::kRmsNormGrad, Op::kSoftmaxGrad, Op::kLogSoftmaxGrad,
+    Op::kCrossEntropyGrad, Op::kEmbeddingGrad, Op::kGeluGrad, Op::kSiluGrad, Op::kSwiGluGrad,
+    // Their results are places, truths or signs.
+    Op::kArgMax, Op::kEqual, Op::kLess, Op::kLessEqual, Op::kSign,
+    // They read nothing.
+    Op::kFill, Op::kUniform, Op::kNormal,
+    // For clipping; sum and square are its differentiable form.
+    Op::kSquareSum,
+    // They write in place.
+    Op::kAdamW, Op::kSgd, Op::kLion, Op::kAdafactor};
 
-Variable leaf(Tape& tape, const Leaves& weights, const std::string& name) {
-  return tape.leaf(name, name, weights.at(name));
-}
-
-double weighted_sum(const Tensor& y, const Tensor& by) {
-  double sum = 0;
-  for (std::int64_t i = 0; i < y.elements(); ++i) {
-    sum += static_cast<double>(y.data<float>()[i]) * by.data<float>()[i];
+TEST(Gradients, EveryOpIsDifferentiatedOrSaidNotToBe) {
+  std::set<Op> covered(std::begin(kNotDifferentiable), std::end(kNotDifferentiable));
+  for (const Case& one : testing::all_cases()) {
+    EXPECT_FALSE(std::count(std::begin(kNotDifferentiable), std::end(kNotDifferentiable), one.op))
+        << name_of(one.op) << " is differentiated after all";
+    covered.insert(one.op);
   }
-  return sum;
+  for (std::size_t i = 0; i < kOpCount; ++i) {
+    EXPECT_TRUE(covered.contains(static_cast<Op>(i)))
+        << name_of(static_cast<Op>(i)) << " has no row in the cases";
+  }
 }
 
-/// Compares every gradient with central differences of sum(y * direction), on the plain kernels,
-/// whose sums are in double.
-void expect_gradients(const Leaves& weights, const Function& function) {
-  ThreadPool context(1, Device::kReference);
-  Tape tape;
-  const Variable y = function(context, tape, weights);
-  tape.set_output(y);
-  const Tensor direction = normal(y.value.shape(), "direction");
-  const Leaves grads = tape.backward(context, direction, weights);
-  ASSERT_EQ(grads.size(), weights.size());
-  for (const auto& [name, grad] : grads) {
-    const Tensor& weight = weights.at(name);
-    double scale = 1e-2;
-    for (const float value : grad.values<float>()) scale = std::max<double>(scale, std::abs(value));
-    for (std::int64_t i = 0; i < weight.elements(); i += 1 + weight.elements() / 40) {
-      constexpr float kStep = 1.0f / 128;
-      float& at = weight.data<float>()[i];
-      const float kept = at;
-      const auto value_at = [&](float x) {
-        at = x;
-        Tape evaluation(Tape::Mode::kEvaluate);
-        const double value = weighted_sum(function(context, evaluation, weights).value, direction);
-        at = kept;
-        return value;
-      };
-      const double slope = (value_at(kept + kStep) - value_at(kept - kStep)) / (2.0 * kStep);
-      EXPECT_NEAR(grad.data<float>()[i], slope, 2e-3 * scale) << name << " " << i;
+/// Calls body(shifted) with element i of input `which` moved by `by`.
+template <typename Body>
+auto shifted(const Case& one, std::size_t which, std::int64_t i, double by, const Body& body) {
+  std::vector<Tensor> inputs = one.inputs;
+  inputs[which] = inputs[which].clone(Pool::host());
+  inputs[which].data<double>()[i] += by;
+  return body(inputs);
+}
+
+double greatest(const std::vector<double>& values) {
+  double most = 1;
+  for (const double value : values) most = std::max(most, std::abs(value));
+  return most;
+}
+
+const Tensor& one() {
+  static const Tensor value = testing::of(DType::kF64, {}, {1});
+  return value;
+}
+
+class EveryCase : public ::testing::TestWithParam<Case> {
+ protected:
+  ThreadPool context_{1, Device::kReference};
+};
+
+TEST_P(EveryCase, HasTheGradientsOfItsDifferences) {
+  const Case& example = GetParam();
+  const Function f = testing::scalar_of(example);
+  const ValueAndGradients fused = vjp(context_, f, example.inputs, one());
+  const Hessian higher(context_, f, example.inputs);
+  const auto value_at = [&](const std::vector<Tensor>& inputs) {
+    Tape tape(Tape::Mode::kEvaluate);
+    std::vector<Variable> constants;
+    for (const Tensor& input : inputs) constants.push_back({input});
+    return f(context_, tape, constants).value.data<double>()[0];
+  };
+  for (std::size_t which = 0; which < example.inputs.size(); ++which) {
+    ASSERT_EQ(fused.gradients[which].spec(), example.inputs[which].spec());
+    const std::vector<double> recorded = values_of(fused.gradients[which]);
+    const std::vector<double> decomposed = values_of(higher.gradient(which));
+    const double limit = example.tolerance * greatest(recorded);
+    for (std::int64_t i = 0; i < example.inputs[which].elements(); ++i) {
+      const double above = shifted(example, which, i, example.step, value_at);
+      const double below = shifted(example, which, i, -example.step, value_at);
+      const double slope = (above - below) / (2 * example.step);
+      EXPECT_NEAR(recorded[static_cast<std::size_t>(i)], slope, limit) << which << ", " << i;
+      EXPECT_NEAR(decomposed[static_cast<std::size_t>(i)], slope, limit) << which << ", " << i;
     }
   }
 }
 
-TEST(Autograd, LinearHasTheRightGradients) {
-  expect_gradients(
-      {{"x", normal({2, 3, 4}, "x")}, {"w", normal({4, 5}, "w")}, {"b", normal({5}, "b")}},
-      [](Context& context, Tape& tape, const Leaves& w) {
-        return linear(context, tape, leaf(tape, w, "x"), leaf(tape, w, "w"), leaf(tape, w, "b"));
-      });
-}
-
-TEST(Autograd, ProjectHasTheRightGradients) {
-  expect_gradients({{"x", normal({2, 3, 4}, "x")}, {"w", normal({6, 4}, "w")}},
-                   [](Context& context, Tape& tape, const Leaves& w) {
-                     return project(context, tape, leaf(tape, w, "x"), leaf(tape, w, "w"));
-                   });
-}
-
-TEST(Autograd, EmbeddingHasTheRightGradients) {
-  expect_gradients({{"wte", normal({5, 4}, "wte")}, {"wpe", normal({7, 4}, "wpe")}},
-                   [](Context& context, Tape& tape, const Leaves& w) {
-                     return embedding(context, tape, integers({3, 6}, "tokens", 5),
-                                      leaf(tape, w, "wte"), leaf(tape, w, "wpe"));
-                   });
-}
-
-TEST(Autograd, LayerNormHasTheRightGradients) {
-  expect_gradients({{"x", normal({3, 9}, "x")}, {"w", normal({9}, "w")}, {"b", normal({9}, "b")}},
-                   [](Context& context, Tape& tape, const Leaves& w) {
-                     return layer_norm(context, tape, leaf(tape, w, "x"), leaf(tape, w, "w"),
-                                       leaf(tape, w, "b"), 1e-5f);
-                   });
-}
-
-TEST(Autograd, GeluAddAndDropoutHaveTheRightGradients) {
-  expect_gradients({{"x", normal({4, 9}, "x")}, {"y", normal({4, 9}, "y")}},
-                   [](Context& context, Tape& tape, const Leaves& w) {
-                     const Variable x = leaf(tape, w, "x");
-                     const Variable sum =
-                         add(context, tape, gelu(context, tape, x), leaf(tape, w, "y"));
-                     // x is used twice: both contributions must arrive.
-                     return dropout(context, tape, add(context, tape, sum, x), {0.3f, 1, 2, 3, 4});
-                   });
-}
-
-TEST(Autograd, AttentionHasTheRightGradients) {
-  for (const float probability : {0.0f, 0.3f}) {
-    expect_gradients(
-        {{"qkv", normal({2, 6, 24}, "qkv")}},
-        [probability](Context& context, Tape& tape, const Leaves& w) {
-          return attention(context, tape, leaf(tape, w, "qkv"), 2, {probability, 1, 2, 3, 4});
-        });
+TEST_P(EveryCase, GivesTheSameValuesDecomposed) {
+  const Case& example = GetParam();
+  const auto value_on = [&](Tape::Mode mode) {
+    Tape tape(mode);
+    std::vector<Variable> inputs;
+    for (const Tensor& input : example.inputs) inputs.push_back(tape.input(input));
+    return example.function(context_, tape, inputs).value;
+  };
+  const Tensor fused = value_on(Tape::Mode::kRecord);
+  const Tensor decomposed = value_on(Tape::Mode::kHigherOrder);
+  ASSERT_EQ(fused.spec(), decomposed.spec());
+  const std::vector<double> expected = values_of(fused);
+  const std::vector<double> values = values_of(decomposed);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(values[i], expected[i], 1e-12 * greatest(expected)) << i;
   }
 }
 
-TEST(Autograd, CrossEntropyHasTheRightGradient) {
-  ThreadPool context(1, Device::kReference);
-  const Tensor logits = normal({3, 7}, "logits");
-  const Tensor targets = integers({3}, "targets", 7);
-  const Tensor grad = softmax_cross_entropy(context, logits, targets, 0.5f, true).grad_logits;
-  for (std::int64_t i = 0; i < logits.elements(); ++i) {
-    float& at = logits.data<float>()[i];
-    const float kept = at;
-    at = kept + 0.0078125f;
-    const double above = softmax_cross_entropy(context, logits, targets, 1, false).loss_sum;
-    at = kept - 0.0078125f;
-    const double below = softmax_cross_entropy(context, logits, targets, 1, false).loss_sum;
-    at = kept;
-    EXPECT_NEAR(grad.data<float>()[i], 0.5 * (above - below) / 0.015625, 1e-4);
+TEST_P(EveryCase, HasTheHessianOfItsGradientsDifferences) {
+  const Case& example = GetParam();
+  const Function f = testing::scalar_of(example);
+  Hessian hessian(context_, f, example.inputs);
+  const std::vector<double> matrix = values_of(hessian.matrix());
+  const double limit = example.tolerance * greatest(matrix);
+  const auto gradient_at = [&](const std::vector<Tensor>& inputs) {
+    std::vector<double> joined;
+    for (const Tensor& part : vjp(context_, f, inputs, one()).gradients) {
+      for (const double value : values_of(part)) joined.push_back(value);
+    }
+    return joined;
+  };
+  std::size_t row = 0;
+  for (std::size_t which = 0; which < example.inputs.size(); ++which) {
+    for (std::int64_t i = 0; i < example.inputs[which].elements(); ++i, ++row) {
+      const std::vector<double> above = shifted(example, which, i, example.step, gradient_at);
+      const std::vector<double> below = shifted(example, which, i, -example.step, gradient_at);
+      for (std::size_t j = 0; j < above.size(); ++j) {
+        const double slope = (above[j] - below[j]) / (2 * example.step);
+        EXPECT_NEAR(matrix[row * above.size() + j], slope, limit) << row << ", " << j;
+      }
+    }
   }
 }
 
-TEST(Tape, KeepsNothingInEvaluation) {
-  ThreadPool context(1);
-  Tape tape(Tape::Mode::kEvaluate);
-  const Variable x = tape.input(normal({4, 9}, "x"));
-  const Variable y = gelu(context, tape, x);
-  EXPECT_EQ(y.id, -1);
-  EXPECT_EQ(tape.stash_bytes(), 0u);
-  EXPECT_TRUE(y.value.unique());
+std::string test_name(const ::testing::TestParamInfo<Case>& info) {
+  std::string name;
+  for (const char c : info.param.name)
+    name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return std::to_string(info.index) + "_" + name;
 }
 
-TEST(Tape, DoesNotPinTheWeights) {
-  ThreadPool context(1);
-  Tape tape;
-  Leaves weights{{"w", normal({9, 9}, "w")}, {"b", normal({9}, "b")}};
-  const Variable x = tape.input(normal({4, 9}, "x"));
-  linear(context, tape, x, leaf(tape, weights, "w"), leaf(tape, weights, "b"));
-  EXPECT_TRUE(weights.at("w").unique());
-  EXPECT_EQ(tape.stash_bytes(), 4u * 9 * 4);
-}
-
-TEST(Tape, ReturnsTheGradientOfItsInput) {
-  ThreadPool context(1);
-  Tape tape;
-  const Tensor value = normal({4, 9}, "x");
-  const Variable x = tape.input(value);
-  tape.set_output(add(context, tape, x, x));
-  const Tensor grad = normal({4, 9}, "grad");
-  const Leaves grads = tape.backward(context, grad, {});
-  EXPECT_TRUE(same_bits(grads.at(""), add(context, grad, grad)));
-}
-
-TEST(Tape, LeavesTheCallersGradientAlone) {
-  ThreadPool context(1);
-  Tape tape;
-  const Variable x = tape.input(normal({4, 9}, "x"));
-  tape.set_output(add(context, tape, add(context, tape, x, x), x));
-  const Tensor grad = normal({4, 9}, "grad");
-  const Tensor kept = grad.clone(Pool::host());
-  tape.backward(context, grad, {});
-  EXPECT_TRUE(same_bits(grad, kept));
-}
+INSTANTIATE_TEST_SUITE_P(Gradients, EveryCase, ::testing::ValuesIn(testing::all_cases()),
+                         test_name);
 
 }  // namespace
 }  // namespace reef::ops
