@@ -5,7 +5,7 @@
 
 #include "ops/autograd/functions.h"
 #include "ops/autograd/transforms.h"
-#include "tests/unit/ops/autograd_cases.h"
+#include "tests/unit/ops/autograd/cases.h"
 #include "tests/unit/ops/support.h"
 #include "tests/unit/ops/values.h"
 
@@ -134,6 +134,31 @@ TEST_P(EveryCase, HasTheHessianOfItsGradientsDifferences) {
         EXPECT_NEAR(matrix[row * above.size() + j], slope, limit) << row << ", " << j;
       }
     }
+  }
+}
+
+TEST_P(EveryCase, HasTheTangentOfItsDifferences) {
+  const Case& example = GetParam();
+  std::vector<Tensor> tangents;
+  for (const Tensor& input : example.inputs) {
+    tangents.push_back(testing::input(input.shape(), 3.5 + static_cast<double>(tangents.size())));
+  }
+  const auto value_at = [&](double by) {
+    Tape tape(Tape::Mode::kEvaluate);
+    std::vector<Variable> moved;
+    for (std::size_t i = 0; i < tangents.size(); ++i) {
+      moved.push_back({add(context_, example.inputs[i], affine(context_, tangents[i], by))});
+    }
+    return values_of(example.function(context_, tape, moved).value);
+  };
+  const ValueAndTangent result = jvp(context_, example.function, example.inputs, tangents);
+  const std::vector<double> tangent = values_of(result.tangent);
+  const std::vector<double> above = value_at(example.step);
+  const std::vector<double> below = value_at(-example.step);
+  ASSERT_EQ(tangent.size(), above.size());
+  for (std::size_t i = 0; i < above.size(); ++i) {
+    const double slope = (above[i] - below[i]) / (2 * example.step);
+    EXPECT_NEAR(tangent[i], slope, example.tolerance * greatest(tangent)) << i;
   }
 }
 
