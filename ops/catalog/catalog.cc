@@ -134,6 +134,7 @@ Catalog& catalog() {
 }
 
 std::atomic<Chooser*> the_chooser{nullptr};
+std::atomic<Observer*> the_observer{nullptr};
 
 /// kRowMajor when all lie so, kChannelsLast when the first input does and the rest is either.
 Layout layout_of(std::span<const Tensor> in, std::span<const Tensor> out) {
@@ -209,6 +210,7 @@ Status check_candidates(std::span<const Entry* const> candidates) {
 void add_kernels(std::span<const Entry> entries) { catalog().add(entries); }
 std::span<const std::span<const Entry>> kernel_tables() { return catalog().tables(); }
 void set_chooser(Chooser* chooser) { the_chooser.store(chooser); }
+void set_observer(Observer* observer) { the_observer.store(observer); }
 
 Result<Route> route(const Key& key) {
   if (const Route* found = catalog().find(key)) return *found;
@@ -220,6 +222,9 @@ Result<Route> route(const Key& key) {
 }
 
 void launch(const Route& route, const Call& call) {
+  if (Observer* const observer = the_observer.load(std::memory_order_relaxed)) {
+    observer->launched(route.candidates[0]->key.op, call);
+  }
   Chooser* const chooser = the_chooser.load(std::memory_order_relaxed);
   if (route.candidates.size() > 1 && chooser != nullptr) {
     chooser->run(route.candidates, call);

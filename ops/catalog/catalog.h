@@ -92,6 +92,16 @@ class Chooser {
 /// Set before kernels run; null takes it away. Not owned.
 void set_chooser(Chooser* chooser);
 
+/// Is told of every kernel that runs, for costs and traces.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// Before the kernel runs, on the thread that called the op.
+  virtual void launched(Op op, const Call& call) = 0;
+};
+/// Set while no op runs; null takes it away. Not owned.
+void set_observer(Observer* observer);
+
 /// Shapes and dtypes of an op's outputs.
 struct Signature {
   std::array<TensorSpec, kMaxOutputs> outputs;

@@ -6,6 +6,7 @@
 namespace reef::ops::cpu {
 
 void matmul(const Call& call);
+void batch_matmul(const Call& call);
 void column_sum(const Call& call);
 void embedding(const Call& call);
 void embedding_grad(const Call& call);

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "ops/cpu/gemm/gemm.h"
 #include "ops/cpu/kernels.h"
 
@@ -41,6 +43,30 @@ void matmul(const Call& call) {
   if (call.in.size() > 3) product.residual = input(call.in[3]);
   if (call.out.size() > 1) product.pre_activation = output(call.out[1]);
   gemm(call.context, product);
+}
+
+void batch_matmul(const Call& call) {
+  const Tensor& a = call.in[0];
+  const Tensor& b = call.in[1];
+  const Tensor& c = call.out[0];
+  const std::size_t last = c.shape().rank() - 1;
+  CHECK(c.stride(last) == 1 || c.shape()[last] == 1) << "columns of a result lie side by side";
+  const auto view = [last](const Tensor& tensor, bool transposed) {
+    const std::int64_t rows = tensor.stride(transposed ? last : last - 1);
+    return Operand{tensor.raw(), tensor.dtype(), rows, tensor.stride(transposed ? last - 1 : last)};
+  };
+  const bool transpose_a = call.attributes.product == Product::kTN;
+  const MatrixProduct product{.rows = c.shape()[last - 1],
+                              .columns = c.shape()[last],
+                              .inner = a.shape()[transpose_a ? last - 1 : last],
+                              .a = view(a, transpose_a),
+                              .b = view(b, call.attributes.product == Product::kNT),
+                              .c = {c.raw(), c.dtype(), c.stride(last - 1)}};
+  std::array<BatchAxis, Shape::kMaxRank> axes;
+  for (std::size_t axis = 0; axis + 1 < last; ++axis) {
+    axes[axis] = {c.shape()[axis], a.stride(axis), b.stride(axis), c.stride(axis)};
+  }
+  gemm_batch(call.context, product, {axes.data(), last - 1});
 }
 
 }  // namespace reef::ops::cpu

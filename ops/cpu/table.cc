@@ -20,6 +20,8 @@ constexpr Key tokens(Op op) { return {op, Device::kCpu, DType::kI32, Layout::kRo
 constexpr Entry kKernels[] = {
     {f32(Op::kMatmul), matmul},
     {bf16(Op::kMatmul), matmul},
+    {f32(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
+    {bf16(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
     {f32(Op::kColumnSum), column_sum},
     {f32(Op::kAttention, Layout::kStrided), attention},
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},

@@ -1,5 +1,7 @@
 #include "ops/tensor/pool.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -23,12 +25,22 @@ std::size_t class_of(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
 class HostMemory final : public Memory {
  public:
   explicit HostMemory(Device device) : device_(device) { CHECK(is_host(device)); }
   Device device() const override { return device_; }
   std::byte* take(std::size_t bytes) override {
-    return static_cast<std::byte*>(std::aligned_alloc(Pool::kAlignment, bytes));
+    if (bytes < kHugePage) {
+      return static_cast<std::byte*>(std::aligned_alloc(Pool::kAlignment, bytes));
+    }
+    // Strided walks through a matrix miss the table of small pages at every row. Advice only: where
+    // the system gives no huge pages, these are small ones.
+    void* block = nullptr;
+    if (posix_memalign(&block, kHugePage, bytes) != 0) return nullptr;
+    madvise(block, bytes, MADV_HUGEPAGE);
+    return static_cast<std::byte*>(block);
   }
   void give_back(std::byte* block, std::size_t) override { std::free(block); }
 
