@@ -32,8 +32,9 @@ Case binary_case(Op op, const std::string& name, BinaryFunction function, const 
 
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (const auto& family : {product_cases, attention_cases, row_cases, index_cases,
-                             pointwise_cases, reduce_cases, move_cases, vision_cases}) {
+  for (const auto& family :
+       {product_cases, fused_product_cases, einsum_cases, attention_cases, row_cases, index_cases,
+        pointwise_cases, reduce_cases, move_cases, vision_cases}) {
     for (Case& one : family()) all.push_back(std::move(one));
   }
   return all;

@@ -39,6 +39,8 @@ Case binary_case(Op op, const std::string& name, BinaryFunction function, const 
                  const Tensor& b);
 
 std::vector<Case> product_cases();
+std::vector<Case> fused_product_cases();
+std::vector<Case> einsum_cases();
 std::vector<Case> attention_cases();
 std::vector<Case> row_cases();
 std::vector<Case> index_cases();

@@ -22,6 +22,11 @@ std::vector<Case> product_cases() {
     cases.push_back(
         {Op::kBatchMatmul, "batch_matmul " + kind, {input(a, 3), input(b, 4)}, batched});
   }
+  return cases;
+}
+
+std::vector<Case> fused_product_cases() {
+  std::vector<Case> cases;
   const std::vector<Tensor> layer = {input({2, 2, 3}, 1), input({3, 2}, 2), input({2}, 3)};
   cases.push_back({Op::kMatmul, "linear", layer, [](Context& context, Tape& tape, Inputs in) {
                      return linear(context, tape, in[0], in[1], in[2]);
@@ -59,15 +64,23 @@ std::vector<Case> product_cases() {
                    [targets](Context& context, Tape& tape, Inputs in) {
                      return linear_cross_entropy(context, tape, in[0], in[1], targets, 0.5f);
                    }});
-  for (const char* equation : {"abc,cbd->bad", "ij,jk", "ab,bc,cd->da", "...a,a->...", "abc->cb"}) {
-    const std::string_view text = equation;
-    std::vector<Tensor> in = {input({2, 2}, 1), input({2, 2}, 2)};
-    if (text == "ab,bc,cd->da") in.push_back(input({2, 3}, 3));
-    if (text == "abc,cbd->bad") in = {input({2, 3, 2}, 1), input({2, 3, 2}, 2)};
-    if (text == "...a,a->...") in = {input({2, 3, 2}, 1), input({2}, 2)};
-    if (text == "abc->cb") in = {input({2, 3, 2}, 1)};
-    cases.push_back({Op::kBatchMatmul, "einsum " + std::string(text), in,
-                     [text](Context& context, Tape& tape, Inputs in) {
+  return cases;
+}
+
+std::vector<Case> einsum_cases() {
+  const Tensor square = input({2, 2}, 1);
+  const Tensor cube = input({2, 3, 2}, 2);
+  const std::pair<const char*, std::vector<Tensor>> examples[] = {
+      {"abc,cbd->bad", {cube, input({2, 3, 2}, 3)}},
+      {"ij,jk", {square, input({2, 2}, 2)}},
+      {"ab,bc,cd->da", {square, input({2, 2}, 2), input({2, 3}, 3)}},
+      {"...a,a->...", {cube, input({2}, 2)}},
+      {"abc->cb", {cube}},
+  };
+  std::vector<Case> cases;
+  for (const auto& [equation, inputs] : examples) {
+    cases.push_back({Op::kBatchMatmul, std::string("einsum ") + equation, inputs,
+                     [text = equation](Context& context, Tape& tape, Inputs in) {
                        return einsum(context, tape, text, in).value();
                      }});
   }
