@@ -34,7 +34,8 @@ Status check_update(Op op, std::span<const Tensor> gradients, std::span<const Te
 
 // For the rules themselves.
 
-Signature signature(std::initializer_list<TensorSpec> outputs);
+/// Already as the Result that rules return, because a Signature is 300 bytes to copy.
+Result<Signature> signature(std::initializer_list<TensorSpec> outputs);
 /// kTensor: the rule, and what was given.
 Error misfit(Op op, Specs in, std::string_view rule);
 /// All inputs floating and of one dtype; at least one.

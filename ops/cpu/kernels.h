@@ -6,6 +6,8 @@
 namespace reef::ops::cpu {
 
 void matmul(const Call& call);
+/// The same for f32 as candidates, which differ in their tiles alone.
+std::span<const Entry> matmul_tilings();
 void batch_matmul(const Call& call);
 void column_sum(const Call& call);
 void embedding(const Call& call);

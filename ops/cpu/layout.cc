@@ -2,9 +2,31 @@
 
 namespace reef::ops::cpu {
 
+namespace {
+
+/// Whether all lie row major in the shape of the result: a walk along one axis.
+bool is_plain(std::span<const Tensor> in, std::span<const Tensor> out) {
+  for (const std::span<const Tensor> tensors : {in, out}) {
+    for (const Tensor& tensor : tensors) {
+      if (!tensor.is_contiguous() || tensor.shape() != out[0].shape()) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 primitive::Strided layout_of(std::span<const Tensor> in, std::span<const Tensor> out) {
   const Shape& shape = out[0].shape();
   primitive::Strided layout;
+  if (is_plain(in, out)) {
+    layout.inputs = static_cast<int>(in.size());
+    layout.outputs = static_cast<int>(out.size());
+    layout.rank = 1;
+    layout.shape[0] = shape.elements();
+    for (int k = 0; k < layout.inputs + layout.outputs; ++k) layout.strides[k][0] = 1;
+    return layout;
+  }
   layout.rank = static_cast<int>(shape.rank());
   layout.inputs = static_cast<int>(in.size());
   layout.outputs = static_cast<int>(out.size());

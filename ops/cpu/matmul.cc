@@ -26,9 +26,7 @@ Operand operand(const Tensor& tensor, bool transposed) {
   return {tensor.bytes().data(), tensor.dtype(), transposed ? 1 : stride, transposed ? stride : 1};
 }
 
-}  // namespace
-
-void matmul(const Call& call) {
+MatrixProduct product_of(const Call& call) {
   const Tensor& a = call.in[0];
   const bool transpose_a = call.attributes.product == Product::kTN;
   const bool transpose_b = call.attributes.product == Product::kNT;
@@ -42,8 +40,40 @@ void matmul(const Call& call) {
   if (call.in.size() > 2) product.bias = input(call.in[2]);
   if (call.in.size() > 3) product.residual = input(call.in[3]);
   if (call.out.size() > 1) product.pre_activation = output(call.out[1]);
-  gemm(call.context, product);
+  return product;
 }
+
+template <const Tiling& tiling>
+void tiled(const Call& call) {
+  gemm(call.context, product_of(call), tiling);
+}
+
+template <const Tiling& tiling>
+double share(const Call& call) {
+  return largest_share(call.context.threads(), product_of(call), tiling);
+}
+
+constexpr Key kF32{Op::kMatmul, Device::kCpu, DType::kF32, Layout::kRowMajor};
+/// One chain of fused multiply-adds for each block of K, the blocks added in order: gemm.h. oneDNN
+/// cuts K elsewhere and is no candidate.
+constexpr NumericClass kChains = 1;
+
+constexpr Tiling kDefault;
+constexpr Tiling kTall{.rows = 32, .columns = 12, .packed_rows = 16, .packed_columns = 6};
+constexpr Tiling kLow{.rows = 8, .columns = 12, .packed_rows = 4, .packed_columns = 2};
+constexpr Tiling kSmall{.rows = 4, .columns = 4, .packed_rows = 2, .packed_columns = 1};
+
+// Large tiles reread the other operand less; small ones divide among workers what is not large.
+constexpr Entry kTilings[] = {{kF32, tiled<kDefault>, "16x12", kChains, share<kDefault>},
+                              {kF32, tiled<kTall>, "32x12", kChains, share<kTall>},
+                              {kF32, tiled<kLow>, "8x12", kChains, share<kLow>},
+                              {kF32, tiled<kSmall>, "4x4", kChains, share<kSmall>}};
+
+}  // namespace
+
+void matmul(const Call& call) { tiled<kDefault>(call); }
+
+std::span<const Entry> matmul_tilings() { return kTilings; }
 
 void batch_matmul(const Call& call) {
   const Tensor& a = call.in[0];

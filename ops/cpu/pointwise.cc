@@ -31,9 +31,8 @@ Compute compute_of(DType dtype) {
 
 void compute(const Call& call, Function function) {
   // The last input is a value in every op: the first of kWhere is a condition.
-  Pointwise op;
-  op.compute = compute_of(call.in.back().dtype());
-  op.layout = layout_of(call.in, call.out);
+  Pointwise op{.compute = compute_of(call.in.back().dtype()),
+               .layout = layout_of(call.in, call.out)};
   op.scalars[0] = call.attributes.scale;
   op.scalars[1] = call.attributes.shift;
   for (std::size_t k = 0; k < call.in.size(); ++k) {

@@ -18,7 +18,6 @@ constexpr Key bf16(Op op, Layout layout = Layout::kRowMajor) {
 constexpr Key tokens(Op op) { return {op, Device::kCpu, DType::kI32, Layout::kRowMajor}; }
 
 constexpr Entry kKernels[] = {
-    {f32(Op::kMatmul), matmul},
     {bf16(Op::kMatmul), matmul},
     {f32(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
     {bf16(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
@@ -38,6 +37,7 @@ constexpr Entry kKernels[] = {
 
 std::vector<Entry> all_kernels() {
   std::vector<Entry> all(std::begin(kKernels), std::end(kKernels));
+  all.insert(all.end(), matmul_tilings().begin(), matmul_tilings().end());
   for (const auto& family : {pointwise_kernels_served(), reduce_kernels_served(),
                              scan_kernels_served(), update_kernels_served()}) {
     for (const Served& served : family) {

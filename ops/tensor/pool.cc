@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "runtime/base/check.h"
@@ -15,14 +15,30 @@ namespace reef::ops {
 
 namespace {
 
+/// The size of a block, and its number among all sizes.
+struct SizeClass {
+  std::size_t bytes;
+  std::size_t index;
+};
+constexpr std::size_t kSizeClasses = 4 * 64 + 1;
+
 /// Four classes to each power of two, so that at most a quarter is wasted.
-std::size_t class_of(std::size_t bytes) {
+SizeClass class_of(std::size_t bytes) {
   if (bytes <= 4 * Pool::kAlignment) {
-    return std::max<std::size_t>(1, (bytes + Pool::kAlignment - 1) / Pool::kAlignment) *
-           Pool::kAlignment;
+    const std::size_t lines =
+        std::max<std::size_t>(1, (bytes + Pool::kAlignment - 1) / Pool::kAlignment);
+    return {lines * Pool::kAlignment, lines - 1};
   }
   const std::size_t step = std::bit_floor(bytes) / 4;
-  return (bytes + step - 1) / step * step;
+  const std::size_t steps = (bytes + step - 1) / step;  // 4 to 8, and 8 is 4 of the next power
+  return {steps * step, 4 * static_cast<std::size_t>(std::countr_zero(step)) + steps};
+}
+
+/// The inverse.
+std::size_t bytes_of_class(std::size_t index) {
+  if (index < 4) return (index + 1) * Pool::kAlignment;
+  const std::size_t steps = 5 + (index - 5) % 4;  // never 4, which is 8 of the power before
+  return steps << (index - steps) / 4;
 }
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -52,6 +68,8 @@ class HostMemory final : public Memory {
 
 std::shared_ptr<Memory> host_memory(Device device) { return std::make_shared<HostMemory>(device); }
 
+/// Owned by the Pool and by every handle that it gave out: whoever is the last deletes it. Counted
+/// under the mutex that each of them takes anyway, which is half the price of a shared_ptr.
 struct Pool::State {
   explicit State(std::shared_ptr<Memory> given) : memory(std::move(given)) {}
   ~State() {
@@ -60,16 +78,18 @@ struct Pool::State {
 
   mutable std::mutex mutex;
   std::shared_ptr<Memory> memory;
-  std::unordered_map<std::size_t, std::vector<std::byte*>> free;
+  std::array<std::vector<std::byte*>, kSizeClasses> free;
   std::vector<void*> handles;   ///< spare reference counts, all of one size
   std::size_t handle_size = 0;  ///< known once the first was made
+  std::size_t live_handles = 0;
   Statistics statistics;
   bool closed = false;  ///< the Pool is gone: blocks go back to the system
 
-  std::byte* take(std::size_t size) {
+  std::byte* take(SizeClass of) {
     const std::lock_guard lock(mutex);
+    const std::size_t size = of.bytes;
     std::byte* block = nullptr;
-    std::vector<std::byte*>& blocks = free[size];
+    std::vector<std::byte*>& blocks = free[of.index];
     if (!blocks.empty()) {
       block = blocks.back();
       blocks.pop_back();
@@ -90,15 +110,25 @@ struct Pool::State {
     return block;
   }
 
-  void give_back(std::byte* block, std::size_t size) {
+  void give_back(std::byte* block, SizeClass of) {
     const std::lock_guard lock(mutex);
-    statistics.bytes_in_use -= size;
+    statistics.bytes_in_use -= of.bytes;
     if (closed) {
-      memory->give_back(block, size);
+      memory->give_back(block, of.bytes);
       return;
     }
-    free[size].push_back(block);
-    statistics.cached_bytes += size;
+    free[of.index].push_back(block);
+    statistics.cached_bytes += of.bytes;
+  }
+
+  /// The Pool goes. What is cached goes back now, the rest when its handles do.
+  void close() {
+    std::unique_lock lock(mutex);
+    closed = true;
+    trim_locked();
+    const bool last = live_handles == 0;
+    lock.unlock();
+    if (last) delete this;
   }
 
   void trim() {
@@ -107,9 +137,9 @@ struct Pool::State {
   }
 
   void trim_locked() {
-    for (auto& [size, blocks] : free) {
-      for (std::byte* block : blocks) memory->give_back(block, size);
-      blocks.clear();
+    for (std::size_t index = 0; index < kSizeClasses; ++index) {
+      for (std::byte* block : free[index]) memory->give_back(block, bytes_of_class(index));
+      free[index].clear();
     }
     statistics.cached_bytes = 0;
   }
@@ -117,6 +147,7 @@ struct Pool::State {
   void* take_handle(std::size_t size) {
     {
       const std::lock_guard lock(mutex);
+      ++live_handles;
       if (size == handle_size && !handles.empty()) {
         void* handle = handles.back();
         handles.pop_back();
@@ -128,23 +159,26 @@ struct Pool::State {
   }
 
   void give_handle(void* handle, std::size_t size) {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
+    const bool last = --live_handles == 0 && closed;
     if (closed || size != handle_size) {
       ::operator delete(handle);
-      return;
+    } else {
+      handles.push_back(handle);
     }
-    handles.push_back(handle);
+    lock.unlock();
+    if (last) delete this;
   }
 };
 
-/// Serves shared_ptr's reference counts from State::handles. Keeps State alive until the count
-/// itself is gone, which is after the deleter ran.
+/// Serves shared_ptr's reference counts from State::handles. A count goes after its deleter ran, so
+/// it keeps State for the deleter, too.
 template <typename T>
 struct Pool::HandleAllocator {
   using value_type = T;
-  std::shared_ptr<State> state;
+  State* state;
 
-  explicit HandleAllocator(std::shared_ptr<State> given) : state(std::move(given)) {}
+  explicit HandleAllocator(State* given) : state(given) {}
   template <typename U>
   HandleAllocator(const HandleAllocator<U>& other) : state(other.state) {}
   T* allocate(std::size_t count) { return static_cast<T*>(state->take_handle(count * sizeof(T))); }
@@ -155,15 +189,9 @@ struct Pool::HandleAllocator {
   }
 };
 
-Pool::Pool(std::shared_ptr<Memory> memory) : state_(std::make_shared<State>(std::move(memory))) {}
+Pool::Pool(std::shared_ptr<Memory> memory) : state_(new State(std::move(memory))) {}
 
-Pool::~Pool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->closed = true;
-  }
-  state_->trim();
-}
+Pool::~Pool() { state_->close(); }
 
 Pool& Pool::host() {
   // Never destroyed: tensors of static lifetime may return blocks at exit.
@@ -174,11 +202,10 @@ Pool& Pool::host() {
 Device Pool::device() const { return state_->memory->device(); }
 
 std::shared_ptr<std::byte> Pool::allocate(std::size_t bytes) {
-  const std::size_t size = class_of(bytes);
+  const SizeClass size = class_of(bytes);
   std::byte* block = state_->take(size);
-  // The allocator keeps State alive for as long as the count exists.
   return std::shared_ptr<std::byte>(
-      block, [state = state_.get(), size](std::byte* done) { state->give_back(done, size); },
+      block, [state = state_, size](std::byte* done) { state->give_back(done, size); },
       HandleAllocator<std::byte>(state_));
 }
 

@@ -62,7 +62,7 @@ class Pool {
   struct State;
   template <typename T>
   struct HandleAllocator;
-  std::shared_ptr<State> state_;
+  State* state_;  ///< outlives the Pool while blocks of it are in use
 };
 
 }  // namespace reef::ops

@@ -39,11 +39,6 @@ Shape::Shape(std::initializer_list<std::int64_t> extents)
 Shape::Shape(const std::vector<std::int64_t>& extents)
     : Shape(make({extents.data(), extents.size()}).value()) {}
 
-std::int64_t Shape::operator[](std::size_t axis) const {
-  CHECK_LT(axis, rank_);
-  return extents_[axis];
-}
-
 std::int64_t Shape::rows() const {
   if (rank_ == 0) return 1;
   std::int64_t rows = 1;

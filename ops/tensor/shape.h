@@ -28,7 +28,10 @@ class Shape {
   explicit Shape(const std::vector<std::int64_t>& extents);
 
   std::size_t rank() const { return rank_; }
-  std::int64_t operator[](std::size_t axis) const;
+  std::int64_t operator[](std::size_t axis) const {
+    CHECK_LT(axis, rank_);
+    return extents_[axis];
+  }
   std::int64_t front() const { return (*this)[0]; }
   std::int64_t back() const { return (*this)[rank_ - 1]; }
   std::int64_t elements() const { return elements_; }

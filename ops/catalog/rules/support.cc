@@ -5,9 +5,10 @@
 
 namespace reef::ops {
 
-Signature signature(std::initializer_list<TensorSpec> outputs) {
-  Signature result;
-  for (const TensorSpec& output : outputs) result.outputs[result.count++] = output;
+Result<Signature> signature(std::initializer_list<TensorSpec> outputs) {
+  Result<Signature> result{Signature{}};
+  Signature& made = *result;
+  for (const TensorSpec& output : outputs) made.outputs[made.count++] = output;
   return result;
 }
 

@@ -19,12 +19,8 @@ namespace {
 /// K is cut into equal blocks of at most this: a panel of the right operand then fills three
 /// quarters of a first-level cache of 32 KiB, and a width of 384 needs one block.
 constexpr Index kInner = 384;
-/// Micro-kernels in a tile: rows when the left operand is read where it lies (96 KiB to 200 KiB of
-/// it in the second-level cache), and the other cases.
-constexpr Index kTileRows = 16;
-constexpr Index kTileColumns = 12;
-constexpr Index kPackedTileRows = 8;
-constexpr Index kPackedTileColumns = 3;
+/// Micro-kernels whose rows of the left operand stay in the second-level cache (96 KiB to 200 KiB).
+constexpr Index kCachedRows = 16;
 /// Floats of the shared operand packed at once, which bounds scratch; at least kLeastShared lanes.
 constexpr Index kSharedFloats = Index{8} << 20;
 constexpr Index kLeastShared = 384;
@@ -71,10 +67,12 @@ struct Side {
 
 class Multiplication {
  public:
-  Multiplication(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product)
+  Multiplication(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product,
+                 const Cut& cut)
       : kernels_(kernels),
         workers_(workers),
         p_(product),
+        cut_(cut),
         left_{p_.a, p_.rows, p_.a.row_stride, p_.a.column_stride, kernels.rows, kernels.pack_rows},
         right_{p_.b,
                p_.columns,
@@ -86,9 +84,7 @@ class Multiplication {
         inner_(ceil_div(p_.inner, blocks_)) {}
 
   void run() {
-    direct_ = p_.a.dtype == DType::kF32 && p_.a.column_stride == 1 && p_.a.row_stride != 0;
-    share_left_ = !direct_ && p_.rows < p_.columns;
-    const Side& shared = share_left_ ? left_ : right_;
+    const Side& shared = cut_.share_left ? left_ : right_;
     const Index unit = std::max<Index>(kLeastShared, kSharedFloats / std::max<Index>(1, p_.inner));
     const Index most = round_up(unit, shared.width);
     const Index padded = std::min(most, round_up(shared.lanes, shared.width));
@@ -127,18 +123,17 @@ class Multiplication {
 
   /// The tiles over the shared lanes [first, first + count).
   void run_tiles(Index first, Index count, const float* shared) const {
-    const Index padded = round_up(count, (share_left_ ? left_ : right_).width);
-    if (share_left_) {
-      const Index width = kPackedTileColumns * kernels_.columns;
+    const Index padded = round_up(count, (cut_.share_left ? left_ : right_).width);
+    if (cut_.share_left) {
+      const Index width = cut_.columns;
       workers_.run(static_cast<std::size_t>(ceil_div(p_.columns, width)), [&](std::size_t task) {
         const Index column = static_cast<Index>(task) * width;
         tile({first, count}, {column, std::min(width, p_.columns - column)}, shared, padded, 0);
       });
       return;
     }
-    // A tile that packs its rows takes all columns, so that they are packed once.
-    const Index height = (direct_ ? kTileRows : kPackedTileRows) * kernels_.rows;
-    const Index width = direct_ ? kTileColumns * kernels_.columns : count;
+    const Index height = cut_.rows;
+    const Index width = std::min(cut_.columns, count);
     const Index across = ceil_div(count, width);
     workers_.run(static_cast<std::size_t>(ceil_div(p_.rows, height) * across),
                  [&](std::size_t task) {
@@ -151,9 +146,9 @@ class Multiplication {
 
   /// `shared` holds `padded` lanes, of which this tile begins at `lane`.
   void tile(Range rows, Range columns, const float* shared, Index padded, Index lane) const {
-    const Side& own = share_left_ ? right_ : left_;
-    const Range own_range = share_left_ ? columns : rows;
-    const bool packs = share_left_ || !direct_;
+    const Side& own = cut_.share_left ? right_ : left_;
+    const Range own_range = cut_.share_left ? columns : rows;
+    const bool packs = cut_.share_left || !cut_.direct;
     const auto packed = packs ? scratch(round_up(own_range.count, own.width) * inner_) : nullptr;
     const bool aside = p_.c.dtype != DType::kF32;
     const auto sums_memory = aside ? scratch(rows.count * columns.count) : nullptr;
@@ -167,8 +162,10 @@ class Multiplication {
         own.pack_block(own_range.first, own_range.count, k.first, k.count, floats(packed));
       }
       const float* common = shared + k.first * padded + lane * k.count;
-      const float* a = share_left_ ? common : packs ? floats(packed) : row_at(rows.first, k.first);
-      const float* b = share_left_ ? floats(packed) : common;
+      const float* a = cut_.share_left ? common
+                       : packs         ? floats(packed)
+                                       : row_at(rows.first, k.first);
+      const float* b = cut_.share_left ? floats(packed) : common;
       const bool last = block + 1 == blocks_ && !is_plain(p_);
       Ahead ahead{};
       if (packs && block + 1 < blocks_) {
@@ -186,7 +183,7 @@ class Multiplication {
 
   /// In groups of rows of the left operand that stay in the second-level cache.
   void multiply_rows(const Block& whole) const {
-    const Index height = kTileRows * kernels_.rows;
+    const Index height = kCachedRows * kernels_.rows;
     for (Index row = 0; row < whole.rows; row += height) {
       Block block = whole;
       block.rows = std::min(height, whole.rows - row);
@@ -210,10 +207,9 @@ class Multiplication {
   const MicroKernels& kernels_;
   const Workers& workers_;
   const MatrixProduct& p_;
+  const Cut cut_;
   const Side left_, right_;
   const Index blocks_, inner_;
-  bool direct_ = false;      ///< a is read where it lies
-  bool share_left_ = false;  ///< which operand all tiles share
 };
 
 }  // namespace
@@ -226,9 +222,21 @@ void Workers::run(std::size_t tasks, TaskRef task) const {
   for (std::size_t i = 0; i < tasks; ++i) task(i);
 }
 
-void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product) {
+Cut cut_of(const MicroKernels& kernels, const MatrixProduct& product, const Tiling& tiling) {
+  const Operand& a = product.a;
+  const bool direct = a.dtype == DType::kF32 && a.column_stride == 1 && a.row_stride != 0;
+  if (direct) return {true, false, tiling.rows * kernels.rows, tiling.columns * kernels.columns};
+  if (product.rows < product.columns) {
+    return {false, true, product.rows, tiling.packed_columns * kernels.columns};
+  }
+  // A tile that packs its rows takes all columns, so that they are packed once.
+  return {false, false, tiling.packed_rows * kernels.rows, product.columns};
+}
+
+void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product,
+              const Tiling& tiling) {
   if (product.rows == 0 || product.columns == 0) return;
-  Multiplication(kernels, workers, product).run();
+  Multiplication(kernels, workers, product, cut_of(kernels, product, tiling)).run();
 }
 
 }  // namespace reef::ops::cpu

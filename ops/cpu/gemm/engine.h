@@ -16,6 +16,15 @@ struct Workers {
 };
 
 /// Cuts the product into tiles of the result, packs what they share, and runs them.
-void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product);
+void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product,
+              const Tiling& tiling = {});
+
+/// The tiles of a product under a tiling.
+struct Cut {
+  bool direct;          ///< the left operand is read where it lies
+  bool share_left;      ///< which operand all tiles share, packed beforehand
+  Index rows, columns;  ///< of a tile
+};
+Cut cut_of(const MicroKernels& kernels, const MatrixProduct& product, const Tiling& tiling);
 
 }  // namespace reef::ops::cpu

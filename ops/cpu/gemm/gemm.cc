@@ -1,5 +1,7 @@
 #include "ops/cpu/gemm/gemm.h"
 
+#include <algorithm>
+
 #include "ops/cpu/gemm/engine.h"
 #include "ops/cpu/gemm/onednn.h"
 #include "runtime/base/check.h"
@@ -20,12 +22,13 @@ void check(const MatrixProduct& product) {
       << "a residual is read after the sums stand in c";
 }
 
-void multiply_best(const Workers& workers, const MatrixProduct& product) {
+void multiply_best(const Workers& workers, const MatrixProduct& product,
+                   const Tiling& tiling = {}) {
   const bool both_bf16 = product.a.dtype == DType::kBF16 && product.b.dtype == DType::kBF16;
   if (both_bf16 && has_bf16_products() && multiply_by_onednn(micro_kernels(), workers, product)) {
     return;
   }
-  multiply(micro_kernels(), workers, product);
+  multiply(micro_kernels(), workers, product, tiling);
 }
 
 template <typename Byte>
@@ -56,9 +59,20 @@ MatrixProduct at_index(const MatrixProduct& product, std::span<const BatchAxis> 
 
 }  // namespace
 
-void gemm(Context& context, const MatrixProduct& product) {
+void gemm(Context& context, const MatrixProduct& product, const Tiling& tiling) {
   check(product);
-  multiply_best({context.pool(), &context}, product);
+  multiply_best({context.pool(), &context}, product, tiling);
+}
+
+double largest_share(std::size_t workers, const MatrixProduct& product, const Tiling& tiling) {
+  const Cut cut = cut_of(micro_kernels(), product, tiling);
+  const Index rows = std::min(cut.rows, product.rows);
+  const Index columns = std::min(cut.columns, product.columns);
+  if (rows == 0 || columns == 0) return 0;
+  const auto all = static_cast<Index>(workers);
+  const Index tiles =
+      ((product.rows + rows - 1) / rows) * ((product.columns + columns - 1) / columns);
+  return static_cast<double>((tiles + all - 1) / all) * static_cast<double>(rows * columns);
 }
 
 void gemm_inline(Pool& pool, const MatrixProduct& product) {

@@ -53,7 +53,17 @@ struct MatrixProduct {
   Input residual = {};         ///< (rows, columns); not c, for that is what `accumulate` is for
 };
 
-void gemm(Context& context, const MatrixProduct& product);
+/// How the result is cut into tiles, counted in micro-kernels: those of a left operand that is read
+/// where it lies, and those of one that is packed. Decides about caches and about the balance
+/// between workers, not about a bit of the result.
+struct Tiling {
+  std::int64_t rows = 16, columns = 12;
+  std::int64_t packed_rows = 8, packed_columns = 3;
+};
+
+void gemm(Context& context, const MatrixProduct& product, const Tiling& tiling = {});
+/// The elements of the result that fall to the worker with the most, in whole tiles.
+double largest_share(std::size_t workers, const MatrixProduct& product, const Tiling& tiling);
 void gemm_inline(Pool& pool, const MatrixProduct& product);
 
 /// One axis of a batch: how many products, and how far apart their matrices are, in elements; 0
