@@ -3,12 +3,15 @@
 
 add_library(atoll_options INTERFACE)
 # GCC 12 sees overlaps inside std::string that cannot be (its bug 105651).
-target_compile_options(atoll_options INTERFACE -Wall -Wextra -Wno-restrict -fno-math-errno)
+# nvcc takes none of these by itself.
+target_compile_options(atoll_options INTERFACE
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wno-restrict -fno-math-errno>)
 target_include_directories(atoll_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(ATOLL_SANITIZE)
-  target_compile_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all
-                         -Wno-maybe-uninitialized)  # GCC's own advice: sanitizers confuse it
+  # The last is GCC's own advice: sanitizers confuse it.
+  target_compile_options(atoll_options INTERFACE
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                                -Wno-maybe-uninitialized>)
   target_link_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE})
 endif()
 

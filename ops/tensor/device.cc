@@ -38,6 +38,12 @@ Result<Device> add_device(std::string_view name) {
   return static_cast<Device>(all.count++);
 }
 
+void name_device(Device device, std::string_view name) {
+  Names& all = names();
+  const std::lock_guard lock(all.mutex);
+  all.of[static_cast<std::size_t>(device)] = name;
+}
+
 Result<Device> device_named(std::string_view name) {
   Names& all = names();
   const std::lock_guard lock(all.mutex);

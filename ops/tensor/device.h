@@ -19,6 +19,8 @@ constexpr bool is_host(Device device) { return device < Device::kFirstPlugin; }
 /// The next free device, under this name; kTensor when the name is taken or none is left.
 /// Thread: before kernels run (plug-ins are loaded at start).
 Result<Device> add_device(std::string_view name);
+/// Names a device in a plug-in's own copy of this code, where add_device() was not called.
+void name_device(Device device, std::string_view name);
 /// The device of this name.
 Result<Device> device_named(std::string_view name);
 
