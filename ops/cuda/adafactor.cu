@@ -34,8 +34,7 @@ struct Parameter {
   __device__ T moved(T state, T now) const { return beta2 * state + (1 - beta2) * now; }
   /// gradient / sqrt(second moment); `total` is the sum of a matrix's row states.
   __device__ T step(Index i, const T* total) const {
-    const T moment =
-        is_matrix ? first[i / columns] * second[i % columns] / *total : first[i];
+    const T moment = is_matrix ? first[i / columns] * second[i % columns] / *total : first[i];
     return scaled(i) / primitive::sqrt(moment);
   }
 };

@@ -26,8 +26,7 @@ class Outputs {
     for (std::size_t i = 0; i < count; ++i) {
       const Tensor& out = call.out[i];
       const bool fits = out.stride(3) == 1 || out.shape()[3] == 1;
-      dense_.push_back(
-          fits ? out : Tensor::empty(call.context.pool(), out.dtype(), out.shape()));
+      dense_.push_back(fits ? out : Tensor::empty(call.context.pool(), out.dtype(), out.shape()));
     }
   }
   const Tensor& operator[](std::size_t i) const { return dense_[i]; }

@@ -8,9 +8,9 @@ namespace reef::ops::cuda {
 
 namespace {
 
-constexpr int kOwn = 4;              ///< rows of a warp
+constexpr int kOwn = 4;  ///< rows of a warp
 constexpr int kBlockRows = kOwn * kWarps;
-constexpr int kTileKeys = kWarp;     ///< rows of a tile, one a lane
+constexpr int kTileKeys = kWarp;  ///< rows of a tile, one a lane
 
 /// Rows [first, first + count) of a head, (count, kWidth) in shared memory at steps of kStep; zeros
 /// outside of (extent, width).
@@ -32,9 +32,9 @@ __global__ void __launch_bounds__(kThreads) lanes_forward_kernel(Forward<float> 
   constexpr int kStep = kWidth + 1;  // so that lanes read different banks
   constexpr int kColumns = kWidth / kWarp;
   extern __shared__ float shared[];
-  float* const own = shared;                         // (kBlockRows, kWidth)
-  float* const keys = own + kBlockRows * kWidth;     // (kTileKeys, kStep)
-  float* const values = keys + kTileKeys * kStep;    // (kTileKeys, kWidth)
+  float* const own = shared;                       // (kBlockRows, kWidth)
+  float* const keys = own + kBlockRows * kWidth;   // (kTileKeys, kStep)
+  float* const values = keys + kTileKeys * kStep;  // (kTileKeys, kWidth)
   const Attending& a = p.a;
   const Index b = blockIdx.z;
   const Index h = blockIdx.y;
@@ -100,8 +100,8 @@ __global__ void __launch_bounds__(kThreads) lanes_forward_kernel(Forward<float> 
 }
 
 /// Owns queries: rows are of q and grad, tiles of k and v, and the result is q's gradient. Owns
-/// keys: rows are of k and v, tiles of q and grad of each head of the group, and the results are the
-/// gradients of k and v. Either way: scores = rows . tile, slopes = other rows . other tile.
+/// keys: rows are of k and v, tiles of q and grad of each head of the group, and the results are
+/// the gradients of k and v. Either way: scores = rows . tile, slopes = other rows . other tile.
 template <int kWidth, bool kOwnsKeys>
 __global__ void __launch_bounds__(kThreads)
     lanes_grad_kernel(Backward<float> p, const float* deltas) {  // (B, H, T)
@@ -131,8 +131,7 @@ __global__ void __launch_bounds__(kThreads)
   const Index first_head = kOwnsKeys ? group * a.heads_per_group() : own_head;
   const Index last_head = kOwnsKeys ? first_head + a.heads_per_group() : own_head + 1;
   const Index begin = kOwnsKeys ? a.queries_begin(first_row) / kTileKeys * kTileKeys : 0;
-  const Index end =
-      kOwnsKeys ? a.queries : a.keys_end(min(first_row + kBlockRows, a.queries) - 1);
+  const Index end = kOwnsKeys ? a.queries : a.keys_end(min(first_row + kBlockRows, a.queries) - 1);
   for (Index h = first_head; h < last_head; ++h) {
     for (Index first = begin; first < end; first += kTileKeys) {
       const Index tile_extent = kOwnsKeys ? a.queries : a.keys;

@@ -43,8 +43,8 @@ template <typename M, int kWidth>
 __global__ void __launch_bounds__(kMmaThreads) mma_forward_kernel(Forward<M> p) {
   using Tile = MmaTile<M, kWidth>;
   extern __shared__ uint4 shared[];
-  const Tile own{reinterpret_cast<M*>(shared)};           // (kMmaRows, kWidth)
-  const Tile keys{own.data + kMmaRows * Tile::kStep};     // (kTileKeys, kWidth)
+  const Tile own{reinterpret_cast<M*>(shared)};            // (kMmaRows, kWidth)
+  const Tile keys{own.data + kMmaRows * Tile::kStep};      // (kTileKeys, kWidth)
   const Tile values{keys.data + kTileKeys * Tile::kStep};  // (kTileKeys, kWidth)
   const Attending& a = p.a;
   const Index b = blockIdx.z;
@@ -70,7 +70,8 @@ __global__ void __launch_bounds__(kMmaThreads) mma_forward_kernel(Forward<M> p) 
     for (int n = 0; n < kTileKeys / 8; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const bool seen = a.sees(b, first_query + row_in_sums(i), first + n * 8 + column_in_sums(i));
+        const bool seen =
+            a.sees(b, first_query + row_in_sums(i), first + n * 8 + column_in_sums(i));
         scores[n].at[i] = seen ? scores[n].at[i] * scale : -INFINITY;
       }
     }

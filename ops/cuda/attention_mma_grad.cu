@@ -46,10 +46,10 @@ template <typename M, int kWidth, bool kOwnsKeys>
 __global__ void __launch_bounds__(kMmaThreads) mma_grad_kernel(Backward<M> p, const float* deltas) {
   using Tile = MmaTile<M, kWidth>;
   extern __shared__ uint4 shared[];
-  const Tile rows{reinterpret_cast<M*>(shared)};                // (kMmaRows, kWidth): q or k
-  const Tile other_rows{rows.data + kMmaRows * Tile::kStep};    // the same of grad or v
-  const Tile tile{other_rows.data + kMmaRows * Tile::kStep};    // (kTileRows, kWidth): k or q
-  const Tile other_tile{tile.data + kTileRows * Tile::kStep};   // the same of v or grad
+  const Tile rows{reinterpret_cast<M*>(shared)};               // (kMmaRows, kWidth): q or k
+  const Tile other_rows{rows.data + kMmaRows * Tile::kStep};   // the same of grad or v
+  const Tile tile{other_rows.data + kMmaRows * Tile::kStep};   // (kTileRows, kWidth): k or q
+  const Tile other_tile{tile.data + kTileRows * Tile::kStep};  // the same of v or grad
   const Attending& a = p.a;
   const Index b = blockIdx.z;
   const Index own_head = blockIdx.y;  // a group when it owns keys
@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(kMmaThreads) mma_grad_kernel(Backward<M> p, co
   other_rows.load(kOwnsKeys ? p.v.of(b, group) : p.grad.of(b, own_head), block_row, kMmaRows,
                   extent, a.width);
 
-  Sums slope_sum[kWidth / 8] = {};                     // gradient of q, or of k
-  Sums weight_sum[kOwnsKeys ? kWidth / 8 : 1] = {};    // gradient of v
+  Sums slope_sum[kWidth / 8] = {};                   // gradient of q, or of k
+  Sums weight_sum[kOwnsKeys ? kWidth / 8 : 1] = {};  // gradient of v
   const Index first_head = kOwnsKeys ? group * a.heads_per_group() : own_head;
   const Index last_head = kOwnsKeys ? first_head + a.heads_per_group() : own_head + 1;
   const Index begin = kOwnsKeys ? a.queries_begin(block_row) / kTileRows * kTileRows : 0;
@@ -74,8 +74,8 @@ __global__ void __launch_bounds__(kMmaThreads) mma_grad_kernel(Backward<M> p, co
       __syncthreads();
       tile.load(kOwnsKeys ? p.q.of(b, h) : p.k.of(b, group), first, kTileRows, tile_extent,
                 a.width);
-      other_tile.load(kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, group), first, kTileRows,
-                      tile_extent, a.width);
+      other_tile.load(kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, group), first, kTileRows, tile_extent,
+                      a.width);
       __syncthreads();
       Sums weights[kTileRows / 8] = {};
       Sums slopes[kTileRows / 8] = {};

@@ -87,9 +87,8 @@ template <typename M>
 __global__ void __launch_bounds__(kPlainThreads)
     plain_sums_kernel(Backward<M> p, Compute<M>* sums) {  // (B, H, T)
   const Job job = job_of(p.a.queries, p.a.heads);
-  const Compute<M> total =
-      log_sum_exp(p.a, job, p.q.of(job.b, job.h).at(job.t),
-                  p.k.of(job.b, job.h / p.a.heads_per_group()));
+  const Compute<M> total = log_sum_exp(p.a, job, p.q.of(job.b, job.h).at(job.t),
+                                       p.k.of(job.b, job.h / p.a.heads_per_group()));
   if (threadIdx.x == 0) sums[blockIdx.x] = total;
 }
 

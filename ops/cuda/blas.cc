@@ -16,11 +16,11 @@ namespace {
 /// Enough for every algorithm that cuBLASLt recommends on Hopper.
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 
-#define ATOLL_BLAS(call)                                                                     \
-  do {                                                                                       \
-    const cublasStatus_t atoll_status = (call);                                              \
-    CHECK(atoll_status == CUBLAS_STATUS_SUCCESS) << #call << ": "                             \
-                                                 << cublasLtGetStatusString(atoll_status); \
+#define ATOLL_BLAS(call)                                           \
+  do {                                                             \
+    const cublasStatus_t atoll_status = (call);                    \
+    CHECK(atoll_status == CUBLAS_STATUS_SUCCESS)                   \
+        << #call << ": " << cublasLtGetStatusString(atoll_status); \
   } while (false)
 
 cudaDataType_t type_of(DType dtype) {
@@ -164,7 +164,9 @@ const Blas::Algorithm& Blas::algorithm_for(const Gemm& gemm, Problem& problem) {
                    static_cast<std::int64_t>(gemm.dtype),
                    static_cast<std::int64_t>(gemm.result),
                    static_cast<std::int64_t>(epilogue_of(gemm)),
-                   gemm.addend == nullptr ? 0 : gemm.addend == gemm.c ? 1 : 2,
+                   gemm.addend == nullptr  ? 0
+                   : gemm.addend == gemm.c ? 1
+                                           : 2,
                    alignment_of(gemm.a.data),
                    alignment_of(gemm.b.data),
                    alignment_of(gemm.c),

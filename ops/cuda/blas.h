@@ -26,13 +26,13 @@ struct Operand {
 struct Gemm {
   std::int64_t batch = 1, rows = 0, columns = 0, inner = 0;
   Operand a, b;
-  DType dtype = DType::kF32;      ///< of a and b
-  DType result = DType::kF32;     ///< of c, addend and before: `dtype`, or f32
-  void* c = nullptr;              ///< (batch, rows, columns), contiguous
-  const void* addend = nullptr;   ///< as c, may be c; null: none
-  const void* bias = nullptr;     ///< (columns), dtype `result`; null: none
-  bool gelu = false;              ///< the tanh form, as cuBLASLt has it
-  void* before = nullptr;         ///< with gelu: a b + bias, as c; null: not kept
+  DType dtype = DType::kF32;     ///< of a and b
+  DType result = DType::kF32;    ///< of c, addend and before: `dtype`, or f32
+  void* c = nullptr;             ///< (batch, rows, columns), contiguous
+  const void* addend = nullptr;  ///< as c, may be c; null: none
+  const void* bias = nullptr;    ///< (columns), dtype `result`; null: none
+  bool gelu = false;             ///< the tanh form, as cuBLASLt has it
+  void* before = nullptr;        ///< with gelu: a b + bias, as c; null: not kept
 };
 
 /// One cuBLASLt handle and the algorithms it chose.

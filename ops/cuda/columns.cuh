@@ -18,7 +18,8 @@ inline constexpr int kTileRows = 256;
 /// kSums values for each element, from rows(row, column, values).
 template <int kSums, typename V, typename Rows>
 __global__ void __launch_bounds__(kTileColumns* kTileLanes)
-    column_tile_kernel(Rows source, Index rows, Index columns, V* sums) {  // (tiles, kSums, columns)
+    column_tile_kernel(Rows source, Index rows, Index columns,
+                       V* sums) {  // (tiles, kSums, columns)
   __shared__ V parts[kSums][kTileLanes][kTileColumns];
   const int lane = threadIdx.y;
   const Index column = Index{blockIdx.x} * kTileColumns + threadIdx.x;

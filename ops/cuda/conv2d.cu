@@ -139,7 +139,8 @@ __global__ void __launch_bounds__(kBlock)
       const int row = first_row + i % kTile;
       const int column = first_column + i % kTile;
       a[at][i % kTile] = k + at < last && row < rows ? problem.a(group, row, k + at) : V(0);
-      b[at][i % kTile] = k + at < last && column < columns ? problem.b(group, k + at, column) : V(0);
+      b[at][i % kTile] =
+          k + at < last && column < columns ? problem.b(group, k + at, column) : V(0);
     }
     __syncthreads();
     for (int at = 0; at < kDepth; ++at) {

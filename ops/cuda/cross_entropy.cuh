@@ -42,17 +42,18 @@ __global__ void cross_entropy_kernel(const M* x,                   // (rows, col
   if (target >= 0) check_index(target, columns);
   const RowTotal<V> total = row_total(logits, columns);
   if (threadIdx.x == 0) {
-    losses[row] = target < 0 ? 0
-                             : ::log(static_cast<double>(total.sum)) +
-                                   (static_cast<double>(total.most) -
-                                    static_cast<double>(value_of(logits[target])));
+    losses[row] =
+        target < 0
+            ? 0
+            : ::log(static_cast<double>(total.sum)) +
+                  (static_cast<double>(total.most) - static_cast<double>(value_of(logits[target])));
   }
   if (grad == nullptr) return;
   __syncthreads();  // the target's logit has been read
   const V factor = target < 0 ? V(0) : static_cast<V>(scale);
   for (Index j = threadIdx.x; j < columns; j += blockDim.x) {
-    const V slope = primitive::exp(value_of(logits[j]) - total.most) / total.sum -
-                    (j == target ? V(1) : V(0));
+    const V slope =
+        primitive::exp(value_of(logits[j]) - total.most) / total.sum - (j == target ? V(1) : V(0));
     grad[row * columns + j] =
         rounded<G>(static_cast<Compute<G>>(target < 0 ? V(0) : slope * factor));
   }

@@ -24,7 +24,9 @@ template <typename M>
 __device__ inline Compute<M> value_of(M element) {
   return primitive::to_value(element);
 }
-__device__ inline float value_of(F16 element) { return __half2float(__ushort_as_half(element.bits)); }
+__device__ inline float value_of(F16 element) {
+  return __half2float(__ushort_as_half(element.bits));
+}
 
 /// Nearest, ties to even; NaN stays NaN.
 template <typename M>

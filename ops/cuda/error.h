@@ -6,8 +6,8 @@
 
 #include "runtime/base/check.h"
 
-#define ATOLL_CUDA(call)                                                                   \
-  do {                                                                                     \
-    const cudaError_t atoll_status = (call);                                               \
+#define ATOLL_CUDA(call)                                                                     \
+  do {                                                                                       \
+    const cudaError_t atoll_status = (call);                                                 \
     CHECK(atoll_status == cudaSuccess) << #call << ": " << cudaGetErrorString(atoll_status); \
   } while (false)

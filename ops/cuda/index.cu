@@ -90,9 +90,10 @@ __device__ Index lower_bound(const std::uint32_t* keys, Index count, Index key) 
 /// out[o, row, i] = the sum of source[o, place, i] over the places whose key is `row`, in order.
 /// One block for each row and block of columns, so that all read one segment.
 template <typename M, typename S>
-__global__ void segment_sum_kernel(const std::uint32_t* keys, const std::uint32_t* places,  // (count)
-                                   const M* source,  // (outer, count, inner)
-                                   S* out,           // (outer, rows, inner)
+__global__ void segment_sum_kernel(const std::uint32_t* keys,
+                                   const std::uint32_t* places,  // (count)
+                                   const M* source,              // (outer, count, inner)
+                                   S* out,                       // (outer, rows, inner)
                                    Index count, Index rows, Index outer, Index inner) {
   const Index row = blockIdx.x;
   const Index first = lower_bound(keys, count, row);
@@ -248,9 +249,8 @@ void scatter_add(const Call& call) {
   const Around to = around(out.shape(), call.attributes.axis);
   const Index lines = to.outer * to.inner;
   const DType sums_dtype = out.dtype() == DType::kF64 ? DType::kF64 : DType::kF32;
-  const Tensor sums = out.dtype() == sums_dtype
-                          ? out
-                          : Tensor::empty(call.context.pool(), sums_dtype, out.shape());
+  const Tensor sums =
+      out.dtype() == sums_dtype ? out : Tensor::empty(call.context.pool(), sums_dtype, out.shape());
   fill_elements(stream_of(call), sums, 0);
   if (source.elements() > 0) {
     visit_floating(source.dtype(), [&](auto type) {

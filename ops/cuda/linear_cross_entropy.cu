@@ -46,9 +46,9 @@ class Head {
         slopes_(dtype_ == sums_dtype_
                     ? logits_
                     : Tensor::empty(call.context.pool(), dtype_, {block_rows_, vocabulary_})),
-        weight_sums_(dtype_ == sums_dtype_ ? call.out[2]
-                                           : Tensor::empty(call.context.pool(), sums_dtype_,
-                                                           call.in[1].shape())) {}
+        weight_sums_(dtype_ == sums_dtype_
+                         ? call.out[2]
+                         : Tensor::empty(call.context.pool(), sums_dtype_, call.in[1].shape())) {}
 
   void run() {
     for (std::int64_t first = 0; first < rows_; first += block_rows_) {

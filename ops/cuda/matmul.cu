@@ -153,7 +153,8 @@ std::optional<Operand> operand_of(const Tensor& tensor) {
   const std::int64_t row_step = tensor.stride(row);
   const std::int64_t column_step = tensor.stride(row + 1);
   Operand operand{tensor.raw(), 0, 0, false};
-  if ((column_step == 1 || shape[row + 1] == 1) && (row_step >= shape[row + 1] || shape[row] == 1)) {
+  if ((column_step == 1 || shape[row + 1] == 1) &&
+      (row_step >= shape[row + 1] || shape[row] == 1)) {
     operand.row_stride = row_step;
   } else if ((row_step == 1 || shape[row] == 1) && column_step >= shape[row]) {
     operand.row_stride = column_step;
@@ -187,9 +188,9 @@ void matmul(const Call& call) {
   if (fused && context_of(call).blas().multiply(stream_of(call), *fused)) return;
   if (product.is_plain()) return sum_products(call, product.gemm, product.out);
   // 16-bit results are rounded once, after everything.
-  const Tensor sums = product.is_half() ? Tensor::empty(call.context.pool(), DType::kF32,
-                                                        product.out.shape())
-                                        : product.out;
+  const Tensor sums = product.is_half()
+                          ? Tensor::empty(call.context.pool(), DType::kF32, product.out.shape())
+                          : product.out;
   Gemm gemm = product.gemm;
   gemm.c = sums.raw();
   gemm.result = sums.dtype();
@@ -203,8 +204,8 @@ void batch_matmul(const Call& call) {
   const Shape& shape = out.shape();
   const Product product = call.attributes.product;
   const Shape& a = call.in[0].shape();
-  const Tensor result = out.is_contiguous() ? out
-                                            : Tensor::empty(call.context.pool(), out.dtype(), shape);
+  const Tensor result =
+      out.is_contiguous() ? out : Tensor::empty(call.context.pool(), out.dtype(), shape);
   Tensor kept[2];
   Gemm gemm;
   gemm.rows = shape[shape.rank() - 2];

@@ -39,7 +39,8 @@ __device__ inline Fragment load_transposed(const void* row) {
   return f;
 }
 
-/// sums (16 x 8) += a (16 x 16) b (16 x 8); b0 and b1 are the upper and lower part of b, transposed.
+/// sums (16 x 8) += a (16 x 16) b (16 x 8); b0 and b1 are the upper and lower part of b,
+/// transposed.
 template <typename M>
 __device__ inline void multiply_add(Sums& sums, const Fragment& a, std::uint32_t b0,
                                     std::uint32_t b1) {

@@ -39,7 +39,8 @@ __device__ To converted(V value) {
   if constexpr (std::is_same_v<To, Bool>) {
     return {static_cast<std::uint8_t>(value != 0)};
   } else if constexpr (std::is_same_v<V, double> && std::is_same_v<To, BF16>) {
-    return {__bfloat16_as_ushort(__double2bfloat16(value))};  // by way of float it would round twice
+    return {
+        __bfloat16_as_ushort(__double2bfloat16(value))};  // by way of float it would round twice
   } else if constexpr (std::is_same_v<V, double> && std::is_same_v<To, F16>) {
     return {__half_as_ushort(__double2half(value))};
   } else if constexpr (std::is_same_v<To, BF16> || std::is_same_v<To, F16>) {
@@ -82,8 +83,8 @@ void copy_elements(cudaStream_t stream, const Tensor& from, const Tensor& to) {
   CHECK(from.dtype() == to.dtype() && from.shape() == to.shape());
   if (to.elements() == 0) return;
   if (from.is_contiguous() && to.is_contiguous()) {
-    ATOLL_CUDA(cudaMemcpyAsync(to.raw(), from.raw(), to.size_bytes(), cudaMemcpyDeviceToDevice,
-                               stream));
+    ATOLL_CUDA(
+        cudaMemcpyAsync(to.raw(), from.raw(), to.size_bytes(), cudaMemcpyDeviceToDevice, stream));
     return;
   }
   const Strided layout = layout_of({&from, 1}, {&to, 1});
@@ -137,9 +138,7 @@ Tensor row_major(const Call& call, const Tensor& tensor) {
   return copy;
 }
 
-void fill(const Call& call) {
-  fill_elements(stream_of(call), call.out[0], call.attributes.shift);
-}
+void fill(const Call& call) { fill_elements(stream_of(call), call.out[0], call.attributes.shift); }
 
 void copy(const Call& call) { copy_elements(stream_of(call), call.in[0], call.out[0]); }
 

@@ -42,7 +42,7 @@ __device__ void normalize_row(const M* x, const W* weight, const W* bias, M* y, 
 }
 
 template <typename M, typename W, typename V>
-__global__ void layer_norm_kernel(const M* x,  // (rows, columns)
+__global__ void layer_norm_kernel(const M* x,                      // (rows, columns)
                                   const W* weight, const W* bias,  // (columns)
                                   M* y,                            // (rows, columns)
                                   V* statistics,                   // (rows, 2)

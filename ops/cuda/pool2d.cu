@@ -1,4 +1,5 @@
-// Pooling. Gradients gather, each pixel from the windows that read it, in the order of their places.
+// Pooling. Gradients gather, each pixel from the windows that read it, in the order of their
+// places.
 
 #include "ops/cuda/block.cuh"
 #include "ops/cuda/context.h"
@@ -98,8 +99,7 @@ __global__ void avg_pool_kernel(Image<const M> x, Image<M> y, Plane p, Index cou
         ++taps;
       }
     }
-    y.at(at.image, at.channel, at.row, at.column) =
-        rounded<M>(sum / static_cast<Compute<M>>(taps));
+    y.at(at.image, at.channel, at.row, at.column) = rounded<M>(sum / static_cast<Compute<M>>(taps));
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The counter-based random numbers of runtime/base/random.h and the draws of ops/catalog/draw.h on a
-// GPU: the same bits for the same key and position.
+// The counter-based random numbers of runtime/base/random.h and the draws of ops/catalog/draw.h on
+// a GPU: the same bits for the same key and position.
 
 #include "ops/catalog/draw.h"
 #include "ops/cuda/launch.cuh"

@@ -22,8 +22,8 @@ struct Reduction {
   Axes axes;
 };
 
-/// As it lies when the reduced axes (but for those of extent 1) are neighbours, else a copy in which
-/// they come last.
+/// As it lies when the reduced axes (but for those of extent 1) are neighbours, else a copy in
+/// which they come last.
 Reduction reduction_of(const Call& call) {
   const Tensor& x = call.in[0];
   const Shape& shape = x.shape();
@@ -46,8 +46,7 @@ Reduction reduction_of(const Call& call) {
     }
   }
   if (neighbours) return {x, axes};
-  return {row_major(call, x.permute({order.data(), rank})),
-          {axes.outer * axes.inner, axes.n, 1}};
+  return {row_major(call, x.permute({order.data(), rank})), {axes.outer * axes.inner, axes.n, 1}};
 }
 
 template <typename F, typename A, typename M, typename Out>
@@ -108,9 +107,8 @@ void cum_sum(const Call& call) {
     using M = typename decltype(type)::Type;
     using A = SumOf<M>;
     const Temporary<A> workspace(call.context, scan_workspace(lines));
-    const cudaError_t status =
-        cumulative_sum<A>(stream_of(call), memory_of<const M>(x), memory_of<M>(call.out[0]),
-                          workspace.data(), lines);
+    const cudaError_t status = cumulative_sum<A>(
+        stream_of(call), memory_of<const M>(x), memory_of<M>(call.out[0]), workspace.data(), lines);
     ATOLL_CUDA(status);
   });
 }

@@ -48,10 +48,9 @@ Sorted sort_index(const Call& call, const Tensor& index, std::int64_t extent) {
                                              places.data(), sorted.places.data(),
                                              static_cast<int>(count), 0, bits, stream));
   const Temporary<std::byte> workspace(call.context, static_cast<std::int64_t>(room));
-  ATOLL_CUDA(cub::DeviceRadixSort::SortPairs(workspace.data(), room, keys.data(),
-                                             sorted.keys.data(), places.data(),
-                                             sorted.places.data(), static_cast<int>(count), 0, bits,
-                                             stream));
+  ATOLL_CUDA(cub::DeviceRadixSort::SortPairs(
+      workspace.data(), room, keys.data(), sorted.keys.data(), places.data(), sorted.places.data(),
+      static_cast<int>(count), 0, bits, stream));
   return sorted;
 }
 

@@ -21,8 +21,7 @@ __global__ void softmax_kernel(const M* x, M* y, Index columns) {
   const V log_sum = primitive::log(total.sum);
   for (Index j = threadIdx.x; j < columns; j += blockDim.x) {
     const V shifted = value_of(x[start + j]) - total.most;
-    y[start + j] =
-        rounded<M>(logarithm ? shifted - log_sum : primitive::exp(shifted) / total.sum);
+    y[start + j] = rounded<M>(logarithm ? shifted - log_sum : primitive::exp(shifted) / total.sum);
   }
 }
 
@@ -37,8 +36,7 @@ __global__ void softmax_grad_kernel(const M* y, const M* grad, M* x_grad, Index 
   }
   sum = block_reduce(sum, Plus{});
   for (Index j = threadIdx.x; j < columns; j += blockDim.x) {
-    x_grad[start + j] =
-        rounded<M>(value_of(y[start + j]) * (value_of(grad[start + j]) - sum));
+    x_grad[start + j] = rounded<M>(value_of(y[start + j]) * (value_of(grad[start + j]) - sum));
   }
 }
 
@@ -86,18 +84,18 @@ void log_softmax(const Call& call) { softmax_of<true>(call); }
 void softmax_grad(const Call& call) {
   for_rows(call.in[0], [&](unsigned grid, unsigned block, auto type) {
     using M = typename decltype(type)::Type;
-    softmax_grad_kernel<M><<<grid, block, 0, stream_of(call)>>>(
-        memory_of<M>(call.in[0]), memory_of<M>(call.in[1]), memory_of<M>(call.out[0]),
-        call.in[0].shape().back());
+    softmax_grad_kernel<M>
+        <<<grid, block, 0, stream_of(call)>>>(memory_of<M>(call.in[0]), memory_of<M>(call.in[1]),
+                                              memory_of<M>(call.out[0]), call.in[0].shape().back());
   });
 }
 
 void log_softmax_grad(const Call& call) {
   for_rows(call.in[0], [&](unsigned grid, unsigned block, auto type) {
     using M = typename decltype(type)::Type;
-    log_softmax_grad_kernel<M><<<grid, block, 0, stream_of(call)>>>(
-        memory_of<M>(call.in[0]), memory_of<M>(call.in[1]), memory_of<M>(call.out[0]),
-        call.in[0].shape().back());
+    log_softmax_grad_kernel<M>
+        <<<grid, block, 0, stream_of(call)>>>(memory_of<M>(call.in[0]), memory_of<M>(call.in[1]),
+                                              memory_of<M>(call.out[0]), call.in[0].shape().back());
   });
 }
 

@@ -92,9 +92,11 @@ struct Family {
   std::initializer_list<Op> ops;
 };
 const Family kFamilies[] = {
-    {unary_kernel, kFloats, {Op::kNeg,  Op::kAbs,     Op::kSign, Op::kExp,    Op::kLog,  Op::kSqrt,
-                             Op::kRsqrt, Op::kTanh,   Op::kSigmoid, Op::kErf, Op::kSin,  Op::kCos,
-                             Op::kSquare, Op::kRelu,  Op::kGelu, Op::kSilu,   Op::kAffine}},
+    {unary_kernel,
+     kFloats,
+     {Op::kNeg, Op::kAbs, Op::kSign, Op::kExp, Op::kLog, Op::kSqrt, Op::kRsqrt, Op::kTanh,
+      Op::kSigmoid, Op::kErf, Op::kSin, Op::kCos, Op::kSquare, Op::kRelu, Op::kGelu, Op::kSilu,
+      Op::kAffine}},
     {binary_kernel, kNumbers, {Op::kAdd, Op::kSub, Op::kMul, Op::kMaximum, Op::kMinimum}},
     {binary_kernel, kFloats, {Op::kDiv, Op::kGeluGrad, Op::kSiluGrad, Op::kSwiGlu}},
     {comparison_kernel, kNumbers, {Op::kEqual, Op::kLess, Op::kLessEqual}},

@@ -37,8 +37,7 @@ __device__ Candidate<V> first_of_block(Candidate<V> mine) {
   for (int step = kWarp / 2; step > 0; step /= 2) {
     const Candidate<V> other{
         __shfl_xor_sync(kAllLanes, mine.value, step),
-        static_cast<Index>(
-            __shfl_xor_sync(kAllLanes, static_cast<long long>(mine.place), step))};
+        static_cast<Index>(__shfl_xor_sync(kAllLanes, static_cast<long long>(mine.place), step))};
     if (comes_before(other, mine)) mine = other;
   }
   __syncthreads();  // the candidates of the call before have been read

@@ -31,10 +31,10 @@ void update_all(const Call& call, MakeRule rule_for) {
         const auto run = [&](auto master_type) {
           using T = typename decltype(master_type)::Type;
           T* second = kStates > 1 ? memory_of<T>(call.out[2 * count + i]) : nullptr;
-          const cudaError_t status = update(
-              stream_of(call), rule, memory_of<const Grad>(grad), memory_of<T>(master),
-              memory_of<T>(call.out[count + i]), second,
-              publishes ? memory_of<Copy>(copy) : nullptr, grad.elements());
+          const cudaError_t status =
+              update(stream_of(call), rule, memory_of<const Grad>(grad), memory_of<T>(master),
+                     memory_of<T>(call.out[count + i]), second,
+                     publishes ? memory_of<Copy>(copy) : nullptr, grad.elements());
           ATOLL_CUDA(status);
         };
         if (master.dtype() == DType::kF64) return run(TypeIs<double>{});

@@ -51,7 +51,8 @@ void products() {
     for (const std::int64_t n : {1024, 4096, 8192}) {
       const Tensor a = normal(context(), dtype, {n, n}, drawn(1));
       const Tensor b = normal(context(), dtype, {n, n}, drawn(2));
-      const double flops = 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
+      const double flops =
+          2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
       report("matmul " + std::string(name_of(dtype)) + " " + std::to_string(n), flops,
              [&] { matmul(context(), a, b, Product::kNN); });
     }
@@ -92,8 +93,8 @@ void steps() {
     Update factors;
     std::uint64_t step = 0;
     const bool is_f32 = precision == nn::Precision::kF32;
-    report(is_f32 ? "step f32" : "step bf16", flops_of_token * static_cast<double>(shape.elements()),
-           [&] {
+    report(is_f32 ? "step f32" : "step bf16",
+           flops_of_token * static_cast<double>(shape.elements()), [&] {
              trainer.differentiate(tokens, tokens, ++step);
              factors.step = static_cast<std::int64_t>(step);
              trainer.update(factors);

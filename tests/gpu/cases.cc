@@ -51,7 +51,9 @@ void add_batch_products(std::vector<Case>& cases) {
     const Shape a = stored(17, 24, product == Product::kTN).inserted(0, 3).inserted(0, 2);
     const Shape b = stored(24, 33, product == Product::kNT).inserted(0, 3).inserted(0, 2);
     cases.push_back({"batch_matmul product " + std::to_string(static_cast<int>(product)),
-                     Op::kBatchMatmul, {{a}, {b}}, attributes});
+                     Op::kBatchMatmul,
+                     {{a}, {b}},
+                     attributes});
   }
 }
 
@@ -74,14 +76,20 @@ std::vector<Case> dense_cases() {
   add_products(cases, 64, 48, 40);
   cases.push_back({"matmul without inner", Op::kMatmul, {{{4, 0}}, {{0, 6}}, {{6}}}, {}, true});
   cases.push_back({"matmul without rows", Op::kMatmul, {{{0, 4}}, {{4, 6}}}, {}, true});
-  cases.push_back({"matmul f32 bias", Op::kMatmul, {{{9, 16}}, {{16, 8}}, {{8}, Fill::kNormal, 0, true}}, {}, true});
+  cases.push_back({"matmul f32 bias",
+                   Op::kMatmul,
+                   {{{9, 16}}, {{16, 8}}, {{8}, Fill::kNormal, 0, true}},
+                   {},
+                   true});
   add_batch_products(cases);
   cases.push_back({"column_sum", Op::kColumnSum, {{{700, 37}}}});
   cases.push_back({"column_sum of nothing", Op::kColumnSum, {{{0, 5}}}});
   Attributes scaled;
   scaled.scale = 0.125;
-  cases.push_back({"linear_cross_entropy", Op::kLinearCrossEntropy,
-                   {{{70, 24}}, {{301, 24}}, {{70}, Fill::kTarget, 301}}, scaled});
+  cases.push_back({"linear_cross_entropy",
+                   Op::kLinearCrossEntropy,
+                   {{{70, 24}}, {{301, 24}}, {{70}, Fill::kTarget, 301}},
+                   scaled});
   return cases;
 }
 
@@ -91,11 +99,14 @@ std::vector<Case> index_cases() {
   both.columns = 11;
   return {
       {"embedding", Op::kEmbedding, {{{3, 10}, Fill::kIndex, 19}, {{19, 37}}}},
-      {"embedding with positions", Op::kEmbedding,
+      {"embedding with positions",
+       Op::kEmbedding,
        {{{3, 10}, Fill::kIndex, 19}, {{19, 37}}, {{11, 37}}}},
       {"embedding_grad", Op::kEmbeddingGrad, {{{6, 10}, Fill::kIndex, 7}, {{6, 10, 37}}}, table},
-      {"embedding_grad with positions", Op::kEmbeddingGrad,
-       {{{6, 10}, Fill::kIndex, 19}, {{6, 10, 300}}}, both},
+      {"embedding_grad with positions",
+       Op::kEmbeddingGrad,
+       {{{6, 10}, Fill::kIndex, 19}, {{6, 10, 300}}},
+       both},
       {"index_select", Op::kIndexSelect, {{{5, 9, 6}}, {{20}, Fill::kIndex, 9}}, along(1)},
       {"index_select i64", Op::kIndexSelect, {{{5, 9}}, {{20}, Fill::kLongIndex, 9}}, along(1)},
       {"index_add", Op::kIndexAdd, {{{40}, Fill::kIndex, 9}, {{5, 40, 6}}}, along(1, 9)},
@@ -103,7 +114,10 @@ std::vector<Case> index_cases() {
       {"index_add of nothing", Op::kIndexAdd, {{{0}, Fill::kIndex, 9}, {{0, 6}}}, along(0, 9)},
       {"gather", Op::kGather, {{{5, 9, 6}}, {{5, 4, 6}, Fill::kIndex, 9}}, along(1)},
       {"scatter_add", Op::kScatterAdd, {{{5, 40, 6}, Fill::kIndex, 9}, {{5, 40, 6}}}, along(1, 9)},
-      {"scatter_add i64", Op::kScatterAdd, {{{5, 40}, Fill::kLongIndex, 9}, {{5, 40}}}, along(1, 9)},
+      {"scatter_add i64",
+       Op::kScatterAdd,
+       {{{5, 40}, Fill::kLongIndex, 9}, {{5, 40}}},
+       along(1, 9)},
       {"top_k", Op::kTopK, {{{6, 131}}}, along(0, 9)},
       {"top_k of all", Op::kTopK, {{{2, 3, 33}}}, along(0, 33)},
       {"arg_max", Op::kArgMax, {{{7, 1500}}}},
@@ -112,7 +126,8 @@ std::vector<Case> index_cases() {
 
 std::vector<Case> vision_cases() {
   std::vector<Case> cases;
-  for (const Window& window : {window_of(1, 0, 1, 1), window_of(2, 1, 1, 2), window_of(1, 2, 2, 4)}) {
+  for (const Window& window :
+       {window_of(1, 0, 1, 1), window_of(2, 1, 1, 2), window_of(1, 2, 2, 4)}) {
     Attributes attributes;
     attributes.window = window;
     const Shape x{2, 8, 11, 9};

@@ -46,8 +46,7 @@ std::vector<Case> pointwise_cases() {
   for (const Op op : {Op::kAdd, Op::kMul, Op::kLess, Op::kMaximum}) {
     cases.push_back({std::string(name_of(op)) + " broadcast", op, {{{7, 1, 9}}, {{30, 1}}}});
   }
-  cases.push_back(
-      {"where broadcast", Op::kWhere, {{{30, 1}, Fill::kBool}, {{7, 1, 9}}, {{1}}}});
+  cases.push_back({"where broadcast", Op::kWhere, {{{30, 1}, Fill::kBool}, {{7, 1, 9}}, {{1}}}});
   return cases;
 }
 
@@ -55,8 +54,10 @@ std::vector<Case> reduce_cases() {
   std::vector<Case> cases;
   for (const Op op : {Op::kSum, Op::kMax}) {
     for (const std::uint8_t axes : {0, 1, 2, 4, 5, 6, 3, 7}) {
-      cases.push_back({std::string(name_of(op)) + " over " + std::to_string(axes), op,
-                       {{{6, 70, 33}}}, over(axes)});
+      cases.push_back({std::string(name_of(op)) + " over " + std::to_string(axes),
+                       op,
+                       {{{6, 70, 33}}},
+                       over(axes)});
     }
     cases.push_back({std::string(name_of(op)) + " of many", op, {{{2, 40000}}}, over(2)});
     cases.push_back({std::string(name_of(op)) + " down many", op, {{{40000, 3}}}, over(1)});

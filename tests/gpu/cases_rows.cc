@@ -22,8 +22,7 @@ void add_norms(std::vector<Case>& cases, const Shape& x) {
   cases.push_back({"layer_norm_grad", Op::kLayerNormGrad, {all, one, two, all}});
   cases.push_back({"layer_norm_grad of a sum", Op::kLayerNormGrad, {all, one, two, all, all}});
   cases.push_back({"rms_norm", Op::kRmsNorm, {all, one}});
-  cases.push_back(
-      {"rms_norm_grad", Op::kRmsNormGrad, {all, one, statistics(Shape{rows}), all}});
+  cases.push_back({"rms_norm_grad", Op::kRmsNormGrad, {all, one, statistics(Shape{rows}), all}});
 }
 
 void add_softmax(std::vector<Case>& cases, const Shape& x) {

@@ -44,10 +44,12 @@ std::vector<Tensor> inputs_of(const Heads& h, DType dtype) {
                             normal_of(dtype, {h.batch, h.keys, h.groups, h.width}, "v")};
   const std::uint64_t bound = static_cast<std::uint64_t>(h.keys) + 1;
   if (h.mask == Mask::kLengths) {
-    in.push_back(gpu::inputs_of({"l", Op::kCopy, {{Shape{h.batch}, Fill::kIndex, bound}}}, dtype)[0]);
+    in.push_back(
+        gpu::inputs_of({"l", Op::kCopy, {{Shape{h.batch}, Fill::kIndex, bound}}}, dtype)[0]);
   }
   if (h.mask == Mask::kVisible) {
-    in.push_back(gpu::inputs_of({"m", Op::kCopy, {{Shape{h.batch, h.keys}, Fill::kBool}}}, dtype)[0]);
+    in.push_back(
+        gpu::inputs_of({"m", Op::kCopy, {{Shape{h.batch, h.keys}, Fill::kBool}}}, dtype)[0]);
   }
   return in;
 }
@@ -159,7 +161,8 @@ TEST(GpuHead, SumsOverBlocksOfRows) {
   const std::int64_t vocabulary = 150000;
   Attributes attributes;
   attributes.scale = 0.5;
-  const Case test{"head", Op::kLinearCrossEntropy,
+  const Case test{"head",
+                  Op::kLinearCrossEntropy,
                   {{{300, 8}}, {{vocabulary, 8}}, {{300}, Fill::kTarget, 150000}}};
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     expect_agreement(test.name, test.op, inputs_of(test, dtype), attributes, dtype, 4);

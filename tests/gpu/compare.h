@@ -13,10 +13,10 @@ namespace reef::ops::gpu {
 /// What an input is made of. Floats are of the dtype that the case runs in, or of `fixed`.
 enum class Fill {
   kNormal,
-  kPositive,  ///< in [0.1, 3)
-  kIndex,     ///< i32 in [0, bound)
-  kLongIndex, ///< i64 in [0, bound)
-  kTarget,    ///< i32 in [-1, bound)
+  kPositive,   ///< in [0.1, 3)
+  kIndex,      ///< i32 in [0, bound)
+  kLongIndex,  ///< i64 in [0, bound)
+  kTarget,     ///< i32 in [-1, bound)
   kBool,
 };
 

@@ -20,7 +20,7 @@ std::shared_ptr<Context> another();
 }  // namespace reef::ops::gpu
 
 /// Leaves a test aloud when there is no GPU.
-#define ATOLL_NEED_GPU()                                                          \
+#define ATOLL_NEED_GPU()                                                           \
   if (const std::string missing = ::reef::ops::gpu::missing(); !missing.empty()) { \
     GTEST_SKIP() << "SKIPPED: no GPU: " << missing;                                \
   }

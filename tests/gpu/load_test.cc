@@ -17,8 +17,7 @@ TEST(CudaPlugin, LoadsAndSaysWhatThisMachineHas) {
     std::printf("no GPU: %s\n", backend.reason.c_str());
     EXPECT_FALSE(backend.reason.empty());
     ASSERT_FALSE(opened.ok());
-    EXPECT_NE(opened.error().what.find(backend.reason), std::string::npos)
-        << opened.error().text();
+    EXPECT_NE(opened.error().what.find(backend.reason), std::string::npos) << opened.error().text();
     return;
   }
   EXPECT_EQ(backend.reason, "");
@@ -34,7 +33,8 @@ TEST(CudaPlugin, HasAKernelOfItsOwnForEveryOpAndFloat) {
   for (std::size_t i = 0; i < kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
-      const bool by_index = std::find(std::begin(indexed), std::end(indexed), op) != std::end(indexed);
+      const bool by_index =
+          std::find(std::begin(indexed), std::end(indexed), op) != std::end(indexed);
       const DType key = by_index ? DType::kI32 : op == Op::kWhere ? DType::kBool : dtype;
       const Result<Route> found = route({op, backend.device, key, Layout::kRowMajor});
       ASSERT_TRUE(found.ok()) << found.error().text();
