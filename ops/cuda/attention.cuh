@@ -88,6 +88,27 @@ struct Backward {
   Heads<M> q_grad, k_grad, v_grad;
 };
 
+/// What a block of a backward kernel goes through: its own rows are queries of one head, or keys of
+/// one group; the others are keys, or the queries of all heads of the group.
+struct Walk {
+  Index group, head, last_head;  ///< heads [head, last_head)
+  Index row;                     ///< first of the block's own
+  Index rows, others;            ///< extents of both
+  Index begin, end;              ///< others that the block's own may see, from a whole tile on
+
+  /// `head_or_group` is the block's; `own` rows, in tiles of `tile` others.
+  __device__ Walk(const Attending& a, Index head_or_group, Index first, int own, int tile,
+                  bool owns_keys)
+      : group(owns_keys ? head_or_group : head_or_group / a.heads_per_group()),
+        head(owns_keys ? group * a.heads_per_group() : head_or_group),
+        last_head(owns_keys ? head + a.heads_per_group() : head + 1),
+        row(first),
+        rows(owns_keys ? a.keys : a.queries),
+        others(owns_keys ? a.queries : a.keys),
+        begin(owns_keys ? a.queries_begin(first) / tile * tile : 0),
+        end(owns_keys ? a.queries : a.keys_end((first + own < rows ? first + own : rows) - 1)) {}
+};
+
 /// deltas[b, h, t] = grad . out: what each score's gradient is measured from. A warp a row.
 template <typename M>
 __global__ void attention_delta_kernel(Backward<M> p, Compute<M>* deltas, Index rows) {

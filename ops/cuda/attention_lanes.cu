@@ -10,92 +10,146 @@ namespace {
 
 constexpr int kOwn = 4;  ///< rows of a warp
 constexpr int kBlockRows = kOwn * kWarps;
-constexpr int kTileKeys = kWarp;  ///< rows of a tile, one a lane
+constexpr int kTileRows = kWarp;  ///< rows of a tile, one a lane
+/// From a row of a tile to the next: lanes then read different banks.
+template <int kWidth>
+constexpr int kStep = kWidth + 1;
 
-/// Rows [first, first + count) of a head, (count, kWidth) in shared memory at steps of kStep; zeros
+/// Rows [first, first + count) of a head, (count, kWidth) in shared memory at steps of kRowStep;
+/// zeros
 /// outside of (extent, width).
-template <int kWidth, int kStep>
+template <int kWidth, int kRowStep>
 __device__ void load_rows(float* to, const HeadRows<const float>& from, Index first, int count,
                           Index extent, Index width) {
   for (int i = threadIdx.x; i < count * kWidth; i += kThreads) {
     const Index row = first + i / kWidth;
     const Index column = i % kWidth;
     const bool inside = row < extent && column < width;
-    to[i / kWidth * kStep + column] = inside ? from.at(row)[column] : 0.0f;
+    to[i / kWidth * kRowStep + column] = inside ? from.at(row)[column] : 0.0f;
   }
 }
+
+/// products[r] = row r of the warp . the lane's row of the tile.
+template <int kWidth>
+__device__ void multiply_rows(const float* rows, const float* tile, float (&products)[kOwn]) {
+  const int lane = threadIdx.x % kWarp;
+  for (int c = 0; c < kWidth; ++c) {
+    const float t = tile[lane * kStep<kWidth> + c];
+    for (int r = 0; r < kOwn; ++r) products[r] += rows[r * kWidth + c] * t;
+  }
+}
+
+/// sums[r] += weights[r] of each lane times its row of the tile; a lane has every 32nd column.
+template <int kWidth>
+__device__ void add_rows(const float* tile, const float (&weights)[kOwn],
+                         float (&sums)[kOwn][kWidth / kWarp]) {
+  const int lane = threadIdx.x % kWarp;
+  for (int j = 0; j < kTileRows; ++j) {
+    float w[kOwn];
+    for (int r = 0; r < kOwn; ++r) w[r] = __shfl_sync(kAllLanes, weights[r], j);
+    for (int i = 0; i < kWidth / kWarp; ++i) {
+      const float t = tile[j * kStep<kWidth> + lane + i * kWarp];
+      for (int r = 0; r < kOwn; ++r) sums[r][i] += w[r] * t;
+    }
+  }
+}
+
+template <int kWidth>
+__device__ void store_row(const float (&sums)[kWidth / kWarp], float factor, Index width,
+                          float* to) {
+  for (int i = 0; i < kWidth / kWarp; ++i) {
+    const int column = threadIdx.x % kWarp + i * kWarp;
+    if (column < width) to[column] = sums[i] * factor;
+  }
+}
+
+/// The running softmax of one row.
+struct Softmax {
+  float most = -INFINITY;
+  float sum = 0;
+
+  __device__ bool is_blind() const { return most == -INFINITY; }
+  /// The lane's weight for its score; `shrink` is what older sums shrink by.
+  __device__ float update(float score, float& shrink) {
+    const float now = Greater{}(warp_reduce(score, Greater{}), most);
+    // Until a key is seen, infinity minus infinity would not be a number.
+    const bool blind = now == -INFINITY;
+    const float weight = blind ? 0.0f : expf(score - now);
+    shrink = blind ? 1.0f : expf(most - now);
+    sum = sum * shrink + warp_reduce(weight, Plus{});
+    most = now;
+    return weight;
+  }
+};
 
 // --- kernels ---
 
 template <int kWidth>
 __global__ void __launch_bounds__(kThreads) lanes_forward_kernel(Forward<float> p) {
-  constexpr int kStep = kWidth + 1;  // so that lanes read different banks
-  constexpr int kColumns = kWidth / kWarp;
   extern __shared__ float shared[];
-  float* const own = shared;                       // (kBlockRows, kWidth)
-  float* const keys = own + kBlockRows * kWidth;   // (kTileKeys, kStep)
-  float* const values = keys + kTileKeys * kStep;  // (kTileKeys, kWidth)
+  float* const own = shared;                               // (kBlockRows, kWidth)
+  float* const keys = own + kBlockRows * kWidth;           // (kTileRows, kStep)
+  float* const values = keys + kTileRows * kStep<kWidth>;  // (kTileRows, kStep)
   const Attending& a = p.a;
   const Index b = blockIdx.z;
   const Index h = blockIdx.y;
   const Index group = h / a.heads_per_group();
-  const int lane = threadIdx.x % kWarp;
   const int row = threadIdx.x / kWarp * kOwn;  // the warp's first, in the block
-  const Index first_query = Index{blockIdx.x} * kBlockRows;
-  const float scale = static_cast<float>(a.scale);
-  load_rows<kWidth, kWidth>(own, p.q.of(b, h), first_query, kBlockRows, a.queries, a.width);
+  const Index block_query = Index{blockIdx.x} * kBlockRows;
+  const Index first_query = block_query + row;
+  load_rows<kWidth, kWidth>(own, p.q.of(b, h), block_query, kBlockRows, a.queries, a.width);
 
-  float most[kOwn];
-  float sum[kOwn] = {};
-  float value[kOwn][kColumns] = {};
-  for (float& m : most) m = -INFINITY;
-  const Index end = a.keys_end(min(first_query + kBlockRows, a.queries) - 1);
-  for (Index first = 0; first < end; first += kTileKeys) {
+  Softmax softmax[kOwn];
+  float out[kOwn][kWidth / kWarp] = {};
+  const Index end = a.keys_end(min(block_query + kBlockRows, a.queries) - 1);
+  for (Index first = 0; first < end; first += kTileRows) {
     __syncthreads();
-    load_rows<kWidth, kStep>(keys, p.k.of(b, group), first, kTileKeys, a.keys, a.width);
-    load_rows<kWidth, kWidth>(values, p.v.of(b, group), first, kTileKeys, a.keys, a.width);
+    load_rows<kWidth, kStep<kWidth>>(keys, p.k.of(b, group), first, kTileRows, a.keys, a.width);
+    load_rows<kWidth, kStep<kWidth>>(values, p.v.of(b, group), first, kTileRows, a.keys, a.width);
     __syncthreads();
-    float weight[kOwn] = {};
-    for (int c = 0; c < kWidth; ++c) {
-      const float k = keys[lane * kStep + c];
-      for (int r = 0; r < kOwn; ++r) weight[r] += own[(row + r) * kWidth + c] * k;
-    }
+    float weights[kOwn] = {};
+    multiply_rows<kWidth>(own + row * kWidth, keys, weights);
     for (int r = 0; r < kOwn; ++r) {
-      const Index query = first_query + row + r;
-      const Index key = first + lane;
-      const float score = a.sees(b, query, key) ? weight[r] * scale : -INFINITY;
-      const float now = Greater{}(warp_reduce(score, Greater{}), most[r]);
-      // Until a key is seen, infinity minus infinity would not be a number.
-      const bool blind = now == -INFINITY;
-      const float p_now = blind ? 0.0f : expf(score - now);
-      const float shrink = blind ? 1.0f : expf(most[r] - now);
-      most[r] = now;
-      sum[r] = sum[r] * shrink + warp_reduce(p_now, Plus{});
-      weight[r] = p_now == 0 ? 0.0f : p_now * a.factor(b, h, query, key);
-      for (int i = 0; i < kColumns; ++i) value[r][i] *= shrink;
+      const Index query = first_query + r;
+      const Index key = first + threadIdx.x % kWarp;
+      const bool seen = a.sees(b, query, key);
+      float shrink;
+      const float score = seen ? weights[r] * static_cast<float>(a.scale) : -INFINITY;
+      weights[r] = softmax[r].update(score, shrink);
+      if (seen) weights[r] *= a.factor(b, h, query, key);
+      for (float& value : out[r]) value *= shrink;
     }
-    for (int j = 0; j < kTileKeys; ++j) {
-      float w[kOwn];
-      for (int r = 0; r < kOwn; ++r) w[r] = __shfl_sync(kAllLanes, weight[r], j);
-      for (int i = 0; i < kColumns; ++i) {
-        const float v = values[j * kWidth + lane + i * kWarp];
-        for (int r = 0; r < kOwn; ++r) value[r][i] += w[r] * v;
-      }
-    }
+    add_rows<kWidth>(values, weights, out);
   }
+  for (int r = 0; r < kOwn && first_query + r < a.queries; ++r) {
+    const Index query = first_query + r;
+    const bool blind = softmax[r].is_blind();
+    store_row<kWidth>(out[r], blind ? 0.0f : 1 / softmax[r].sum, a.width, p.out.of(b, h).at(query));
+    if (threadIdx.x % kWarp != 0) continue;
+    p.log_sum_exp[(b * a.heads + h) * a.queries + query] =
+        blind ? -INFINITY : softmax[r].most + logf(softmax[r].sum);
+  }
+}
+
+/// Scores become weights (dropped ones 0), slopes become gradients of scores. Rows are the warp's,
+/// from `first_row` on; the other is the lane's.
+template <bool kOwnsKeys>
+__device__ void weigh(const Backward<float>& p, const float* deltas, Index b, Index h,
+                      Index first_row, Index other, float (&weights)[kOwn], float (&slopes)[kOwn]) {
+  const Attending& a = p.a;
+  const float scale = static_cast<float>(a.scale);
   for (int r = 0; r < kOwn; ++r) {
-    const Index query = first_query + row + r;
-    if (query >= a.queries) continue;
-    const bool blind = most[r] == -INFINITY;
-    float* out = p.out.of(b, h).at(query);
-    for (int i = 0; i < kColumns; ++i) {
-      const int column = lane + i * kWarp;
-      if (column < a.width) out[column] = blind ? 0.0f : value[r][i] / sum[r];
+    const Index query = kOwnsKeys ? other : first_row + r;
+    const Index key = kOwnsKeys ? first_row + r : other;
+    if (!a.sees(b, query, key)) {
+      weights[r] = slopes[r] = 0;
+      continue;
     }
-    if (lane == 0) {
-      p.log_sum_exp[(b * a.heads + h) * a.queries + query] =
-          blind ? -INFINITY : most[r] + logf(sum[r]);
-    }
+    const Index at = (b * a.heads + h) * a.queries + query;
+    const float factor = a.factor(b, h, query, key);
+    const float chosen = expf(weights[r] * scale - p.log_sum_exp[at]);
+    slopes[r] = chosen * (slopes[r] * factor - deltas[at]) * scale;
+    weights[r] = chosen * factor;
   }
 }
 
@@ -105,94 +159,48 @@ __global__ void __launch_bounds__(kThreads) lanes_forward_kernel(Forward<float> 
 template <int kWidth, bool kOwnsKeys>
 __global__ void __launch_bounds__(kThreads)
     lanes_grad_kernel(Backward<float> p, const float* deltas) {  // (B, H, T)
-  constexpr int kStep = kWidth + 1;
-  constexpr int kColumns = kWidth / kWarp;
   extern __shared__ float shared[];
-  float* const rows = shared;                            // (kBlockRows, kWidth)
-  float* const other_rows = rows + kBlockRows * kWidth;  // (kBlockRows, kWidth)
-  float* const tile = other_rows + kBlockRows * kWidth;  // (kTileKeys, kStep)
-  float* const other_tile = tile + kTileKeys * kStep;    // (kTileKeys, kStep)
+  float* const rows = shared;                                  // (kBlockRows, kWidth)
+  float* const other_rows = rows + kBlockRows * kWidth;        // (kBlockRows, kWidth)
+  float* const tile = other_rows + kBlockRows * kWidth;        // (kTileRows, kStep)
+  float* const other_tile = tile + kTileRows * kStep<kWidth>;  // (kTileRows, kStep)
   const Attending& a = p.a;
   const Index b = blockIdx.z;
-  const Index own_head = blockIdx.y;  // a group when it owns keys
-  const Index group = kOwnsKeys ? own_head : own_head / a.heads_per_group();
-  const int lane = threadIdx.x % kWarp;
+  const Walk walk(a, blockIdx.y, Index{blockIdx.x} * kBlockRows, kBlockRows, kTileRows, kOwnsKeys);
   const int row = threadIdx.x / kWarp * kOwn;
-  const Index first_row = Index{blockIdx.x} * kBlockRows;
-  const Index extent = kOwnsKeys ? a.keys : a.queries;
-  const float scale = static_cast<float>(a.scale);
-  load_rows<kWidth, kWidth>(rows, kOwnsKeys ? p.k.of(b, group) : p.q.of(b, own_head), first_row,
-                            kBlockRows, extent, a.width);
-  load_rows<kWidth, kWidth>(other_rows, kOwnsKeys ? p.v.of(b, group) : p.grad.of(b, own_head),
-                            first_row, kBlockRows, extent, a.width);
+  load_rows<kWidth, kWidth>(rows, kOwnsKeys ? p.k.of(b, walk.group) : p.q.of(b, walk.head),
+                            walk.row, kBlockRows, walk.rows, a.width);
+  load_rows<kWidth, kWidth>(other_rows, kOwnsKeys ? p.v.of(b, walk.group) : p.grad.of(b, walk.head),
+                            walk.row, kBlockRows, walk.rows, a.width);
 
-  float slope_sum[kOwn][kColumns] = {};   // gradient of q, or of k
-  float weight_sum[kOwn][kColumns] = {};  // gradient of v
-  const Index first_head = kOwnsKeys ? group * a.heads_per_group() : own_head;
-  const Index last_head = kOwnsKeys ? first_head + a.heads_per_group() : own_head + 1;
-  const Index begin = kOwnsKeys ? a.queries_begin(first_row) / kTileKeys * kTileKeys : 0;
-  const Index end = kOwnsKeys ? a.queries : a.keys_end(min(first_row + kBlockRows, a.queries) - 1);
-  for (Index h = first_head; h < last_head; ++h) {
-    for (Index first = begin; first < end; first += kTileKeys) {
-      const Index tile_extent = kOwnsKeys ? a.queries : a.keys;
+  float slope_sum[kOwn][kWidth / kWarp] = {};   // gradient of q, or of k
+  float weight_sum[kOwn][kWidth / kWarp] = {};  // gradient of v
+  for (Index h = walk.head; h < walk.last_head; ++h) {
+    for (Index first = walk.begin; first < walk.end; first += kTileRows) {
       __syncthreads();
-      load_rows<kWidth, kStep>(tile, kOwnsKeys ? p.q.of(b, h) : p.k.of(b, group), first, kTileKeys,
-                               tile_extent, a.width);
-      load_rows<kWidth, kStep>(other_tile, kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, group), first,
-                               kTileKeys, tile_extent, a.width);
+      load_rows<kWidth, kStep<kWidth>>(tile, kOwnsKeys ? p.q.of(b, h) : p.k.of(b, walk.group),
+                                       first, kTileRows, walk.others, a.width);
+      load_rows<kWidth, kStep<kWidth>>(other_tile,
+                                       kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, walk.group), first,
+                                       kTileRows, walk.others, a.width);
       __syncthreads();
-      float weight[kOwn] = {};
-      float slope[kOwn] = {};
-      for (int c = 0; c < kWidth; ++c) {
-        const float t = tile[lane * kStep + c];
-        const float o = other_tile[lane * kStep + c];
-        for (int r = 0; r < kOwn; ++r) {
-          weight[r] += rows[(row + r) * kWidth + c] * t;
-          slope[r] += other_rows[(row + r) * kWidth + c] * o;
-        }
-      }
-      for (int r = 0; r < kOwn; ++r) {
-        const Index mine = first_row + row + r;
-        const Index query = kOwnsKeys ? first + lane : mine;
-        const Index key = kOwnsKeys ? mine : first + lane;
-        if (!a.sees(b, query, key)) {
-          weight[r] = slope[r] = 0;
-          continue;
-        }
-        const Index at = (b * a.heads + h) * a.queries + query;
-        const float factor = a.factor(b, h, query, key);
-        const float chosen = expf(weight[r] * scale - p.log_sum_exp[at]);
-        slope[r] = chosen * (slope[r] * factor - deltas[at]) * scale;
-        weight[r] = chosen * factor;
-      }
-      for (int j = 0; j < kTileKeys; ++j) {
-        for (int r = 0; r < kOwn; ++r) {
-          const float s = __shfl_sync(kAllLanes, slope[r], j);
-          for (int i = 0; i < kColumns; ++i) {
-            slope_sum[r][i] += s * tile[j * kStep + lane + i * kWarp];
-          }
-          if constexpr (kOwnsKeys) {
-            const float w = __shfl_sync(kAllLanes, weight[r], j);
-            for (int i = 0; i < kColumns; ++i) {
-              weight_sum[r][i] += w * other_tile[j * kStep + lane + i * kWarp];
-            }
-          }
-        }
-      }
+      float weights[kOwn] = {};
+      float slopes[kOwn] = {};
+      multiply_rows<kWidth>(rows + row * kWidth, tile, weights);
+      multiply_rows<kWidth>(other_rows + row * kWidth, other_tile, slopes);
+      weigh<kOwnsKeys>(p, deltas, b, h, walk.row + row, first + threadIdx.x % kWarp, weights,
+                       slopes);
+      add_rows<kWidth>(tile, slopes, slope_sum);
+      if constexpr (kOwnsKeys) add_rows<kWidth>(other_tile, weights, weight_sum);
     }
   }
-  for (int r = 0; r < kOwn; ++r) {
-    const Index mine = first_row + row + r;
-    if (mine >= extent) continue;
-    for (int i = 0; i < kColumns; ++i) {
-      const int column = lane + i * kWarp;
-      if (column >= a.width) continue;
-      if constexpr (kOwnsKeys) {
-        p.k_grad.of(b, group).at(mine)[column] = slope_sum[r][i];
-        p.v_grad.of(b, group).at(mine)[column] = weight_sum[r][i];
-      } else {
-        p.q_grad.of(b, own_head).at(mine)[column] = slope_sum[r][i];
-      }
+  for (int r = 0; r < kOwn && walk.row + row + r < walk.rows; ++r) {
+    const Index mine = walk.row + row + r;
+    if constexpr (kOwnsKeys) {
+      store_row<kWidth>(slope_sum[r], 1, a.width, p.k_grad.of(b, walk.group).at(mine));
+      store_row<kWidth>(weight_sum[r], 1, a.width, p.v_grad.of(b, walk.group).at(mine));
+    } else {
+      store_row<kWidth>(slope_sum[r], 1, a.width, p.q_grad.of(b, walk.head).at(mine));
     }
   }
 }
@@ -211,7 +219,7 @@ void visit_width_of_head(Index width, Visit visit) {
 template <int kWidth, bool kOwnsKeys>
 void launch_grad(cudaStream_t stream, const Backward<float>& p, const float* deltas) {
   constexpr std::size_t kShared =
-      (2 * kBlockRows * kWidth + 2 * kTileKeys * (kWidth + 1)) * sizeof(float);
+      (2 * kBlockRows * kWidth + 2 * kTileRows * kStep<kWidth>)*sizeof(float);
   const dim3 grid = kOwnsKeys ? attention_grid(p.a.keys, kBlockRows, p.a.groups, p.a.batch)
                               : attention_grid(p.a.queries, kBlockRows, p.a.heads, p.a.batch);
   allow_shared(lanes_grad_kernel<kWidth, kOwnsKeys>, kShared);
@@ -226,7 +234,7 @@ void attention_lanes(const Call& call, const Forward<float>& p) {
   visit_width_of_head(p.a.width, [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     constexpr std::size_t kShared =
-        (kBlockRows * kWidth + kTileKeys * (kWidth + 1) + kTileKeys * kWidth) * sizeof(float);
+        (kBlockRows * kWidth + 2 * kTileRows * kStep<kWidth>)*sizeof(float);
     allow_shared(lanes_forward_kernel<kWidth>, kShared);
     lanes_forward_kernel<kWidth><<<grid, kThreads, kShared, stream_of(call)>>>(p);
   });

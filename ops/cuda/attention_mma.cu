@@ -37,6 +37,33 @@ struct Softmax {
   }
 };
 
+/// Scores are scaled, and minus infinity where a query does not see.
+__device__ void mask(const Attending& a, Index b, Index first_query, Index first_key,
+                     Sums (&scores)[kTileKeys / 8]) {
+  const float scale = static_cast<float>(a.scale);
+#pragma unroll
+  for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const bool seen =
+          a.sees(b, first_query + row_in_sums(i), first_key + n * 8 + column_in_sums(i));
+      scores[n].at[i] = seen ? scores[n].at[i] * scale : -INFINITY;
+    }
+  }
+}
+
+__device__ void drop(const Attending& a, Index b, Index h, Index first_query, Index first_key,
+                     Sums (&weights)[kTileKeys / 8]) {
+#pragma unroll
+  for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      weights[n].at[i] *=
+          a.factor(b, h, first_query + row_in_sums(i), first_key + n * 8 + column_in_sums(i));
+    }
+  }
+}
+
 // --- kernel ---
 
 template <typename M, int kWidth>
@@ -53,7 +80,6 @@ __global__ void __launch_bounds__(kMmaThreads) mma_forward_kernel(Forward<M> p) 
   const int row = threadIdx.x / kWarp * 16;  // the warp's first, in the block
   const Index block_query = Index{blockIdx.x} * kMmaRows;
   const Index first_query = block_query + row;
-  const float scale = static_cast<float>(a.scale);
   own.load(p.q.of(b, h), block_query, kMmaRows, a.queries, a.width);
 
   Softmax softmax;
@@ -66,26 +92,10 @@ __global__ void __launch_bounds__(kMmaThreads) mma_forward_kernel(Forward<M> p) 
     __syncthreads();
     Sums scores[kTileKeys / 8] = {};
     multiply_rows<M, kWidth, kTileKeys>(scores, own, row, keys);
-#pragma unroll
-    for (int n = 0; n < kTileKeys / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const bool seen =
-            a.sees(b, first_query + row_in_sums(i), first + n * 8 + column_in_sums(i));
-        scores[n].at[i] = seen ? scores[n].at[i] * scale : -INFINITY;
-      }
-    }
+    mask(a, b, first_query, first, scores);
     float shrink[2];
     softmax.update(scores, shrink);
-    if (a.dropout.probability > 0) {
-#pragma unroll
-      for (int n = 0; n < kTileKeys / 8; ++n) {
-        for (int i = 0; i < 4; ++i) {
-          scores[n].at[i] *=
-              a.factor(b, h, first_query + row_in_sums(i), first + n * 8 + column_in_sums(i));
-        }
-      }
-    }
+    if (a.dropout.probability > 0) drop(a, b, h, first_query, first, scores);
 #pragma unroll
     for (Sums& s : out) {
       for (int i = 0; i < 4; ++i) s.at[i] *= shrink[i / 2];

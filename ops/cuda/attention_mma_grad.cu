@@ -52,36 +52,28 @@ __global__ void __launch_bounds__(kMmaThreads) mma_grad_kernel(Backward<M> p, co
   const Tile other_tile{tile.data + kTileRows * Tile::kStep};  // the same of v or grad
   const Attending& a = p.a;
   const Index b = blockIdx.z;
-  const Index own_head = blockIdx.y;  // a group when it owns keys
-  const Index group = kOwnsKeys ? own_head : own_head / a.heads_per_group();
+  const Walk walk(a, blockIdx.y, Index{blockIdx.x} * kMmaRows, kMmaRows, kTileRows, kOwnsKeys);
   const int row = threadIdx.x / kWarp * 16;
-  const Index block_row = Index{blockIdx.x} * kMmaRows;
-  const Index extent = kOwnsKeys ? a.keys : a.queries;
-  const Index tile_extent = kOwnsKeys ? a.queries : a.keys;
-  rows.load(kOwnsKeys ? p.k.of(b, group) : p.q.of(b, own_head), block_row, kMmaRows, extent,
+  rows.load(kOwnsKeys ? p.k.of(b, walk.group) : p.q.of(b, walk.head), walk.row, kMmaRows, walk.rows,
             a.width);
-  other_rows.load(kOwnsKeys ? p.v.of(b, group) : p.grad.of(b, own_head), block_row, kMmaRows,
-                  extent, a.width);
+  other_rows.load(kOwnsKeys ? p.v.of(b, walk.group) : p.grad.of(b, walk.head), walk.row, kMmaRows,
+                  walk.rows, a.width);
 
   Sums slope_sum[kWidth / 8] = {};                   // gradient of q, or of k
   Sums weight_sum[kOwnsKeys ? kWidth / 8 : 1] = {};  // gradient of v
-  const Index first_head = kOwnsKeys ? group * a.heads_per_group() : own_head;
-  const Index last_head = kOwnsKeys ? first_head + a.heads_per_group() : own_head + 1;
-  const Index begin = kOwnsKeys ? a.queries_begin(block_row) / kTileRows * kTileRows : 0;
-  const Index end = kOwnsKeys ? a.queries : a.keys_end(min(block_row + kMmaRows, a.queries) - 1);
-  for (Index h = first_head; h < last_head; ++h) {
-    for (Index first = begin; first < end; first += kTileRows) {
+  for (Index h = walk.head; h < walk.last_head; ++h) {
+    for (Index first = walk.begin; first < walk.end; first += kTileRows) {
       __syncthreads();
-      tile.load(kOwnsKeys ? p.q.of(b, h) : p.k.of(b, group), first, kTileRows, tile_extent,
+      tile.load(kOwnsKeys ? p.q.of(b, h) : p.k.of(b, walk.group), first, kTileRows, walk.others,
                 a.width);
-      other_tile.load(kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, group), first, kTileRows, tile_extent,
-                      a.width);
+      other_tile.load(kOwnsKeys ? p.grad.of(b, h) : p.v.of(b, walk.group), first, kTileRows,
+                      walk.others, a.width);
       __syncthreads();
       Sums weights[kTileRows / 8] = {};
       Sums slopes[kTileRows / 8] = {};
       multiply_rows<M, kWidth, kTileRows>(weights, rows, row, tile);
       multiply_rows<M, kWidth, kTileRows>(slopes, other_rows, row, other_tile);
-      weigh<kOwnsKeys>(a, b, h, block_row + row, first, p.log_sum_exp, deltas, weights, slopes);
+      weigh<kOwnsKeys>(a, b, h, walk.row + row, first, p.log_sum_exp, deltas, weights, slopes);
       multiply_tile<M, kWidth, kTileRows>(slope_sum, slopes, tile);
       if constexpr (kOwnsKeys) {
         multiply_tile<M, kWidth, kTileRows>(weight_sum, weights, other_tile);
@@ -90,12 +82,12 @@ __global__ void __launch_bounds__(kMmaThreads) mma_grad_kernel(Backward<M> p, co
   }
   const float as_is[2] = {1, 1};
   if constexpr (kOwnsKeys) {
-    store_rows<M, kWidth>(slope_sum, as_is, p.k_grad.of(b, group), block_row + row, extent,
+    store_rows<M, kWidth>(slope_sum, as_is, p.k_grad.of(b, walk.group), walk.row + row, walk.rows,
                           a.width);
-    store_rows<M, kWidth>(weight_sum, as_is, p.v_grad.of(b, group), block_row + row, extent,
+    store_rows<M, kWidth>(weight_sum, as_is, p.v_grad.of(b, walk.group), walk.row + row, walk.rows,
                           a.width);
   } else {
-    store_rows<M, kWidth>(slope_sum, as_is, p.q_grad.of(b, own_head), block_row + row, extent,
+    store_rows<M, kWidth>(slope_sum, as_is, p.q_grad.of(b, walk.head), walk.row + row, walk.rows,
                           a.width);
   }
 }

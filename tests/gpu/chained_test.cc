@@ -26,6 +26,8 @@ struct Heads {
 const Heads kHeads[] = {
     {2, 9, 9, 2, 2, 8, true},
     {1, 64, 64, 2, 1, 64, true},
+    {1, 64, 65, 2, 1, 16, true},  // the last query alone sees into the second tile
+    {1, 65, 64, 2, 1, 16, true},  // the first query sees nothing
     {2, 70, 70, 4, 2, 20, true, Mask::kNone, 0.2f},
     {2, 5, 130, 2, 2, 32, true, Mask::kLengths},
     {2, 100, 3, 3, 1, 65, true},
