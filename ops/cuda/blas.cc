@@ -129,12 +129,11 @@ Blas::Blas(Pool& pool) : pool_(pool) { ATOLL_BLAS(cublasLtCreate(&handle_)); }
 
 Blas::~Blas() { cublasLtDestroy(handle_); }
 
-Blas::Algorithm Blas::choose(const Gemm& gemm, Problem& problem) const {
+Blas::Algorithm Blas::choose(const Gemm& gemm, Problem& problem, std::uint32_t reductions) const {
   cublasLtMatmulPreference_t preference = nullptr;
   ATOLL_BLAS(cublasLtMatmulPreferenceCreate(&preference));
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-      static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
+  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(gemm.b.data));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(gemm.a.data));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
@@ -175,7 +174,9 @@ const Blas::Algorithm& Blas::algorithm_for(const Gemm& gemm, Problem& problem) {
                    alignment_of(gemm.before)};
   const auto known = algorithms_.find(key);
   if (known != algorithms_.end()) return known->second;
-  return algorithms_.emplace(key, choose(gemm, problem)).first->second;
+  Algorithm chosen = choose(gemm, problem, CUBLASLT_REDUCTION_SCHEME_NONE);
+  if (!chosen.found) chosen = choose(gemm, problem, CUBLASLT_REDUCTION_SCHEME_MASK);
+  return algorithms_.emplace(key, chosen).first->second;
 }
 
 bool Blas::multiply(cudaStream_t stream, const Gemm& gemm) {

@@ -37,8 +37,8 @@ struct Gemm {
 
 /// One cuBLASLt handle and the algorithms it chose.
 /// Thread: one at a time. Memory: `pool` outlives it and gives the workspace of each call.
-/// Numbers: no algorithm that splits the inner extent is taken, so that a result does not depend on
-/// how much of the GPU was free; the same shape gives the same bits on one kind of GPU.
+/// Numbers: where there is a choice, no algorithm that splits the inner extent is taken; those that
+/// do add the parts in a fixed order. The same shape gives the same bits on one kind of GPU.
 class Blas {
  public:
   explicit Blas(Pool& pool);
@@ -59,7 +59,7 @@ class Blas {
   struct Problem;
   using Key = std::array<std::int64_t, 20>;
   const Algorithm& algorithm_for(const Gemm& gemm, Problem& problem);
-  Algorithm choose(const Gemm& gemm, Problem& problem) const;
+  Algorithm choose(const Gemm& gemm, Problem& problem, std::uint32_t reductions) const;
 
   Pool& pool_;
   cublasLtHandle_t handle_ = nullptr;

@@ -1,5 +1,6 @@
 #include "ops/cuda/context.h"
 
+#include "ops/cuda/blas.h"
 #include "ops/cuda/error.h"
 #include "ops/cuda/memory.h"
 

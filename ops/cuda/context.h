@@ -7,11 +7,12 @@
 #include <string>
 
 #include "ops/catalog/catalog.h"
-#include "ops/cuda/blas.h"
 #include "ops/cuda/staging.h"
 #include "ops/tensor/context.h"
 
 namespace reef::ops::cuda {
+
+class Blas;
 
 /// A stream with memory, a pinned ring and a cuBLASLt handle of its own, so that contexts on one
 /// GPU share nothing but the GPU. See memory.h for why blocks of its pool may be reused at once.

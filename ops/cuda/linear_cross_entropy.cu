@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/cuda/blas.h"
 #include "ops/cuda/context.h"
 #include "ops/cuda/cross_entropy.cuh"
 #include "ops/cuda/error.h"

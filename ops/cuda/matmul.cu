@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "ops/cuda/blas.h"
 #include "ops/cuda/context.h"
 #include "ops/cuda/element.cuh"
 #include "ops/cuda/error.h"
