@@ -21,7 +21,14 @@ int count(const char** reason) {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaSuccess && devices > 0) return devices;
-  *reason = status == cudaSuccess ? "the driver knows no GPU" : cudaGetErrorString(status);
+  int driver = 0;
+  if (status == cudaSuccess) {
+    *reason = "the driver knows no GPU";
+  } else if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) {
+    *reason = "there is no CUDA driver";  // CUDA itself would call it too old
+  } else {
+    *reason = cudaGetErrorString(status);
+  }
   return 0;
 }
 
