@@ -49,7 +49,7 @@ FOREIGN = {
     r"sodium\.h|sodium/": ["security", "actors/data/format"],
     r"sqlite3\.h": ["scheduler/service", "tests"],
     r"dnnl": ["ops/cpu", "tests/bench"],
-    r"cuda": ["ops/cuda", "runtime/device", "collectives/local"],
+    r"cuda|cublas|cub/": ["ops/cuda", "runtime/device", "collectives/local"],
     r"capnp/": ["configs/schema", "runtime/node", "scheduler/plan", "tests"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
