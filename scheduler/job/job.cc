@@ -74,6 +74,8 @@ Result<Job> job_from(const Document& document) {
   take(spec, "topology", job.topology);
   job.model = model_from(spec["model"]);
   take(spec["data"], "path", job.data.path);
+  take(spec["data"], "prefetch", job.data.prefetch);
+  take(spec["data"], "workers", job.data.workers);
   job.optimizer = optimizer_from(group(spec, "optimizer"));
   job.training = training_from(spec["training"]);
   take(group(spec, "evaluation"), "every", job.evaluation.every);
@@ -179,7 +181,8 @@ std::string job_to_json(const Job& job) {
   const Json spec = {
       {"topology", job.topology},
       {"model", model_to(job.model)},
-      {"data", {{"path", job.data.path}}},
+      {"data",
+       {{"path", job.data.path}, {"prefetch", job.data.prefetch}, {"workers", job.data.workers}}},
       {"optimizer", optimizer_to(job.optimizer)},
       {"training",
        {{"steps", job.training.steps},

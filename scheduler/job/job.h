@@ -13,7 +13,9 @@
 namespace reef::job {
 
 struct Data {
-  std::string path;  ///< folder made by `atoll data prepare`
+  std::string path;            ///< folder made by `atoll data prepare`
+  std::uint32_t prefetch = 2;  ///< micro-batches that may wait, read, for the model
+  std::uint32_t workers = 1;   ///< threads that read the sequences of one
   bool operator==(const Data&) const = default;
 };
 

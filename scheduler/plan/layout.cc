@@ -173,7 +173,7 @@ class Layout {
     const std::uint64_t token_bytes = 4 * tokens_per_leaf(job_);
     const std::uint64_t hidden_bytes = activation_bytes(job_.model.n_embd);
     builder_.connect({"tokens" + r(index), replica.load, replica.shards[0].forward,
-                      Content::kTokens, micro_, 2, 0, token_bytes});
+                      Content::kTokens, micro_, job_.data.prefetch, 0, token_bytes});
     for (std::uint32_t s = 0; s < last_; ++s) {
       builder_.connect({"hidden" + rs(index, s), replica.shards[s].forward,
                         replica.shards[s + 1].forward, Content::kActivation, micro_, 2, 0,
@@ -181,9 +181,9 @@ class Layout {
     }
     builder_.connect({"logits" + r(index), replica.shards[last_].forward, replica.loss,
                       Content::kActivation, micro_, 1, 0, activation_bytes(job_.model.vocab_size)});
-    // Targets wait while their tokens pass through the pipeline.
+    // Targets wait while their tokens do, and then while those pass through the pipeline.
     builder_.connect({"targets" + r(index), replica.load, replica.loss, Content::kTokens, micro_,
-                      std::min(micro_, shards_.stages) + 1, 0, token_bytes});
+                      std::min(micro_, shards_.stages) - 1 + job_.data.prefetch, 0, token_bytes});
   }
 
   void connect_backward(std::uint32_t index) {

@@ -25,7 +25,7 @@ metadata: {{name: test}}
 spec:
   topology: {topology}
   model: {{type: gpt2, vocab_size: 256, n_positions: 32, n_embd: 48, n_layer: 4, n_head: 4{model}}}
-  data: {{path: {data}}}
+  data: {{path: {data}{loader}}}
   optimizer: {{name: adamw, learningRate: 3e-3, minimumLearningRate: 3e-4, warmupSteps: 3, clipNorm: {clip}}}
   training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32}}
   evaluation: {{every: {evaluate}, rounds: 2}}
@@ -35,7 +35,7 @@ spec:
   peerTimeout: 3s
 """
 
-DEFAULTS = dict(model="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1, stages=1, codec="none",
+DEFAULTS = dict(model="", loader="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1, stages=1, codec="none",
                 weights="none")
 
 
@@ -56,6 +56,7 @@ class ClusterTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="atoll-test-"))
+        os.environ["ATOLL_CACHE"] = str(cls.root / "cache")  # what nodes measure is not the user's
         make_text(cls.root / "text.txt")
         subprocess.run([ATOLL, "data", "prepare", cls.root / "text.txt", cls.root / "data"], check=True,
                        stdout=subprocess.DEVNULL)

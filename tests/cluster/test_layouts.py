@@ -31,6 +31,13 @@ class Layouts(ClusterTest):
         reference, _ = self.train(1, model=model, steps=5)
         self.assertEqual(self.train(4, model=model, steps=5, replicas=2, stages=2)[0], reference)
 
+    def test_the_loader_s_prefetch_and_workers_change_no_bit(self):
+        reference, _ = self.train(1, steps=5)
+        for loader in (", prefetch: 1", ", prefetch: 5, workers: 3"):
+            with self.subTest(loader=loader):
+                self.assertEqual(self.train(1, steps=5, loader=loader)[0], reference)
+                self.assertEqual(self.train(4, steps=5, loader=loader, replicas=2, stages=2)[0], reference)
+
     def test_lossy_codecs_stay_within_their_bound(self):
         reference, plain = self.train(4, replicas=2, stages=2)
         rounded, packed = self.train(4, replicas=2, stages=2, codec="bf16+zstd", weights="none+zstd")

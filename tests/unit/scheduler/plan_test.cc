@@ -89,6 +89,16 @@ TEST(MakePlan, SendsLittleOverTheSlowLine) {
   EXPECT_TRUE(make_plan(job, sample_topology(2)).value().layout.starts_with("stages spread"));
 }
 
+TEST(MakePlan, ReadsAheadAsFarAsTheJobSays) {
+  for (const std::uint32_t prefetch : {1u, 2u, 7u}) {
+    job::Job job = sample_job(2, 2);
+    job.data.prefetch = prefetch;
+    Plan plan = make_plan(job, sample_topology(1)).value();  // live with any
+    EXPECT_EQ(edge_named(plan, "tokens.r0").slots, prefetch);
+    EXPECT_EQ(edge_named(plan, "targets.r0").slots, prefetch + 1);  // one is in the first stage
+  }
+}
+
 TEST(MakePlan, RefusesTooLittleMemoryWithTheArithmetic) {
   const auto plan = make_plan(sample_job(1, 1), sample_topology(1, 1 << 20));
   ASSERT_FALSE(plan.ok());
