@@ -22,7 +22,7 @@ namespace reef::ops::tune {
 /// How long a question stays open, and against what it is asked.
 struct TunerOptions {
   /// Timed calls of each candidate that stays in the race.
-  std::size_t samples = 5;
+  std::size_t samples = 7;
   /// Candidates estimated at more than this times the least are never run.
   double estimate_margin = 1.5;
   /// After two samples, those with more than this times the best time are run no more.
@@ -89,6 +89,15 @@ class Tuner final : public Chooser {
   std::size_t open_ = 0;  ///< trials without a choice
   std::mutex saving_;
   Choices unsaved_;  ///< guarded by mutex_
+};
+
+/// Makes a chooser the catalog's for as long as it lives.
+class Tuning {
+ public:
+  explicit Tuning(Chooser& chooser) { set_chooser(&chooser); }
+  ~Tuning() { set_chooser(nullptr); }
+  Tuning(const Tuning&) = delete;
+  Tuning& operator=(const Tuning&) = delete;
 };
 
 }  // namespace reef::ops::tune

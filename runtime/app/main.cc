@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   reef::app::add_scheduler(app, action);
   reef::app::add_node(app, action);
   reef::app::add_bench(app, action);
+  reef::app::add_tune(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version

@@ -19,5 +19,6 @@ void add_export(CLI::App& app, Action& action);
 void add_scheduler(CLI::App& app, Action& action);
 void add_node(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_tune(CLI::App& app, Action& action);
 
 }  // namespace reef::app

@@ -6,6 +6,7 @@
 #include <caf/actor_system_config.hpp>
 
 #include "actors/core/crew.h"
+#include "ops/tune/tuner.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
 #include "runtime/base/log.h"
@@ -30,7 +31,10 @@ Result<int> serve(const NodeCommand& options) {
              std::size_t{1});  // handlers are short; compute has its own threads
   config.set("scheduler.max-throughput", std::size_t{16});
   caf::actor_system system(config);
-  // Destroyed after the node and its crew, whose actors submit to them.
+  ops::tune::Tuner tuner(ops::tune::default_cache_path());
+  const ops::tune::Tuning tuning(tuner);
+  // Destroyed after the node and its crew, whose actors submit to them, and before the tuner, which
+  // they ask.
   device::CpuStream compute("compute", options.threads);
   device::CpuStream io("io", 1);
   const actors::CrewSite site{system, compute, io, system_clock(), nullptr};

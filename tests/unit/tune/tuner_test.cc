@@ -47,7 +47,7 @@ class TunerTest : public ::testing::Test {
     stage.runs = {};
   }
 
-  static TunerOptions options() { return {.clock = &stage.clock}; }
+  static TunerOptions options() { return {.samples = 5, .clock = &stage.clock}; }
   void call(Tuner& tuner, int times, std::span<const Entry* const> candidates = kCandidates,
             std::int64_t elements = 4) {
     const Tensor x = Tensor::empty(Pool::host(), DType::kF16, {elements});
@@ -195,10 +195,11 @@ TEST_F(TunerTest, RefusesCandidatesOfTwoClasses) {
 TEST_F(TunerTest, IsAskedByTheCatalog) {
   add_kernels(kEntries);
   Tuner tuner({}, options());
-  set_chooser(&tuner);
   const Tensor x = Tensor::empty(pool_.pool(), DType::kF16, {4});
-  for (int i = 0; i < 16; ++i) unary(pool_, Op::kErf, x);
-  set_chooser(nullptr);
+  {
+    const Tuning tuning(tuner);
+    for (int i = 0; i < 16; ++i) unary(pool_, Op::kErf, x);
+  }
   EXPECT_EQ(chosen(tuner), "second");
   const int before = stage.runs[0];
   unary(pool_, Op::kErf, x);
