@@ -14,19 +14,19 @@ bool is_plain(std::span<const Tensor> in, std::span<const Tensor> out) {
   return true;
 }
 
-}  // namespace
+primitive::Strided one_axis(std::span<const Tensor> in, std::span<const Tensor> out) {
+  primitive::Strided layout;
+  layout.inputs = static_cast<int>(in.size());
+  layout.outputs = static_cast<int>(out.size());
+  layout.rank = 1;
+  layout.shape[0] = out[0].elements();
+  for (int k = 0; k < layout.inputs + layout.outputs; ++k) layout.strides[k][0] = 1;
+  return layout;
+}
 
-primitive::Strided layout_of(std::span<const Tensor> in, std::span<const Tensor> out) {
+primitive::Strided all_axes(std::span<const Tensor> in, std::span<const Tensor> out) {
   const Shape& shape = out[0].shape();
   primitive::Strided layout;
-  if (is_plain(in, out)) {
-    layout.inputs = static_cast<int>(in.size());
-    layout.outputs = static_cast<int>(out.size());
-    layout.rank = 1;
-    layout.shape[0] = shape.elements();
-    for (int k = 0; k < layout.inputs + layout.outputs; ++k) layout.strides[k][0] = 1;
-    return layout;
-  }
   layout.rank = static_cast<int>(shape.rank());
   layout.inputs = static_cast<int>(in.size());
   layout.outputs = static_cast<int>(out.size());
@@ -42,7 +42,14 @@ primitive::Strided layout_of(std::span<const Tensor> in, std::span<const Tensor>
       ++operand;
     }
   }
-  return primitive::coalesced(layout);
+  return layout;
+}
+
+}  // namespace
+
+primitive::Strided layout_of(std::span<const Tensor> in, std::span<const Tensor> out) {
+  if (is_plain(in, out)) return one_axis(in, out);
+  return primitive::coalesced(all_axes(in, out));
 }
 
 AxisView around_axis(const Shape& shape, std::size_t axis) {

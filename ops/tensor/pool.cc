@@ -68,8 +68,9 @@ class HostMemory final : public Memory {
 
 std::shared_ptr<Memory> host_memory(Device device) { return std::make_shared<HostMemory>(device); }
 
-/// Owned by the Pool and by every handle that it gave out: whoever is the last deletes it. Counted
-/// under the mutex that each of them takes anyway, which is half the price of a shared_ptr.
+/// Owned by the Pool and by every block that it gave out: whoever is the last deletes it. A block
+/// comes and goes with the memory of its reference count under one lock, which is a third of the
+/// price of a shared_ptr to this, a lock for each, and their atomic counts.
 struct Pool::State {
   explicit State(std::shared_ptr<Memory> given) : memory(std::move(given)) {}
   ~State() {
@@ -79,13 +80,17 @@ struct Pool::State {
   mutable std::mutex mutex;
   std::shared_ptr<Memory> memory;
   std::array<std::vector<std::byte*>, kSizeClasses> free;
-  std::vector<void*> handles;   ///< spare reference counts, all of one size
-  std::size_t handle_size = 0;  ///< known once the first was made
-  std::size_t live_handles = 0;
+  std::vector<void*> handles;  ///< memory of reference counts, which all have one size
+  std::size_t live = 0;        ///< blocks given out
   Statistics statistics;
   bool closed = false;  ///< the Pool is gone: blocks go back to the system
 
-  std::byte* take(SizeClass of) {
+  struct Lease {
+    std::byte* block;
+    void* handle;  ///< null: none to spare
+  };
+
+  Lease take(SizeClass of) {
     const std::lock_guard lock(mutex);
     const std::size_t size = of.bytes;
     std::byte* block = nullptr;
@@ -107,26 +112,36 @@ struct Pool::State {
     }
     statistics.bytes_in_use += size;
     statistics.peak_bytes = std::max(statistics.peak_bytes, statistics.bytes_in_use);
-    return block;
+    ++live;
+    if (handles.empty()) return {block, nullptr};
+    void* const handle = handles.back();
+    handles.pop_back();
+    return {block, handle};
   }
 
-  void give_back(std::byte* block, SizeClass of) {
-    const std::lock_guard lock(mutex);
+  void give_back(Lease lease, SizeClass of) {
+    std::unique_lock lock(mutex);
     statistics.bytes_in_use -= of.bytes;
-    if (closed) {
-      memory->give_back(block, of.bytes);
+    if (!closed) {
+      handles.push_back(lease.handle);
+      free[of.index].push_back(lease.block);
+      statistics.cached_bytes += of.bytes;
+      --live;
       return;
     }
-    free[of.index].push_back(block);
-    statistics.cached_bytes += of.bytes;
+    memory->give_back(lease.block, of.bytes);
+    ::operator delete(lease.handle);
+    const bool last = --live == 0;
+    lock.unlock();
+    if (last) delete this;
   }
 
-  /// The Pool goes. What is cached goes back now, the rest when its handles do.
+  /// The Pool goes. What is cached goes back now, the rest as it comes.
   void close() {
     std::unique_lock lock(mutex);
     closed = true;
     trim_locked();
-    const bool last = live_handles == 0;
+    const bool last = live == 0;
     lock.unlock();
     if (last) delete this;
   }
@@ -143,49 +158,29 @@ struct Pool::State {
     }
     statistics.cached_bytes = 0;
   }
-
-  void* take_handle(std::size_t size) {
-    {
-      const std::lock_guard lock(mutex);
-      ++live_handles;
-      if (size == handle_size && !handles.empty()) {
-        void* handle = handles.back();
-        handles.pop_back();
-        return handle;
-      }
-      handle_size = size;
-    }
-    return ::operator new(size);
-  }
-
-  void give_handle(void* handle, std::size_t size) {
-    std::unique_lock lock(mutex);
-    const bool last = --live_handles == 0 && closed;
-    if (closed || size != handle_size) {
-      ::operator delete(handle);
-    } else {
-      handles.push_back(handle);
-    }
-    lock.unlock();
-    if (last) delete this;
-  }
 };
 
-/// Serves shared_ptr's reference counts from State::handles. A count goes after its deleter ran, so
-/// it keeps State for the deleter, too.
+/// The allocator of a block's reference count. The count is the last to go, so its memory brings
+/// the block home.
 template <typename T>
 struct Pool::HandleAllocator {
   using value_type = T;
   State* state;
+  State::Lease lease;
+  SizeClass size;
 
-  explicit HandleAllocator(State* given) : state(given) {}
+  HandleAllocator(State* given, State::Lease taken, SizeClass of)
+      : state(given), lease(taken), size(of) {}
   template <typename U>
-  HandleAllocator(const HandleAllocator<U>& other) : state(other.state) {}
-  T* allocate(std::size_t count) { return static_cast<T*>(state->take_handle(count * sizeof(T))); }
-  void deallocate(T* handle, std::size_t count) { state->give_handle(handle, count * sizeof(T)); }
+  HandleAllocator(const HandleAllocator<U>& other)
+      : state(other.state), lease(other.lease), size(other.size) {}
+  T* allocate(std::size_t) {
+    return static_cast<T*>(lease.handle != nullptr ? lease.handle : ::operator new(sizeof(T)));
+  }
+  void deallocate(T* handle, std::size_t) { state->give_back({lease.block, handle}, size); }
   template <typename U>
   bool operator==(const HandleAllocator<U>& other) const {
-    return state == other.state;
+    return lease.block == other.lease.block;
   }
 };
 
@@ -203,10 +198,9 @@ Device Pool::device() const { return state_->memory->device(); }
 
 std::shared_ptr<std::byte> Pool::allocate(std::size_t bytes) {
   const SizeClass size = class_of(bytes);
-  std::byte* block = state_->take(size);
+  const State::Lease lease = state_->take(size);
   return std::shared_ptr<std::byte>(
-      block, [state = state_, size](std::byte* done) { state->give_back(done, size); },
-      HandleAllocator<std::byte>(state_));
+      lease.block, [](std::byte*) {}, HandleAllocator<std::byte>(state_, lease, size));
 }
 
 Pool::Statistics Pool::statistics() const {

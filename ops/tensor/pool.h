@@ -25,7 +25,7 @@ class Memory {
 std::shared_ptr<Memory> host_memory(Device device = Device::kCpu);
 
 /// A caching allocator of 64-byte aligned blocks in size classes (at most a quarter over the
-/// request). Handles are counted in blocks that the pool recycles too, so a hit calls no allocator
+/// request). Handles are counted in memory that the pool recycles too, so a hit calls no allocator
 /// at all.
 /// Thread: any. Memory: a block may outlive the Pool; it then goes back to the system.
 class Pool {

@@ -6,7 +6,7 @@
 namespace reef::ops {
 
 Result<Signature> signature(std::initializer_list<TensorSpec> outputs) {
-  Result<Signature> result{Signature{}};
+  Result<Signature> result(std::in_place);
   Signature& made = *result;
   for (const TensorSpec& output : outputs) made.outputs[made.count++] = output;
   return result;

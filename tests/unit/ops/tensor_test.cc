@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "ops/cpu/thread_pool.h"
 
@@ -93,6 +97,52 @@ TEST(Pool, IsOutlivedByItsBlocks) {
   }
   tensor.values<float>()[99] = 1;
   EXPECT_EQ(tensor.values<float>()[99], 1);
+}
+
+TEST(Pool, WastesAtMostAQuarterAndServesEverySizeAgain) {
+  Pool pool;
+  for (std::size_t bytes = 1; bytes < 3'000'000; bytes += 1 + bytes / 7) {
+    const auto used = [&pool] { return pool.statistics().bytes_in_use; };
+    const std::uint64_t misses = pool.statistics().misses;
+    std::uint64_t size = 0;
+    {
+      const auto block = pool.allocate(bytes);
+      size = used();
+      EXPECT_GE(size, bytes);
+      EXPECT_LE(size, std::max<std::uint64_t>(64 * ((bytes + 63) / 64), bytes + bytes / 4));
+    }
+    const auto block = pool.allocate(bytes);
+    EXPECT_EQ(used(), size);
+    EXPECT_LE(pool.statistics().misses, misses + 1) << bytes;
+  }
+  pool.trim();
+  EXPECT_EQ(pool.statistics().bytes_in_use, 0u);
+}
+
+TEST(Pool, IsSharedByThreadsAndOutlivedByTheirBlocks) {
+  std::vector<std::thread> threads;
+  {
+    Pool pool;
+    for (std::size_t thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([thread, first = pool.allocate(100 + thread), &pool] {
+        std::vector<std::shared_ptr<std::byte>> kept;
+        for (std::size_t i = 0; i < 500; ++i) {
+          kept.push_back(pool.allocate(1 + 37 * ((i + thread) % 50)));
+          if (kept.size() > 8) kept.erase(kept.begin());
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(pool.statistics().bytes_in_use, 0u);
+    threads.clear();
+    for (std::size_t thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([block = pool.allocate(1000), copy = pool.allocate(1000)]() mutable {
+        std::fill_n(block.get(), 1000, std::byte{1});
+        block.reset();
+      });
+    }
+  }  // the pool goes while they run
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(ThreadPool, RunsEveryTaskOnce) {
