@@ -52,12 +52,13 @@ class Ours:
     def __init__(self, atoll, lock):
         self._atoll, self._lock = atoll, lock
 
-    def run(self, row, steps):
+    def run(self, row, steps, attempts=runner.ATTEMPTS):
         """One process, `steps` timed steps."""
         command = [self._atoll, "bench", "step", "--json", "--precision", row.precision,
                    "--threads", str(row.threads), "--steps", str(steps)]
         try:
-            answer = runner.run(command, runner.distinct_cores(row.threads), None, OURS_LIMIT_S, self._lock)
+            answer = runner.run(command, runner.distinct_cores(row.threads), None, OURS_LIMIT_S, self._lock,
+                                attempts)
         except runner.Failed as failure:
             raise runner.Failed(f"cannot run `{' '.join(command)}`: {failure}") from failure
         missing = [field for field in self.FIELDS if field not in answer]
@@ -167,7 +168,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=2, help="threads of the many-threaded rows (default: 2)")
     parser.add_argument("--atoll", default=str(ROOT / "build/release/bin/atoll"), help="our program")
     parser.add_argument("--peer-only", action="store_true", help="measure PyTorch alone")
-    parser.add_argument("--lock", metavar="FILE", help="hold this file's lock during each run, where others measure too")
+    parser.add_argument("--lock", metavar="FILE", help="hold this file's lock during each run, if others measure too")
     options = parser.parse_args()
     known = {row.name: row for row in rows(options.threads)}
     unknown = sorted(set(options.rows or []) - set(known))
@@ -183,7 +184,7 @@ def report(options):
     ours = Ours(options.atoll, options.lock)
     if not options.peer_only:
         # Before minutes of trials: a binary without the command is found out here.
-        ours.run(options.chosen[0], steps=1)
+        ours.run(options.chosen[0], steps=1, attempts=1)
     held = True
     for row in options.chosen:
         line = peer_alone(row, peer, options) if options.peer_only else compare(row, ours, peer, options)

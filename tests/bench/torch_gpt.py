@@ -21,7 +21,11 @@ VOCABULARY, CONTEXT, BATCH = 256, 256, 8
 LAYERS, WIDTH, HEADS = 6, 384, 6
 SEED = 1
 
-ENVIRONMENT = ("OMP_", "MKL_", "KMP_", "GOMP_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "ONEDNN_", "THP_", "TORCHINDUCTOR_")
+# What the environment may say that changes the speed.
+ENVIRONMENT = (
+    "OMP_", "MKL_", "KMP_", "GOMP_", "MALLOC_", "TCMALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "ONEDNN_", "THP_",
+    "TORCHINDUCTOR_",
+)
 RUNTIMES = re.compile(r"lib(?:[gi]?omp|mkl|jemalloc|tcmalloc)\w*[-.\w]*\.so[.\d]*$")
 
 
@@ -161,7 +165,8 @@ def about():
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measures PyTorch's training step of a small GPT-2; prints one JSON line.")
+    parser = argparse.ArgumentParser(
+        description="Measures PyTorch's training step of a small GPT-2; prints one JSON line.")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch's pool (default: 1)")
     parser.add_argument("--precision", choices=["fp32", "bf16", "bf16-pure", "bf16-products"], default="fp32",
                         help="bf16 is autocast over fp32 weights; bf16-pure keeps weights and moments in bf16 too; "
