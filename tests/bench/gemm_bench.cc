@@ -12,7 +12,6 @@
 #include <dnnl.hpp>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "ops/cpu/gemm/gemm.h"
 #include "ops/cpu/thread_pool.h"
@@ -42,14 +41,16 @@ constexpr Case kCases[] = {
     {"context", false, false, 64, 64, 256},         {"values_dx", true, false, 256, 64, 64},
 };
 
+/// As a context's pool gives them: aligned to a cache line.
 struct Matrices {
-  std::vector<float> a, b, c;
+  Tensor a, b, c;
   explicit Matrices(const Case& shape)
-      : a(static_cast<std::size_t>(shape.rows * shape.inner)),
-        b(static_cast<std::size_t>(shape.inner * shape.columns)),
-        c(static_cast<std::size_t>(shape.rows * shape.columns)) {
-    for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
-    for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5) - 2;
+      : a(Tensor::empty(Pool::host(), DType::kF32, {shape.rows, shape.inner})),
+        b(Tensor::empty(Pool::host(), DType::kF32, {shape.inner, shape.columns})),
+        c(Tensor::empty(Pool::host(), DType::kF32, {shape.rows, shape.columns})) {
+    int i = 0;
+    for (float& value : a.values<float>()) value = static_cast<float>(i++ % 7) - 3;
+    for (float& value : b.values<float>()) value = static_cast<float>(i++ % 5) - 2;
   }
 };
 
@@ -65,9 +66,9 @@ MatrixProduct product_of(const Case& shape, Matrices& m) {
   return {.rows = shape.rows,
           .columns = shape.columns,
           .inner = shape.inner,
-          .a = operand(m.a.data(), shape.transpose_a, shape.lda()),
-          .b = operand(m.b.data(), shape.transpose_b, shape.ldb()),
-          .c = {m.c.data(), DType::kF32, shape.columns}};
+          .a = operand(m.a.data<float>(), shape.transpose_a, shape.lda()),
+          .b = operand(m.b.data<float>(), shape.transpose_b, shape.ldb()),
+          .c = {m.c.data<float>(), DType::kF32, shape.columns}};
 }
 
 void ours(benchmark::State& state, const Case& shape, int threads) {
@@ -84,8 +85,8 @@ void onednn_sgemm(benchmark::State& state, const Case& shape, int threads) {
   for (auto _ : state) {
     const dnnl_status_t status =
         dnnl_sgemm(shape.transpose_a ? 'T' : 'N', shape.transpose_b ? 'T' : 'N', shape.rows,
-                   shape.columns, shape.inner, 1, m.a.data(), shape.lda(), m.b.data(), shape.ldb(),
-                   0, m.c.data(), shape.columns);
+                   shape.columns, shape.inner, 1, m.a.data<float>(), shape.lda(), m.b.data<float>(),
+                   shape.ldb(), 0, m.c.data<float>(), shape.columns);
     CHECK(status == dnnl_success) << status;
   }
   report(state, shape.flops());
@@ -107,12 +108,13 @@ void onednn_primitive(benchmark::State& state, const Case& shape, int threads) {
   const memory::desc c({shape.rows, shape.columns}, f32, memory::format_tag::ab);
   const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, any, c), engine);
   const dnnl::matmul matmul(description);
-  memory given(b, engine, m.b.data());
+  memory given(b, engine, m.b.data<float>());
   memory packed(description.weights_desc(), engine);
   dnnl::reorder(given, packed).execute(stream, given, packed);
-  const std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, {a, engine, m.a.data()}},
-                                                     {DNNL_ARG_WEIGHTS, packed},
-                                                     {DNNL_ARG_DST, {c, engine, m.c.data()}}};
+  const std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, {a, engine, m.a.data<float>()}},
+      {DNNL_ARG_WEIGHTS, packed},
+      {DNNL_ARG_DST, {c, engine, m.c.data<float>()}}};
   for (auto _ : state) {
     matmul.execute(stream, arguments);
     stream.wait();

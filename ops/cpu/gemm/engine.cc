@@ -10,7 +10,8 @@
 //
 // Roads that failed: packing both operands beforehand sends a weight gradient's 12 MB of
 // activations through memory twice more (6 % of the product's time); keeping packed weights between
-// products would save 0.7 %, which does not pay for the danger of a stale copy.
+// products would save 0.7 %, which does not pay for the danger of a stale copy. Prefetching what a
+// tile packs next while it multiplies costs a weight gradient 2 % instead of saving any.
 
 namespace reef::ops::cpu {
 
@@ -52,16 +53,6 @@ struct Side {
     pack({elements_of(operand, first_lane * lane_stride + k * inner_stride), lane_stride,
           inner_stride, count, inner},
          panels);
-  }
-
-  /// What pack_block will read, when it lies in runs.
-  Ahead ahead(Index first_lane, Index count, Index k, Index inner) const {
-    const bool along_lanes = lane_stride == 1;
-    if (!along_lanes && inner_stride != 1) return {};
-    const Index bytes = operand.dtype == DType::kBF16 ? 2 : 4;
-    return {elements_of(operand, first_lane * lane_stride + k * inner_stride).data,
-            along_lanes ? inner : count, (along_lanes ? count : inner) * bytes,
-            (along_lanes ? inner_stride : lane_stride) * bytes};
   }
 };
 
@@ -167,13 +158,8 @@ class Multiplication {
                                        : row_at(rows.first, k.first);
       const float* b = cut_.share_left ? floats(packed) : common;
       const bool last = block + 1 == blocks_ && !is_plain(p_);
-      Ahead ahead{};
-      if (packs && block + 1 < blocks_) {
-        const Range next = inner_block(block + 1);
-        ahead = own.ahead(own_range.first, own_range.count, next.first, next.count);
-      }
       multiply_rows({rows.count, columns.count, k.count, a, packs ? 0 : p_.a.row_stride, b, sums,
-                     sums_stride, block > 0 || p_.accumulate, last ? &finish : nullptr, 0, ahead});
+                     sums_stride, block > 0 || p_.accumulate, last ? &finish : nullptr, 0});
     }
   }
 
@@ -190,18 +176,8 @@ class Multiplication {
       block.a += row * (whole.a_row_stride == 0 ? whole.inner : whole.a_row_stride);
       block.sums += row * whole.sums_stride;
       block.finish_row = row;
-      block.ahead = share_of(whole.ahead, row, block.rows, whole.rows);
       kernels_.multiply(block);
     }
-  }
-
-  /// The runs that fall to `count` of `total` rows from `first` on.
-  static Ahead share_of(Ahead ahead, Index first, Index count, Index total) {
-    const Index begin = ahead.runs * first / total;
-    const Index end = ahead.runs * (first + count) / total;
-    ahead.data = static_cast<const std::byte*>(ahead.data) + begin * ahead.stride_bytes;
-    ahead.runs = end - begin;
-    return ahead;
   }
 
   const MicroKernels& kernels_;

@@ -109,37 +109,9 @@ void multiply_edge(Micro micro, Index rows, Index columns, const Block& block, c
   }
 }
 
-/// Fetches a share of what is ahead with each micro-kernel, so that it costs no time of its own.
-class Fetcher {
- public:
-  Fetcher(const Ahead& ahead, Index shares)
-      : at_(static_cast<const char*>(ahead.data)),
-        runs_(ahead.runs),
-        lines_((ahead.run_bytes + kLine - 1) / kLine),
-        stride_(ahead.stride_bytes),
-        share_((runs_ * lines_ + shares - 1) / shares) {}
-  void fetch_share() {
-    for (Index i = 0; i < share_ && runs_ > 0; ++i) {
-      __builtin_prefetch(at_ + line_ * kLine, 0, 2);
-      if (++line_ < lines_) continue;
-      line_ = 0;
-      at_ += stride_;
-      --runs_;
-    }
-  }
-
- private:
-  static constexpr Index kLine = 64;
-  const char* at_;
-  Index runs_, lines_, stride_, share_;
-  Index line_ = 0;
-};
-
 void multiply(const Block& block) {
   const bool panels = block.a_row_stride == 0;
   const Index a_step = panels ? kRows * block.inner : kRows * block.a_row_stride;
-  Fetcher fetcher(block.ahead,
-                  ((block.rows + kRows - 1) / kRows) * ((block.columns + kColumns - 1) / kColumns));
   const Micro* micros = panels ? kPanelMicros.by_rows : kRowMicros.by_rows;
   for (Index column = 0; column < block.columns; column += kColumns) {
     const Index left = block.columns - column;
@@ -149,7 +121,6 @@ void multiply(const Block& block) {
     for (Index row = 0; row < block.rows; row += kRows, a += a_step) {
       const Index rows = block.rows - row < kRows ? block.rows - row : kRows;
       float* sums = block.sums + row * block.sums_stride + column;
-      fetcher.fetch_share();
       if (columns == kColumns) {
         micros[rows](block.inner, a, block.a_row_stride, b, sums, block.sums_stride,
                      block.accumulate);
@@ -192,7 +163,9 @@ void copy_panels(const Element* from, Index inner_stride, Index inner, Index cou
   constexpr Index kAhead = 8;
   for (Index k = 0; k < inner; ++k, from += inner_stride, panels += Width) {
     for (Index panel = 0; panel < count; ++panel) {
-      __builtin_prefetch(from + panel * Width + kAhead * inner_stride);
+      const Element* next = from + panel * Width + kAhead * inner_stride;
+      __builtin_prefetch(next);
+      __builtin_prefetch(next + Width - 1);  // on another line, where rows begin within one
       copy_lanes<Width>(from + panel * Width, panels + panel * Width * inner);
     }
   }

@@ -51,13 +51,6 @@ struct Finish {
   Index out_stride;
 };
 
-/// Runs of memory that will be packed next. They come into the second-level cache while a block is
-/// multiplied: runs that are pages apart are beyond the processor's own prefetcher.
-struct Ahead {
-  const void* data = nullptr;
-  Index runs = 0, run_bytes = 0, stride_bytes = 0;
-};
-
 /// One block of the result: sums (rows, columns) = or += a (rows, inner) b (inner, columns).
 struct Block {
   Index rows, columns, inner;
@@ -69,7 +62,6 @@ struct Block {
   bool accumulate;
   const Finish* finish;  ///< of the columns whose sums are complete, or null
   Index finish_row;      ///< the block's first row, as `finish` counts them
-  Ahead ahead;
 };
 
 struct MicroKernels {
