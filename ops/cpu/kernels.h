@@ -1,5 +1,5 @@
 #pragma once
-// The CPU backend, as the catalog sees it: oneDNN for products, vector loops for the rest.
+// The kernels of the CPU backend that stand in cpu/table.cc by name; families are in served.h.
 
 #include "ops/catalog/catalog.h"
 

@@ -1,5 +1,6 @@
 #pragma once
-// The CPU backend, as the catalog sees it: oneDNN for products, vector loops for the rest.
+// The CPU backend, as the catalog sees it: products in gemm/, attention in attention/,
+// vector loops in isa/ for the rest.
 
 #include <span>
 

@@ -11,8 +11,8 @@
 #include "ops/cpu/gemm/micro_kernels.h"
 
 #include "ops/cpu/gemm/finish.h"
+#include "ops/cpu/isa/product_vector.h"
 
-#define ATOLL_INLINE static inline __attribute__((always_inline))
 #define ATOLL_UNROLL _Pragma("GCC unroll 16")
 #define ATOLL_NAME_OF(isa) #isa
 #define ATOLL_ISA_STRING(isa) ATOLL_NAME_OF(isa)
@@ -22,33 +22,7 @@ namespace reef::ops::cpu {
 namespace ATOLL_ISA {
 namespace {
 
-// kRows * kVectors sums, kVectors of the right operand and one element of the left fill the
-// registers: 15 of 16, with AVX-512 27 of 32.
-#if defined(__AVX512F__)
-constexpr Index kLanes = 16;
-constexpr Index kRows = 12;
-#elif defined(__AVX2__)
-constexpr Index kLanes = 8;
-constexpr Index kRows = 6;
-#else
-constexpr Index kLanes = 4;
-constexpr Index kRows = 6;
-#endif
-constexpr Index kVectors = 2;
-constexpr Index kColumns = kVectors * kLanes;
-
-typedef float Vec __attribute__((vector_size(4 * kLanes)));
-typedef float VecAt __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-typedef float Four __attribute__((vector_size(16)));
-typedef float FourAt __attribute__((vector_size(16), aligned(4), may_alias));
-typedef std::uint16_t HalfFourAt __attribute__((vector_size(8), aligned(2), may_alias));
-typedef std::uint32_t UintFour __attribute__((vector_size(16)));
-typedef std::int32_t IntFour __attribute__((vector_size(16)));
-
-ATOLL_INLINE Vec load(const float* from) { return *reinterpret_cast<const VecAt*>(from); }
-ATOLL_INLINE void store(float* to, Vec value) { *reinterpret_cast<VecAt*>(to) = value; }
-/// Subtracting zero is dropped by the compiler; adding it is not, since -0 + 0 is 0.
-ATOLL_INLINE Vec all(float value) { return value - Vec{}; }
+typedef std::int32_t IntQuad __attribute__((vector_size(16)));
 
 /// sums (Rows, kColumns) = or += a b. In panels the rows of one k are neighbours; else the k of one
 /// row are, and rows are `a_row_stride` apart.
@@ -140,12 +114,12 @@ ATOLL_INLINE float at(const std::uint16_t* from) {
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
-ATOLL_INLINE Four four(const float* from) { return *reinterpret_cast<const FourAt*>(from); }
-ATOLL_INLINE Four four(const std::uint16_t* from) {
-  const auto half = *reinterpret_cast<const HalfFourAt*>(from);
-  return reinterpret_cast<Four>(__builtin_convertvector(half, UintFour) << 16);
+ATOLL_INLINE Quad four(const float* from) { return *reinterpret_cast<const QuadAt*>(from); }
+ATOLL_INLINE Quad four(const std::uint16_t* from) {
+  const auto half = *reinterpret_cast<const HalfQuadAt*>(from);
+  return reinterpret_cast<Quad>(__builtin_convertvector(half, UintQuad) << 16);
 }
-ATOLL_INLINE void store_four(float* to, Four value) { *reinterpret_cast<FourAt*>(to) = value; }
+ATOLL_INLINE void store_four(float* to, Quad value) { *reinterpret_cast<QuadAt*>(to) = value; }
 
 template <Index Width, typename Element>
 ATOLL_INLINE void copy_lanes(const Element* from, float* to) {
@@ -174,18 +148,18 @@ void copy_panels(const Element* from, Index inner_stride, Index inner, Index cou
 /// The k are neighbours in memory: squares of four by four are transposed in registers.
 template <typename Element>
 ATOLL_INLINE void transpose_four(const Element* from, Index lane_stride, Index width, float* to) {
-  const Four r0 = four(from);
-  const Four r1 = four(from + lane_stride);
-  const Four r2 = four(from + 2 * lane_stride);
-  const Four r3 = four(from + 3 * lane_stride);
-  const Four low01 = __builtin_shuffle(r0, r1, IntFour{0, 4, 1, 5});
-  const Four high01 = __builtin_shuffle(r0, r1, IntFour{2, 6, 3, 7});
-  const Four low23 = __builtin_shuffle(r2, r3, IntFour{0, 4, 1, 5});
-  const Four high23 = __builtin_shuffle(r2, r3, IntFour{2, 6, 3, 7});
-  store_four(to, __builtin_shuffle(low01, low23, IntFour{0, 1, 4, 5}));
-  store_four(to + width, __builtin_shuffle(low01, low23, IntFour{2, 3, 6, 7}));
-  store_four(to + 2 * width, __builtin_shuffle(high01, high23, IntFour{0, 1, 4, 5}));
-  store_four(to + 3 * width, __builtin_shuffle(high01, high23, IntFour{2, 3, 6, 7}));
+  const Quad r0 = four(from);
+  const Quad r1 = four(from + lane_stride);
+  const Quad r2 = four(from + 2 * lane_stride);
+  const Quad r3 = four(from + 3 * lane_stride);
+  const Quad low01 = __builtin_shuffle(r0, r1, IntQuad{0, 4, 1, 5});
+  const Quad high01 = __builtin_shuffle(r0, r1, IntQuad{2, 6, 3, 7});
+  const Quad low23 = __builtin_shuffle(r2, r3, IntQuad{0, 4, 1, 5});
+  const Quad high23 = __builtin_shuffle(r2, r3, IntQuad{2, 6, 3, 7});
+  store_four(to, __builtin_shuffle(low01, low23, IntQuad{0, 1, 4, 5}));
+  store_four(to + width, __builtin_shuffle(low01, low23, IntQuad{2, 3, 6, 7}));
+  store_four(to + 2 * width, __builtin_shuffle(high01, high23, IntQuad{0, 1, 4, 5}));
+  store_four(to + 3 * width, __builtin_shuffle(high01, high23, IntQuad{2, 3, 6, 7}));
 }
 
 template <Index Width, typename Element>

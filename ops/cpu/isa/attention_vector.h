@@ -1,47 +1,21 @@
 #pragma once
-// Vectors as wide as the registers, for isa/attention.cc alone, which is compiled once per
+// More of vectors as wide as the registers, for isa/attention.cc alone, which is compiled once per
 // instruction set; nothing of the standard library may be used here (see kernels.h).
 
 #include <immintrin.h>
 
-#include "ops/cpu/isa/kernels.h"
-
-#define ATOLL_INLINE static inline __attribute__((always_inline))
+#include "ops/cpu/isa/product_vector.h"
 
 namespace reef::ops::cpu {
 namespace ATOLL_ISA {
 namespace {
 
-// A block of kRows x kColumns sums stays in registers: 12 of 16, or 24 of 32 with AVX-512, leaving
-// room for two vectors of b and a broadcast of a.
-#if defined(__AVX512F__)
-constexpr Index kLanes = 16;
-constexpr Index kRows = 12;
-#elif defined(__AVX2__)
-constexpr Index kLanes = 8;
-constexpr Index kRows = 6;
-#else
-constexpr Index kLanes = 4;
-constexpr Index kRows = 6;
-#endif
-constexpr Index kColumns = 2 * kLanes;
-
-typedef float Vec __attribute__((vector_size(4 * kLanes)));
-typedef float VecAt __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef std::int32_t IntVec __attribute__((vector_size(4 * kLanes)));
 typedef std::uint32_t UintVec __attribute__((vector_size(4 * kLanes)));
 typedef std::uint64_t WideVec __attribute__((vector_size(4 * kLanes)));
-typedef float Quad __attribute__((vector_size(16)));
-typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
-typedef std::uint32_t UintQuad __attribute__((vector_size(16)));
-typedef std::uint16_t HalfQuadAt __attribute__((vector_size(8), aligned(2), may_alias));
 
 constexpr float kMinusInfinity = -__builtin_inff();
 
-/// Minus zero is exact for every value, so that a broadcast is all that is left of it.
-ATOLL_INLINE Vec all(float value) { return value - Vec{}; }
-ATOLL_INLINE Vec load(const float* from) { return *reinterpret_cast<const VecAt*>(from); }
-ATOLL_INLINE void store(float* to, Vec value) { *reinterpret_cast<VecAt*>(to) = value; }
 ATOLL_INLINE Index least(Index a, Index b) { return a < b ? a : b; }
 ATOLL_INLINE Index most(Index a, Index b) { return a > b ? a : b; }
 ATOLL_INLINE Index padded(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
