@@ -67,12 +67,13 @@ enum class Op : std::uint8_t {
   kDiv,
   kMaximum,
   kMinimum,
-  kEqual,      ///< -> bool
-  kLess,       ///< -> bool
-  kLessEqual,  ///< -> bool
-  kGeluGrad,   ///< (x, grad) -> x grad
-  kSiluGrad,   ///< (x, grad) -> x grad
-  kSwiGlu,     ///< (gate, up) -> silu(gate) up
+  kEqual,        ///< -> bool
+  kLess,         ///< -> bool
+  kLessEqual,    ///< -> bool
+  kGeluGrad,     ///< (x, grad) -> x grad
+  kSiluGrad,     ///< (x, grad) -> x grad
+  kGeluAndGrad,  ///< (x, grad) -> (gelu(x), x grad): what recomputing backward needs
+  kSwiGlu,       ///< (gate, up) -> silu(gate) up
   // Pointwise, three inputs
   kSwiGluGrad,  ///< (gate, up, grad) -> (gate, up grads)
   kWhere,       ///< (condition bool, a, b) -> a where true, else b; broadcast

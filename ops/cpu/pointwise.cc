@@ -90,6 +90,7 @@ constexpr Served kServed[] = {
     {Op::kGeluGrad, pointwise<Function::kGeluGrad>, kAny, kFloating},
     {Op::kSiluGrad, pointwise<Function::kSiluGrad>, kAny, kFloating},
     {Op::kSwiGlu, pointwise<Function::kSwiGlu>, kAny, kFloating},
+    {Op::kGeluAndGrad, pointwise<Function::kGeluAndGrad>, kAny, kFloating},
     {Op::kSwiGluGrad, pointwise<Function::kSwiGluGrad>, kAny, kFloating},
     {Op::kWhere, pointwise<Function::kWhere>, kAny, kCondition},
     {Op::kCopy, pointwise<Function::kCopy>, kAny, kEvery},

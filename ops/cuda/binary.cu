@@ -34,6 +34,13 @@ void comparison(const Call& call) {
 
 }  // namespace
 
+void gelu_and_grad(const Call& call) {
+  visit_floating(call.in[0].dtype(), [&](auto type) {
+    using M = typename decltype(type)::Type;
+    pointwise<Compute<M>, M, 2, M, M>(call, primitive::GeluAndGrad{});
+  });
+}
+
 Kernel binary_kernel(Op op) {
   switch (op) {
     case Op::kAdd:

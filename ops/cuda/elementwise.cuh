@@ -66,16 +66,18 @@ __device__ void locate(const Strided& layout, Number number, int pack,
   }
 }
 
-template <typename F, typename T, int kInputs, typename V>
+template <typename F, int kInputs, int kOutputs, typename V>
 __device__ void compute(const F& f, V& x, V& y, int i) {
-  if constexpr (kInputs == 1) {
-    y[0][i] = f(x[0][i]);
+  if constexpr (kOutputs == 2 && kInputs == 3) {
+    f(x[0][i], x[1][i], x[2][i], y[0][i], y[1][i]);
+  } else if constexpr (kOutputs == 2) {
+    f(x[0][i], x[1][i], y[0][i], y[1][i]);
+  } else if constexpr (kInputs == 3) {
+    y[0][i] = f(x[0][i], x[1][i], x[2][i]);
   } else if constexpr (kInputs == 2) {
     y[0][i] = f(x[0][i], x[1][i]);
-  } else if constexpr (requires { f(x[0][i], x[1][i], x[2][i]); }) {
-    y[0][i] = f(x[0][i], x[1][i], x[2][i]);
   } else {
-    f(x[0][i], x[1][i], x[2][i], y[0][i], y[1][i]);
+    y[0][i] = f(x[0][i]);
   }
 }
 
@@ -95,7 +97,7 @@ __global__ void __launch_bounds__(kThreads)
       (fetch<In, kPack>(operands.in[k], offsets[k], layout.strides[k][last], x[k]), ...);
     }
     (std::index_sequence_for<In...>());
-    for (int i = 0; i < kPack; ++i) compute<F, T, kInputs>(f, x, y, i);
+    for (int i = 0; i < kPack; ++i) compute<F, kInputs, kOutputs>(f, x, y, i);
     for (int k = 0; k < kOutputs; ++k) {
       put<Out, kPack>(operands.out[k], offsets[kInputs + k], y[k]);
     }

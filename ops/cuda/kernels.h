@@ -41,6 +41,7 @@ void arg_max(const Call& call);
 Kernel unary_kernel(Op op);
 Kernel binary_kernel(Op op);
 Kernel comparison_kernel(Op op);
+void gelu_and_grad(const Call& call);
 void swiglu_grad(const Call& call);
 void where(const Call& call);
 // reduce.cu

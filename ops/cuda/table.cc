@@ -58,6 +58,7 @@ const Row kRows[] = {
     {Op::kScatterAdd, scatter_add, kPlain, kIndices},
     {Op::kTopK, top_k, kPlain, kFloats},
     {Op::kArgMax, arg_max, kPlain, kFloats},
+    {Op::kGeluAndGrad, gelu_and_grad, kAny, kFloats},
     {Op::kSwiGluGrad, swiglu_grad, kAny, kFloats},
     {Op::kWhere, where, kAny, kBools},
     {Op::kSum, sum, kPlain, kNumbers},

@@ -47,6 +47,10 @@ Tensor gelu(Context& context, const Tensor& x) { return unary(context, Op::kGelu
 Tensor gelu_grad(Context& context, const Tensor& x, const Tensor& grad) {
   return call_one(context, Op::kGeluGrad, std::array{x, grad});
 }
+GeluAndGrad gelu_and_grad(Context& context, const Tensor& x, const Tensor& grad) {
+  auto out = call<2>(context, Op::kGeluAndGrad, std::array{x, grad});
+  return {std::move(out[0]), std::move(out[1])};
+}
 Tensor silu(Context& context, const Tensor& x) { return unary(context, Op::kSilu, x); }
 Tensor silu_grad(Context& context, const Tensor& x, const Tensor& grad) {
   return call_one(context, Op::kSiluGrad, std::array{x, grad});

@@ -25,6 +25,12 @@ Tensor where(Context& context, const Tensor& condition, const Tensor& a, const T
 
 Tensor gelu(Context& context, const Tensor& x);
 Tensor gelu_grad(Context& context, const Tensor& x, const Tensor& grad);
+struct GeluAndGrad {
+  Tensor y;     ///< gelu(x)
+  Tensor grad;  ///< of x
+};
+/// Both from one exponential, for a backward pass that did not keep gelu(x).
+GeluAndGrad gelu_and_grad(Context& context, const Tensor& x, const Tensor& grad);
 Tensor silu(Context& context, const Tensor& x);
 Tensor silu_grad(Context& context, const Tensor& x, const Tensor& grad);
 /// silu(gate) up: Shazeer 2020, arXiv 2002.05202.

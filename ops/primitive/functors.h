@@ -95,15 +95,32 @@ ATOLL_PRIMITIVE V gelu_gate(V x) {
 // Below -20 the true value is less than 1e-170, but the gate's is not.
 ATOLL_UNARY(Gelu, select(x < T(-20), zero<V>(), x* gelu_gate(x)))
 
+/// The derivative, `gate` being that of min(x, 20): the slope is 1 from there on.
+template <typename V>
+ATOLL_PRIMITIVE V gelu_slope(V x, V gate) {
+  using T = ElementOf<V>;
+  const V y = select(x > T(20), all<V>(T(20)), x);
+  const V two_u_slope = (y * y * (T(0.044715) * T(3)) + T(1)) * (T(0.7978845608028654) * T(2));
+  const V slope = gate + y * gate * (one<V>() - gate) * two_u_slope;
+  return select(x < T(-20), zero<V>(), slope);
+}
+
 struct GeluGrad {
   template <typename V>
   ATOLL_PRIMITIVE V operator()(V x, V grad) const {
     using T = ElementOf<V>;
-    const V y = select(x > T(20), all<V>(T(20)), x);  // the slope is 1 from there on
-    const V gate = gelu_gate(y);
-    const V two_u_slope = (y * y * (T(0.044715) * T(3)) + T(1)) * (T(0.7978845608028654) * T(2));
-    const V slope = gate + y * gate * (one<V>() - gate) * two_u_slope;
-    return grad * select(x < T(-20), zero<V>(), slope);
+    return grad * gelu_slope(x, gelu_gate(select(x > T(20), all<V>(T(20)), x)));
+  }
+};
+
+/// Bits of y are those of Gelu, whose gate is 1 from 20 on.
+struct GeluAndGrad {
+  template <typename V>
+  ATOLL_PRIMITIVE void operator()(V x, V grad, V& y, V& x_grad) const {
+    using T = ElementOf<V>;
+    const V gate = gelu_gate(select(x > T(20), all<V>(T(20)), x));
+    y = select(x < T(-20), zero<V>(), x * gate);
+    x_grad = grad * gelu_slope(x, gate);
   }
 };
 

@@ -37,6 +37,7 @@ void scatter_add(const Call& call);
 void top_k(const Call& call);
 void arg_max(const Call& call);
 // Pointwise
+void gelu_and_grad(const Call& call);
 void swiglu_grad(const Call& call);
 void where(const Call& call);
 // Reductions and scans

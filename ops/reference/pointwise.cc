@@ -6,6 +6,23 @@
 
 namespace reef::ops::reference {
 
+void gelu_and_grad(const Call& call) {
+  const Tensor& x = call.in[0];
+  with_real(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const std::size_t rank = x.shape().rank();
+    const auto at = [&](const Tensor& tensor, const Place& place) -> T& {
+      return tensor.data<T>()[offset_of(tensor, place, rank)];
+    };
+    for_places(x.shape(), [&](const Place& place) {
+      const T value = at(x, place);
+      at(call.out[0], place) = static_cast<T>(gelu(static_cast<double>(value)));
+      at(call.out[1], place) =
+          static_cast<T>(gelu_slope(static_cast<double>(value))) * at(call.in[1], place);
+    });
+  });
+}
+
 void swiglu_grad(const Call& call) {
   const Tensor& gate = call.in[0];
   with_real(gate.dtype(), [&](auto zero) {

@@ -93,6 +93,7 @@ const Row kRows[] = {
     {Op::kGeluGrad, binary<Op::kGeluGrad>, kAny, kReal},
     {Op::kSiluGrad, binary<Op::kSiluGrad>, kAny, kReal},
     {Op::kSwiGlu, binary<Op::kSwiGlu>, kAny, kReal},
+    {Op::kGeluAndGrad, gelu_and_grad, kAny, kReal},
     {Op::kSwiGluGrad, swiglu_grad, kAny, kReal},
     {Op::kWhere, where, kAny, kConditions},
 

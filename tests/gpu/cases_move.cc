@@ -40,6 +40,7 @@ std::vector<Case> pointwise_cases() {
       const Input divisor{shape, op == Op::kDiv ? Fill::kPositive : Fill::kNormal};
       cases.push_back({std::string(name_of(op)), op, {{shape}, divisor}});
     }
+    cases.push_back({"gelu_and_grad", Op::kGeluAndGrad, {{shape}, {shape}}});
     cases.push_back({"swiglu_grad", Op::kSwiGluGrad, {{shape}, {shape}, {shape}}});
     cases.push_back({"where", Op::kWhere, {{shape, Fill::kBool}, {shape}, {shape}}});
   }

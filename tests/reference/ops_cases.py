@@ -233,6 +233,9 @@ def pointwise():
         expected = gradients(function, [x], grad)
         yield Case(f"{name}_grad", f"{name}_grad", [x, grad], expected, tolerance=5e-6)
 
+    expected = [gelu(wide(x)), *gradients(gelu, [x], grad)]
+    yield Case("gelu_and_grad", "gelu_and_grad", [x, grad], expected, tolerance=5e-6)
+
     def swiglu(gate, up):
         return F.silu(gate) * up
 

@@ -104,8 +104,11 @@ Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const Nor
         const Variable past = gradients.take(0);
         const Tensor before = gradients.saved(6).value;
         Tensor grad_before = matmul(context, grad.value, gradients.saved(4).value, Product::kNT);
-        add_linear_grads(context, gelu(context, before), grad.value, gradients, 5);
-        grad_before = gelu_grad(context, before, grad_before);
+        {
+          GeluAndGrad inner = gelu_and_grad(context, before, grad_before);
+          grad_before = std::move(inner.grad);
+          add_linear_grads(context, inner.y, grad.value, gradients, 5);
+        }
         add_linear_grads(context, normalised(context, gradients, epsilon), grad_before, gradients,
                          3);
         const Tensor grad_n = matmul(context, grad_before, gradients.saved(3).value, Product::kNT);

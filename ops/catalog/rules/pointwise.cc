@@ -80,6 +80,7 @@ constexpr Rule kRules[] = {
     {Op::kLessEqual, "less_equal", infer_comparison, per_element<1>},
     {Op::kGeluGrad, "gelu_grad", infer_same<2, 1>, per_element<32>},
     {Op::kSiluGrad, "silu_grad", infer_same<2, 1>, per_element<26>},
+    {Op::kGeluAndGrad, "gelu_and_grad", infer_same<2, 2>, per_element<34>},
     {Op::kSwiGlu, "swiglu", infer_same<2, 1>, per_element<22>},
     {Op::kSwiGluGrad, "swiglu_grad", infer_same<3, 2>, per_element<28>},
     {Op::kWhere, "where", infer_where, per_element<1>},

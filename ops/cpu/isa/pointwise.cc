@@ -29,7 +29,11 @@ ATOLL_PRIMITIVE void apply(const F& f, At at, Put put) {
   if constexpr (kOutputs == 2) {
     V first;
     V second;
-    f(at(0), at(1), at(2), first, second);
+    if constexpr (kInputs == 3) {
+      f(at(0), at(1), at(2), first, second);
+    } else {
+      f(at(0), at(1), first, second);
+    }
     put(0, first);
     put(1, second);
   } else if constexpr (kInputs == 3) {
@@ -199,22 +203,39 @@ void run(PointwiseCore core, const Pointwise& op, Index first, Index count) {
 extern const PointwiseKernels kPointwiseKernels;
 const PointwiseKernels kPointwiseKernels = {
     // In the order of Function.
-    {ATOLL_OF_ALL(Copy, 1, 1),        ATOLL_OF_ALL(Neg, 1, 1),
-     ATOLL_OF_ALL(Abs, 1, 1),         ATOLL_OF_ALL(Sign, 1, 1),
-     ATOLL_OF_ALL(Square, 1, 1),      ATOLL_OF_ALL(Relu, 1, 1),
-     ATOLL_OF_FLOATS(Exp, 1, 1),      ATOLL_OF_FLOATS(Log, 1, 1),
-     ATOLL_OF_FLOATS(Sqrt, 1, 1),     ATOLL_OF_FLOATS(Rsqrt, 1, 1),
-     ATOLL_OF_FLOATS(Tanh, 1, 1),     ATOLL_OF_FLOATS(Sigmoid, 1, 1),
-     ATOLL_OF_FLOATS(Erf, 1, 1),      ATOLL_OF_FLOATS(Sin, 1, 1),
-     ATOLL_OF_FLOATS(Cos, 1, 1),      ATOLL_OF_FLOATS(Gelu, 1, 1),
-     ATOLL_OF_FLOATS(Silu, 1, 1),     ATOLL_OF_FLOATS(Affine, 1, 1),
-     ATOLL_OF_ALL(Add, 2, 1),         ATOLL_OF_ALL(Sub, 2, 1),
-     ATOLL_OF_ALL(Mul, 2, 1),         ATOLL_OF_FLOATS(Div, 2, 1),
-     ATOLL_OF_ALL(Maximum, 2, 1),     ATOLL_OF_ALL(Minimum, 2, 1),
-     ATOLL_OF_ALL(Equal, 2, 1),       ATOLL_OF_ALL(Less, 2, 1),
-     ATOLL_OF_ALL(LessEqual, 2, 1),   ATOLL_OF_FLOATS(GeluGrad, 2, 1),
-     ATOLL_OF_FLOATS(SiluGrad, 2, 1), ATOLL_OF_FLOATS(SwiGlu, 2, 1),
-     ATOLL_OF_ALL(Where, 3, 1),       ATOLL_OF_FLOATS(SwiGluGrad, 3, 2)},
+    {ATOLL_OF_ALL(Copy, 1, 1),
+     ATOLL_OF_ALL(Neg, 1, 1),
+     ATOLL_OF_ALL(Abs, 1, 1),
+     ATOLL_OF_ALL(Sign, 1, 1),
+     ATOLL_OF_ALL(Square, 1, 1),
+     ATOLL_OF_ALL(Relu, 1, 1),
+     ATOLL_OF_FLOATS(Exp, 1, 1),
+     ATOLL_OF_FLOATS(Log, 1, 1),
+     ATOLL_OF_FLOATS(Sqrt, 1, 1),
+     ATOLL_OF_FLOATS(Rsqrt, 1, 1),
+     ATOLL_OF_FLOATS(Tanh, 1, 1),
+     ATOLL_OF_FLOATS(Sigmoid, 1, 1),
+     ATOLL_OF_FLOATS(Erf, 1, 1),
+     ATOLL_OF_FLOATS(Sin, 1, 1),
+     ATOLL_OF_FLOATS(Cos, 1, 1),
+     ATOLL_OF_FLOATS(Gelu, 1, 1),
+     ATOLL_OF_FLOATS(Silu, 1, 1),
+     ATOLL_OF_FLOATS(Affine, 1, 1),
+     ATOLL_OF_ALL(Add, 2, 1),
+     ATOLL_OF_ALL(Sub, 2, 1),
+     ATOLL_OF_ALL(Mul, 2, 1),
+     ATOLL_OF_FLOATS(Div, 2, 1),
+     ATOLL_OF_ALL(Maximum, 2, 1),
+     ATOLL_OF_ALL(Minimum, 2, 1),
+     ATOLL_OF_ALL(Equal, 2, 1),
+     ATOLL_OF_ALL(Less, 2, 1),
+     ATOLL_OF_ALL(LessEqual, 2, 1),
+     ATOLL_OF_FLOATS(GeluGrad, 2, 1),
+     ATOLL_OF_FLOATS(SiluGrad, 2, 1),
+     ATOLL_OF_FLOATS(SwiGlu, 2, 1),
+     ATOLL_OF_FLOATS(GeluAndGrad, 2, 2),
+     ATOLL_OF_ALL(Where, 3, 1),
+     ATOLL_OF_FLOATS(SwiGluGrad, 3, 2)},
     run};
 
 }  // namespace ATOLL_ISA

@@ -43,9 +43,10 @@ enum class Function : std::uint8_t {
   kEqual,
   kLess,
   kLessEqual,
-  kGeluGrad,  ///< x, grad
-  kSiluGrad,  ///< x, grad
-  kSwiGlu,    ///< gate, up
+  kGeluGrad,     ///< x, grad
+  kSiluGrad,     ///< x, grad
+  kSwiGlu,       ///< gate, up
+  kGeluAndGrad,  ///< x, grad -> gelu(x) and the gradient of x
   // Three inputs.
   kWhere,       ///< condition, a, b; also of integers
   kSwiGluGrad,  ///< gate, up, grad -> the gradients of gate and up

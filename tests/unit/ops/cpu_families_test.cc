@@ -125,8 +125,14 @@ TEST(CpuFamilies, GatesAndTheirGradientsAgree) {
     expect_agreement(
         [&](Context& context) -> std::vector<Tensor> {
           const SwiGluGrad grads = swiglu_grad(context, gate, up, grad);
-          return {gelu_grad(context, gate, grad), silu_grad(context, gate, grad),
-                  swiglu(context, gate, up), grads.gate, grads.up};
+          const GeluAndGrad both = gelu_and_grad(context, gate, grad);
+          return {gelu_grad(context, gate, grad),
+                  silu_grad(context, gate, grad),
+                  swiglu(context, gate, up),
+                  grads.gate,
+                  grads.up,
+                  both.y,
+                  both.grad};
         },
         "gates");
   }

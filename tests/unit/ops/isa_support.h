@@ -76,7 +76,8 @@ std::vector<T> apply(const cpu::PointwiseKernels& kernels, cpu::Function functio
   op.layout.rank = 1;
   op.layout.shape[0] = static_cast<cpu::Index>(in[0].size());
   op.layout.inputs = static_cast<int>(in.size());
-  op.layout.outputs = function == cpu::Function::kSwiGluGrad ? 2 : 1;
+  op.layout.outputs =
+      function == cpu::Function::kSwiGluGrad || function == cpu::Function::kGeluAndGrad ? 2 : 1;
   for (std::size_t k = 0; k < in.size(); ++k) {
     op.in[k] = in[k].data();
     op.in_element[k] = ElementFor<T>::element;

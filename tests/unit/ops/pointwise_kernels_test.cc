@@ -68,6 +68,8 @@ const Case kFloating[] = {
     {Function::kGeluGrad, 2, [](D x, D grad, D) { return grad * gelu_slope(x); }},
     {Function::kSiluGrad, 2, [](D x, D grad, D) { return grad * silu_slope(x); }},
     {Function::kSwiGlu, 2, [](D gate, D up, D) { return gate * sigmoid(gate) * up; }},
+    {Function::kGeluAndGrad, 2, [](D x, D, D) { return gelu(x); },
+     [](D x, D grad, D) { return grad * gelu_slope(x); }},
     {Function::kSwiGluGrad, 3, [](D gate, D up, D grad) { return grad * up * silu_slope(gate); },
      [](D gate, D, D grad) { return grad * (gate * sigmoid(gate)); }},
 };
@@ -162,7 +164,8 @@ double rounded(Element element, double value) {
 /// Sums whose terms may cancel: their error is relative to the inputs, not to the result.
 bool cancels(Function function) {
   return function == Function::kAffine || function == Function::kGeluGrad ||
-         function == Function::kSiluGrad || function == Function::kSwiGluGrad;
+         function == Function::kSiluGrad || function == Function::kGeluAndGrad ||
+         function == Function::kSwiGluGrad;
 }
 
 /// `scale` is the size of what was added up.

@@ -197,6 +197,9 @@ TEST(Reference, PointwiseGradientsAreSlopes) {
   const Tensor grad = uneven(kF64, {3, 4}, 3);
   expect_values(gelu_grad(context, x, grad),
                 slopes(x, [&] { return inner(gelu(context, x), grad); }), 1e-8);
+  const GeluAndGrad at_once = gelu_and_grad(context, x, grad);
+  expect_values(at_once.y, values_of(gelu(context, x)));
+  expect_values(at_once.grad, values_of(gelu_grad(context, x, grad)));
   expect_values(silu_grad(context, x, grad),
                 slopes(x, [&] { return inner(silu(context, x), grad); }), 1e-8);
   const auto glu = [&] { return inner(swiglu(context, x, up), grad); };

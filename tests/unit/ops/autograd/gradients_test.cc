@@ -20,6 +20,7 @@ constexpr Op kNotDifferentiable[] = {
     // Gradients of fused ops: those of gradients are taken in the decomposed form.
     Op::kAttentionGrad, Op::kLayerNormGrad, Op::kRmsNormGrad, Op::kSoftmaxGrad, Op::kLogSoftmaxGrad,
     Op::kCrossEntropyGrad, Op::kEmbeddingGrad, Op::kGeluGrad, Op::kSiluGrad, Op::kSwiGluGrad,
+    Op::kGeluAndGrad,
     // Their results are places, truths or signs.
     Op::kArgMax, Op::kEqual, Op::kLess, Op::kLessEqual, Op::kSign,
     // They read nothing.
