@@ -11,14 +11,13 @@
 #include "ops/cpu/thread_pool.h"
 #include "ops/nn/trainer.h"
 #include "runtime/app/bench/bench.h"
+#include "runtime/app/bench/gpt.h"
 #include "runtime/app/bench/roofline.h"
 
 namespace reef::app {
 
 namespace {
 
-constexpr std::int64_t kBatch = 8;
-constexpr std::int64_t kContext = 256;
 constexpr std::uint64_t kWarmup = 2;  ///< steps that fill the pool and are not timed
 
 struct StepOptions {
@@ -28,28 +27,19 @@ struct StepOptions {
   bool json = false;
 };
 
-nn::GptConfig model() {
-  nn::GptConfig config;
-  config.vocab_size = 256;
-  config.n_positions = kContext;
-  config.n_embd = 384;
-  config.n_layer = 6;
-  config.n_head = 6;
-  return config;
-}
-
 /// Inputs and targets of step `step`, counted from 0.
 struct Batch {
   ops::Tensor tokens, targets;
   Batch(ops::Context& context, std::uint64_t step)
-      : tokens(ops::Tensor::empty(context.pool(), ops::DType::kI32, {kBatch, kContext})),
-        targets(ops::Tensor::empty(context.pool(), ops::DType::kI32, {kBatch, kContext})) {
+      : tokens(ops::Tensor::empty(context.pool(), ops::DType::kI32, {kBenchBatch, kBenchContext})),
+        targets(
+            ops::Tensor::empty(context.pool(), ops::DType::kI32, {kBenchBatch, kBenchContext})) {
     std::int32_t* token = tokens.data<std::int32_t>();
     std::int32_t* target = targets.data<std::int32_t>();
-    for (std::int64_t row = 0; row < kBatch; ++row) {
+    for (std::int64_t row = 0; row < kBenchBatch; ++row) {
       auto value =
           static_cast<std::int32_t>((31 * static_cast<std::uint64_t>(row) + 17 * step) % 256);
-      for (std::int64_t i = 0; i < kContext; ++i) {
+      for (std::int64_t i = 0; i < kBenchContext; ++i) {
         *token++ = value;
         value = (5 * value + 17) % 256;
         *target++ = value;
@@ -80,7 +70,7 @@ struct Measured {
 
 Measured train(ops::Context& context, const StepOptions& options) {
   const auto precision = options.precision == "bf16" ? nn::Precision::kBF16 : nn::Precision::kF32;
-  nn::Trainer trainer(context, model(), precision, 1);
+  nn::Trainer trainer(context, bench_gpt(), precision, 1);
   Measured measured;
   std::vector<double> seconds;
   const auto step = [&](std::uint64_t index) {
@@ -99,7 +89,7 @@ Measured train(ops::Context& context, const StepOptions& options) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     if (index < kWarmup) continue;
     seconds.push_back(took.count());
-    measured.tokens_per_second.push_back(kBatch * kContext / took.count());
+    measured.tokens_per_second.push_back(kBenchBatch * kBenchContext / took.count());
   }
   measured.seconds = median(seconds);
   const CostMeter meter;
@@ -131,10 +121,10 @@ Result<int> bench_step(const StepOptions& options) {
   const std::uint64_t peak = memory("VmHWM:");
   // Measured last: its matrices are no part of the step's memory.
   const Roofline roofline = measure_roofline(context);
-  const nn::ModelSpec spec = nn::gpt_spec(model());
+  const nn::ModelSpec spec = nn::gpt_spec(bench_gpt());
   double flops = 0;  // of products and attention: the model's, backward being twice forward
   for (const nn::Layer& layer : spec.layers) flops += 3 * layer.forward_flops_per_token;
-  flops *= kBatch * kContext;
+  flops *= kBenchBatch * kBenchContext;
   print({{"row", "step"},
          {"precision", options.precision},
          {"threads", options.threads},
