@@ -7,45 +7,13 @@
 #include <optional>
 #include <vector>
 
-#include "security/handshake/handshake.h"
+#include "runtime/link/secure/handshake.h"
+#include "runtime/link/secure/record.h"
 
 namespace reef::link::secure {
 namespace {
 
 using security::Credential;
-using security::HandshakeState;
-
-constexpr std::size_t kMessage1Size = security::kKeySize + security::kTagSize;
-
-template <typename T>
-void append_number(Bytes& out, T value) {
-  for (std::size_t i = 0; i < sizeof value; ++i) {
-    out.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i)));
-  }
-}
-void append(Bytes& out, BytesView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
-void append_suite(Bytes& out, security::Role role, std::uint16_t stream) {
-  append_number(out, static_cast<std::uint16_t>(kVersion));
-  append_number(out, static_cast<std::uint8_t>(kSuiteChaCha));
-  append_number(out, static_cast<std::uint8_t>(role));
-  append_number(out, stream);
-}
-
-/// What the first frame says in clear.
-Bytes preamble(security::Role role, std::uint16_t stream) {
-  Bytes out = to_bytes(as_bytes(kMagic));
-  append_suite(out, role, stream);
-  return out;
-}
-
-/// What both ends must agree on, or message 1 does not verify.
-Bytes prologue(const security::ClusterId& cluster, security::Role role, std::uint16_t stream) {
-  Bytes out = to_bytes(as_bytes(kMagic));
-  append(out, cluster);
-  append_suite(out, role, stream);
-  return out;
-}
 
 /// One end, through its three phases: the handshake, open, ended.
 /// Held by its timer while the handshake runs, by its handle afterwards; the inner link's callbacks
@@ -59,8 +27,7 @@ class Core : public std::enable_shared_from_this<Core> {
         peer_name_(inner_->peer_name()),
         local_(std::move(local)),
         initiator_(initiator),
-        expected_(expected),
-        stream_(stream),
+        handshake_(std::in_place, local_, initiator, expected, stream, peer_name_),
         established_(std::move(established)) {}
   ~Core() {
     if (established_) established_(Error{Code::kClosed, peer_name_, "the loop has stopped"});
@@ -83,7 +50,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const std::string& peer_name() const { return peer_name_; }
   const Credential& peer() const { return peer_; }
   std::uint16_t stream() const { return stream_; }
-  const security::Hash& handshake_hash() const { return session_.handshake_hash; }
+  const security::Hash& handshake_hash() const { return records_.handshake_hash(); }
   std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
   void count_queued(std::size_t bytes) { queued_bytes_ += bytes; }
@@ -93,13 +60,8 @@ class Core : public std::enable_shared_from_this<Core> {
 
   void on_frame(Bytes frame);
   Status handshake_frame(BytesView frame);
-  Status read_first(BytesView frame);
-  Status read_second(BytesView frame);
-  Status read_third(BytesView frame);
-  Status create_handshake();
-  Status send_handshake(Bytes prefix, BytesView payload);
-  Status check_peer(BytesView credential);
-  void enter(Phase phase);
+  void refuse(const Error& why);
+  void enter();
   void opened();
   void handshake_failed(Error why);
   void count(const Error& why);
@@ -119,15 +81,14 @@ class Core : public std::enable_shared_from_this<Core> {
   std::string peer_name_;
   Local local_;
   bool initiator_;
-  ExpectedPeer expected_;
-  std::uint16_t stream_;
+  std::optional<Handshake> handshake_;  ///< gone once there are records
   Established established_;
 
   Phase phase_ = Phase::kHandshake;
-  std::optional<HandshakeState> handshake_;
   TimerId handshake_timer_ = 0;
+  std::uint16_t stream_ = 0;  ///< this and the next: once the handshake is complete
   Credential peer_;
-  security::Session session_;
+  RecordCipher records_;
 
   struct Posted {
     Bytes frame;
@@ -147,7 +108,6 @@ class Core : public std::enable_shared_from_this<Core> {
   std::uint64_t next_pending_ = 0;
   std::uint64_t next_message_ = 1;
   std::atomic<std::size_t> queued_bytes_{0};
-  std::uint64_t records_since_rekey_ = 0;
   Time last_rekey_{};
   Time last_sent_{};
   Time last_heard_{};
@@ -199,15 +159,6 @@ class Handle final : public SecureLink {
   std::shared_ptr<Core> core_;
 };
 
-// --- the handshake -----------------------------------------------------------------------------
-//
-//   XK:  <- s
-//        ...
-//        -> e, es            preamble in clear before it
-//        <- e, ee            payload: the responder's credential
-//        -> s, se            payload: the initiator's credential
-//        <- PING or CLOSE    the first record: whether that credential was accepted
-
 void Core::begin(Deadline deadline) {
   const Time last = std::min(deadline, executor_.clock().now() + kHandshakeTime);
   handshake_timer_ = executor_.at(last, [self = shared_from_this()] {
@@ -228,27 +179,9 @@ void Core::begin(Deadline deadline) {
         }
       });
   if (!initiator_) return;
-  Status sent = create_handshake();
-  if (sent.ok()) sent = send_handshake(preamble(expected_.role, stream_), {});
-  if (!sent.ok()) handshake_failed(sent.error());
-}
-
-Status Core::create_handshake() {
-  security::HandshakeConfig config;
-  config.pattern = "XK";
-  config.initiator = initiator_;
-  config.prologue = prologue(local_.cluster, initiator_ ? expected_.role : local_.role, stream_);
-  config.static_secret = local_.key->noise_secret();
-  if (initiator_) config.peer_static = expected_.noise_key;
-  ATOLL_ASSIGN(handshake_, HandshakeState::create(std::move(config)));
-  return {};
-}
-
-Status Core::send_handshake(Bytes prefix, BytesView payload) {
-  ATOLL_ASSIGN(const Bytes message, handshake_->write(payload));
-  append(prefix, message);
-  inner_->send(std::move(prefix), kNoDeadline, nullptr);
-  return {};
+  auto first = handshake_->open();
+  if (!first.ok()) return handshake_failed(first.error());
+  inner_->send(std::move(*first), kNoDeadline, nullptr);
 }
 
 void Core::on_frame(Bytes frame) {
@@ -269,69 +202,37 @@ void Core::on_frame(Bytes frame) {
 }
 
 Status Core::handshake_frame(BytesView frame) {
-  if (frame.size() > kHandshakeFrameLimit) {
-    return Error{Code::kProto, peer_name_, "an oversize handshake frame"};
-  }
-  if (initiator_) return read_second(frame);
-  return handshake_ ? read_third(frame) : read_first(frame);
-}
-
-Status Core::read_first(BytesView frame) {
-  const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
-  if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
-  stream_ = static_cast<std::uint16_t>(std::to_integer<unsigned>(frame[kPreambleSize - 2]) |
-                                       std::to_integer<unsigned>(frame[kPreambleSize - 1]) << 8);
-  if (!security::equal(frame.first(kPreambleSize), preamble(local_.role, stream_))) return stranger;
-  ATOLL_TRY(create_handshake());
-  if (!handshake_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
-  return send_handshake({}, local_.credential);
-}
-
-Status Core::read_second(BytesView frame) {
-  ATOLL_ASSIGN(const Bytes credential, handshake_->read(frame));
-  ATOLL_TRY(check_peer(credential));
-  if (peer_.role != expected_.role) {
-    return Error{Code::kRefused, peer_name_,
-                 "it is a " + std::string(role_name(peer_.role)) + ", not a " +
-                     std::string(role_name(expected_.role))};
-  }
-  ATOLL_TRY(send_handshake({}, local_.credential));
-  enter(Phase::kConfirm);
-  return {};
-}
-
-Status Core::read_third(BytesView frame) {
-  ATOLL_ASSIGN(const Bytes credential, handshake_->read(frame));
-  const Status accepted = check_peer(credential);
-  enter(Phase::kOpen);
-  if (accepted.ok()) {
+  ATOLL_ASSIGN(Bytes reply, handshake_->read(frame));
+  if (!reply.empty()) inner_->send(std::move(reply), kNoDeadline, nullptr);
+  if (!handshake_->complete()) return {};
+  const Status verdict = handshake_->verdict();
+  enter();
+  if (initiator_) {
+    phase_ = Phase::kConfirm;
+  } else if (verdict.ok()) {
     seal_and_send(RecordType::kPing, {}, {}, kNoDeadline, nullptr);
     opened();
-    return {};
+  } else {
+    refuse(verdict.error());
   }
-  // The peer has proven a key, so it may be told that (not why) we refuse it.
+  return {};
+}
+
+void Core::refuse(const Error& why) {
+  phase_ = Phase::kClosing;
   const RecordHeader header{kRefusedByPeer, 0, 0};
   seal_and_send(RecordType::kClose, header, {}, kNoDeadline,
-                [weak = weak_from_this(), why = accepted.error()](const Status&) {
+                [weak = weak_from_this(), why](const Status&) {
                   if (const auto self = weak.lock()) self->handshake_failed(why);
                 });
-  phase_ = Phase::kClosing;
-  return {};
 }
 
-Status Core::check_peer(BytesView credential) {
-  ATOLL_ASSIGN(peer_, security::verify_credential(credential, local_.authority, local_.cluster,
-                                                  local_.unix_now()));
-  if (handshake_->peer_static() != peer_.noise_key) {
-    return Error{Code::kRefused, peer_name_, "its credential is for another key"};
-  }
-  return {};
-}
-
-void Core::enter(Phase phase) {
-  session_ = handshake_->split();
+/// From handshake to records.
+void Core::enter() {
+  stream_ = handshake_->stream();
+  peer_ = handshake_->peer();
+  records_ = {handshake_->split(), stream_};
   handshake_.reset();
-  phase_ = phase;
   last_rekey_ = last_sent_ = last_heard_ = executor_.clock().now();
   inner_->set_frame_limit(kFrameLimit);
 }
@@ -376,8 +277,6 @@ void Core::count(const Error& why) {
       ++counters.lost;
   }
 }
-
-// --- records -----------------------------------------------------------------------------------
 
 void Core::start(RecordHandler on_record, ClosedHandler on_closed) {
   if (started_ || detached_) return;
@@ -460,29 +359,18 @@ void Core::send_record(const RecordHeader& header, std::span<const BytesView> pi
 
 void Core::seal_and_send(RecordType type, const RecordHeader& header,
                          std::span<const BytesView> pieces, Deadline deadline, Done done) {
-  std::size_t size = kRecordOverhead;
-  for (BytesView piece : pieces) size += piece.size();
-  Bytes frame;
-  frame.reserve(size);
-  append_number(frame, static_cast<std::uint8_t>(type));
-  append_number(frame, header.flags);
-  append_number(frame, stream_);
-  append_number(frame, header.message);
-  append_number(frame, header.epoch);
-  for (BytesView piece : pieces) append(frame, piece);
-  frame.resize(size);
-  session_.send.encrypt(frame, {}, BytesView(frame).first(size - security::kTagSize));
-  ++records_since_rekey_;
+  Bytes frame = records_.seal(type, header, pieces);
   last_sent_ = executor_.clock().now();
   inner_->send(std::move(frame), deadline, std::move(done));
 }
 
 void Core::rekey_if_due() {
   const Time now = executor_.clock().now();
-  if (records_since_rekey_ < local_.rekey_records && now - last_rekey_ < local_.rekey_every) return;
+  if (records_.records_since_rekey() < local_.rekey_records &&
+      now - last_rekey_ < local_.rekey_every)
+    return;
   seal_and_send(RecordType::kRekey, {}, {}, kNoDeadline, nullptr);
-  session_.send.rekey();
-  records_since_rekey_ = 0;
+  records_.rekey_send();
   last_rekey_ = now;
 }
 
@@ -490,18 +378,10 @@ void Core::on_record(Bytes& frame) {
   const auto broken = [this](std::string what) {
     fail({Code::kProto, peer_name_, std::move(what)});
   };
-  if (frame.size() < kRecordOverhead) return broken("a record without header or tag");
-  const auto plain = std::span(frame).first(frame.size() - security::kTagSize);
-  if (!session_.receive.decrypt(plain, {}, frame)) {
-    return broken("a record does not verify: changed, repeated or out of order");
-  }
+  const auto record = records_.open(frame);
+  if (!record.ok()) return broken(record.error().what);
   last_heard_ = executor_.clock().now();
-  const auto type = static_cast<RecordType>(plain[0]);
-  const RecordHeader header{std::to_integer<std::uint8_t>(plain[1]),
-                            load<std::uint64_t>(plain.data() + 4),
-                            load<std::uint64_t>(plain.data() + 12)};
-  const BytesView body = plain.subspan(kRecordHeaderSize);
-  if (load<std::uint16_t>(plain.data() + 2) != stream_) return broken("a record of another stream");
+  const auto& [type, header, body] = *record;
 
   switch (type) {
     case RecordType::kControl:
@@ -515,7 +395,7 @@ void Core::on_record(Bytes& frame) {
     }
     case RecordType::kRekey:
       if (phase_ != Phase::kOpen || !body.empty()) return broken("a rekey out of place");
-      return session_.receive.rekey();
+      return records_.rekey_receive();
     case RecordType::kPing:
       if (!body.empty()) return broken("a ping with a body");
       if (phase_ == Phase::kConfirm) opened();
@@ -577,8 +457,7 @@ void Core::end(const Error& why) {
   phase_ = Phase::kEnded;
   executor_.cancel(tick_timer_);
   executor_.cancel(close_timer_);
-  session_.send = {};
-  session_.receive = {};
+  records_.wipe_keys();
   const auto pending = std::exchange(pending_, {});
   for (const auto& [id, entry] : pending) {
     count_queued(std::size_t{0} - entry.second);

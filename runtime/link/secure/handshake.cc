@@ -1,0 +1,107 @@
+#include "runtime/link/secure/handshake.h"
+
+#include "runtime/link/secure/record.h"
+
+namespace reef::link::secure {
+namespace {
+
+constexpr std::size_t kMessage1Size = security::kKeySize + security::kTagSize;
+
+void append_suite(Bytes& out, security::Role role, std::uint16_t stream) {
+  append_number(out, static_cast<std::uint16_t>(kVersion));
+  append_number(out, static_cast<std::uint8_t>(kSuiteChaCha));
+  append_number(out, static_cast<std::uint8_t>(role));
+  append_number(out, stream);
+}
+
+/// What the first frame says in clear.
+Bytes preamble(security::Role role, std::uint16_t stream) {
+  Bytes out = to_bytes(as_bytes(kMagic));
+  append_suite(out, role, stream);
+  return out;
+}
+
+/// What both ends must agree on, or message 1 does not verify.
+Bytes prologue(const security::ClusterId& cluster, security::Role role, std::uint16_t stream) {
+  Bytes out = to_bytes(as_bytes(kMagic));
+  append(out, cluster);
+  append_suite(out, role, stream);
+  return out;
+}
+
+}  // namespace
+
+Handshake::Handshake(const Local& local, bool initiator, const ExpectedPeer& expected,
+                     std::uint16_t stream, std::string peer_name)
+    : local_(local),
+      initiator_(initiator),
+      expected_(expected),
+      stream_(stream),
+      peer_name_(std::move(peer_name)) {}
+
+Status Handshake::create() {
+  security::HandshakeConfig config;
+  config.pattern = "XK";
+  config.initiator = initiator_;
+  config.prologue = prologue(local_.cluster, initiator_ ? expected_.role : local_.role, stream_);
+  config.static_secret = local_.key->noise_secret();
+  if (initiator_) config.peer_static = expected_.noise_key;
+  ATOLL_ASSIGN(state_, security::HandshakeState::create(std::move(config)));
+  return {};
+}
+
+Result<Bytes> Handshake::open() {
+  ATOLL_TRY(create());
+  Bytes frame = preamble(expected_.role, stream_);
+  ATOLL_ASSIGN(const Bytes message, state_->write({}));
+  append(frame, message);
+  return frame;
+}
+
+Result<Bytes> Handshake::read(BytesView frame) {
+  if (frame.size() > kHandshakeFrameLimit) {
+    return Error{Code::kProto, peer_name_, "an oversize handshake frame"};
+  }
+  if (initiator_) return read_second(frame);
+  return state_ ? read_third(frame) : read_first(frame);
+}
+
+Result<Bytes> Handshake::read_first(BytesView frame) {
+  const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
+  if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
+  stream_ = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_);
+  if (!security::equal(frame.first(kPreambleSize), preamble(local_.role, stream_))) return stranger;
+  ATOLL_TRY(create());
+  if (!state_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
+  return state_->write(local_.credential);
+}
+
+Result<Bytes> Handshake::read_second(BytesView frame) {
+  ATOLL_ASSIGN(const Bytes credential, state_->read(frame));
+  ATOLL_TRY(check_peer(credential));
+  if (peer_.role != expected_.role) {
+    return Error{Code::kRefused, peer_name_,
+                 "it is a " + std::string(role_name(peer_.role)) + ", not a " +
+                     std::string(role_name(expected_.role))};
+  }
+  complete_ = true;
+  return state_->write(local_.credential);
+}
+
+Result<Bytes> Handshake::read_third(BytesView frame) {
+  ATOLL_ASSIGN(const Bytes credential, state_->read(frame));
+  verdict_ = check_peer(credential);
+  complete_ = true;
+  return Bytes{};
+}
+
+Status Handshake::check_peer(BytesView credential) {
+  ATOLL_ASSIGN(peer_, security::verify_credential(credential, local_.authority, local_.cluster,
+                                                  local_.unix_now()));
+  if (state_->peer_static() != peer_.noise_key) {
+    return Error{Code::kRefused, peer_name_, "its credential is for another key"};
+  }
+  return {};
+}
+
+}  // namespace reef::link::secure
