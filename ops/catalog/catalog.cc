@@ -222,15 +222,15 @@ Result<Route> route(const Key& key) {
 }
 
 void launch(const Route& route, const Call& call) {
-  if (Observer* const observer = the_observer.load(std::memory_order_relaxed)) {
-    observer->launched(route.candidates[0]->key.op, call);
-  }
+  Observer* const observer = the_observer.load(std::memory_order_relaxed);
+  if (observer != nullptr) observer->launched(route.candidates[0]->key.op, call);
   Chooser* const chooser = the_chooser.load(std::memory_order_relaxed);
   if (route.candidates.size() > 1 && chooser != nullptr) {
     chooser->run(route.candidates, call);
   } else {
     route.candidates[0]->kernel(call);
   }
+  if (observer != nullptr) observer->returned(route.candidates[0]->key.op, call);
 }
 
 void run(Context& context, Op op, std::span<const Tensor> in, std::span<Tensor> out,

@@ -98,6 +98,8 @@ class Observer {
   virtual ~Observer() = default;
   /// Before the kernel runs, on the thread that called the op.
   virtual void launched(Op op, const Call& call) = 0;
+  /// After the kernel has returned; an asynchronous device may still be at it.
+  virtual void returned(Op, const Call&) {}
 };
 /// Set while no op runs; null takes it away. Not owned.
 void set_observer(Observer* observer);

@@ -1,8 +1,11 @@
 #include "runtime/app/bench/roofline.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <map>
 
 #include "ops/functional/functional.h"
 
@@ -48,16 +51,42 @@ Roofline measure_roofline(ops::Context& context) {
 void CostMeter::launched(ops::Op op, const ops::Call& call) {
   std::vector<ops::TensorSpec> specs;
   for (const Tensor& tensor : call.in) specs.push_back(tensor.spec());
-  costs_.push_back(ops::cost_of(op, specs, call.attributes));
+  ran_.push_back({op, ops::cost_of(op, specs, call.attributes)});
+  began_ = system_clock().now();
 }
 
-double least_seconds(const Roofline& roofline, std::span<const ops::Cost> costs) {
-  double seconds = 0;
-  for (const ops::Cost& cost : costs) {
-    seconds +=
-        std::max(cost.flops / roofline.flops_per_second, cost.bytes / roofline.bytes_per_second);
+void CostMeter::returned(ops::Op, const ops::Call&) {
+  ran_.back().seconds = seconds(system_clock().now() - began_);
+}
+
+double least_seconds(const Roofline& roofline, const ops::Cost& cost) {
+  return std::max(cost.flops / roofline.flops_per_second, cost.bytes / roofline.bytes_per_second);
+}
+
+std::string profile_of(const Roofline& roofline, std::span<const Ran> ran) {
+  struct Sum {
+    std::size_t calls = 0;
+    double seconds = 0, least = 0;
+  };
+  std::map<ops::Op, Sum> sums;
+  double all = 0;
+  for (const Ran& one : ran) {
+    Sum& sum = sums[one.op];
+    sum.calls += 1;
+    sum.seconds += one.seconds;
+    sum.least += least_seconds(roofline, one.cost);
+    all += one.seconds;
   }
-  return seconds;
+  std::vector<std::pair<ops::Op, Sum>> sorted(sums.begin(), sums.end());
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  std::string text =
+      fmt::format("{:<22}{:>7}{:>11}{:>8}{:>11}\n", "op", "calls", "ms", "share", "of roofline");
+  for (const auto& [op, sum] : sorted) {
+    text += fmt::format("{:<22}{:>7}{:>11.2f}{:>7.1f}%{:>11.2f}\n", ops::name_of(op), sum.calls,
+                        1e3 * sum.seconds, 100 * sum.seconds / all, sum.least / sum.seconds);
+  }
+  return text;
 }
 
 }  // namespace reef::app

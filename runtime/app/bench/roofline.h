@@ -4,9 +4,11 @@
 // of the best sweep over memory, whichever is longer.
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ops/catalog/catalog.h"
+#include "runtime/base/clock.h"
 
 namespace reef::app {
 
@@ -17,7 +19,15 @@ struct Roofline {
 /// The best of some f32 products and additions on the context's threads; under two seconds.
 Roofline measure_roofline(ops::Context& context);
 
-/// Collects the cost of every kernel that runs while it lives. One at a time.
+/// One kernel that ran.
+struct Ran {
+  ops::Op op;
+  ops::Cost cost;
+  double seconds = 0;
+};
+
+/// Collects every kernel that runs while it lives. One at a time; on a device whose kernels are
+/// done when they return.
 class CostMeter final : public ops::Observer {
  public:
   CostMeter() { ops::set_observer(this); }
@@ -26,13 +36,18 @@ class CostMeter final : public ops::Observer {
   CostMeter& operator=(const CostMeter&) = delete;
 
   void launched(ops::Op op, const ops::Call& call) override;
-  const std::vector<ops::Cost>& costs() const { return costs_; }
+  void returned(ops::Op op, const ops::Call& call) override;
+  const std::vector<Ran>& ran() const { return ran_; }
 
  private:
-  std::vector<ops::Cost> costs_;
+  Time began_{};
+  std::vector<Ran> ran_;
 };
 
-/// The sum over the kernels of what the roofline allows each.
-double least_seconds(const Roofline& roofline, std::span<const ops::Cost> costs);
+/// What the roofline allows a kernel.
+double least_seconds(const Roofline& roofline, const ops::Cost& cost);
+
+/// The kernels by op, the longest first: calls, seconds, share of all and fraction of the roofline.
+std::string profile_of(const Roofline& roofline, std::span<const Ran> ran);
 
 }  // namespace reef::app

@@ -25,6 +25,7 @@ struct StepOptions {
   std::size_t threads = 1;
   std::uint64_t steps = 10;
   bool json = false;
+  bool ops = false;
 };
 
 /// Inputs and targets of step `step`, counted from 0.
@@ -64,8 +65,8 @@ std::uint64_t memory(std::string_view field) {
 struct Measured {
   std::vector<double> tokens_per_second;
   double loss = 0;
-  double seconds = 0;            ///< median
-  std::vector<ops::Cost> costs;  ///< of every kernel of one step
+  double seconds = 0;    ///< median
+  std::vector<Ran> ran;  ///< every kernel of one step
 };
 
 Measured train(ops::Context& context, const StepOptions& options) {
@@ -94,7 +95,7 @@ Measured train(ops::Context& context, const StepOptions& options) {
   measured.seconds = median(seconds);
   const CostMeter meter;
   step(kWarmup + options.steps);
-  measured.costs = meter.costs();
+  measured.ran = meter.ran();
   return measured;
 }
 
@@ -125,6 +126,8 @@ Result<int> bench_step(const StepOptions& options) {
   double flops = 0;  // of products and attention: the model's, backward being twice forward
   for (const nn::Layer& layer : spec.layers) flops += 3 * layer.forward_flops_per_token;
   flops *= kBenchBatch * kBenchContext;
+  double least = 0;
+  for (const Ran& one : measured.ran) least += least_seconds(roofline, one.cost);
   print({{"row", "step"},
          {"precision", options.precision},
          {"threads", options.threads},
@@ -136,10 +139,11 @@ Result<int> bench_step(const StepOptions& options) {
          {"matmul_peak", roofline.flops_per_second},
          {"bytes_per_second", roofline.bytes_per_second},
          {"peak_fraction", flops / measured.seconds / roofline.flops_per_second},
-         {"roofline_fraction", least_seconds(roofline, measured.costs) / measured.seconds},
+         {"roofline_fraction", least / measured.seconds},
          {"peak_rss_bytes", peak},
          {"standing_rss_bytes", standing}},
         options.json);
+  if (options.ops) std::cout << profile_of(roofline, measured.ran);
   return 0;
 }
 
@@ -152,7 +156,9 @@ void add_bench_step(CLI::App& bench, Action& action) {
   command->add_option("--precision", options->precision, "fp32 or bf16")->capture_default_str();
   command->add_option("--threads", options->threads, "Compute threads")->capture_default_str();
   command->add_option("--steps", options->steps, "Steps to time")->capture_default_str();
-  command->add_flag("--json", options->json, "Print one line of JSON");
+  CLI::Option* json = command->add_flag("--json", options->json, "Print one line of JSON");
+  command->add_flag("--ops", options->ops, "Print also where one step's time went, op by op")
+      ->excludes(json);
   command->callback([options, &action] { action = [options] { return bench_step(*options); }; });
 }
 
