@@ -172,6 +172,23 @@ void sum_segments(const Call& call, const Sorted& sorted, const Tensor& source, 
   ATOLL_CUDA(cudaGetLastError());
 }
 
+/// Calls launch(grid, x, index, out, x around the axis) unless nothing is picked.
+template <typename Launch>
+void pick(const Call& call, Launch launch) {
+  const Tensor& out = call.out[0];
+  if (out.elements() == 0) return;
+  visit_width(out.dtype(), [&](auto type) {
+    visit_index(call.in[1].dtype(), [&](auto index_type) {
+      using U = typename decltype(type)::Type;
+      using I = typename decltype(index_type)::Type;
+      launch(blocks_for(out.elements()), memory_of<const U>(call.in[0]),
+             memory_of<const I>(call.in[1]), memory_of<U>(out),
+             around(call.in[0].shape(), call.attributes.axis));
+    });
+  });
+  ATOLL_CUDA(cudaGetLastError());
+}
+
 }  // namespace
 
 void embedding(const Call& call) {
@@ -206,19 +223,11 @@ void embedding_grad(const Call& call) {
 }
 
 void index_select(const Call& call) {
-  const Tensor& out = call.out[0];
-  if (out.elements() == 0) return;
-  const Around from = around(call.in[0].shape(), call.attributes.axis);
-  visit_width(out.dtype(), [&](auto type) {
-    visit_index(call.in[1].dtype(), [&](auto index_type) {
-      using U = typename decltype(type)::Type;
-      using I = typename decltype(index_type)::Type;
-      index_select_kernel<<<blocks_for(out.elements()), kThreads, 0, stream_of(call)>>>(
-          memory_of<const U>(call.in[0]), memory_of<const I>(call.in[1]), memory_of<U>(out),
-          from.extent, call.in[1].elements(), from.inner, out.elements());
-    });
+  const Index picked = call.in[1].elements();
+  pick(call, [&](unsigned grid, const auto* x, const auto* index, auto* out, const Around& from) {
+    index_select_kernel<<<grid, kThreads, 0, stream_of(call)>>>(x, index, out, from.extent, picked,
+                                                                from.inner, call.out[0].elements());
   });
-  ATOLL_CUDA(cudaGetLastError());
 }
 
 void index_add(const Call& call) {
@@ -228,19 +237,11 @@ void index_add(const Call& call) {
 }
 
 void gather(const Call& call) {
-  const Tensor& out = call.out[0];
-  if (out.elements() == 0) return;
-  const Around from = around(call.in[0].shape(), call.attributes.axis);
-  visit_width(out.dtype(), [&](auto type) {
-    visit_index(call.in[1].dtype(), [&](auto index_type) {
-      using U = typename decltype(type)::Type;
-      using I = typename decltype(index_type)::Type;
-      gather_kernel<<<blocks_for(out.elements()), kThreads, 0, stream_of(call)>>>(
-          memory_of<const U>(call.in[0]), memory_of<const I>(call.in[1]), memory_of<U>(out),
-          from.extent, out.shape()[call.attributes.axis], from.inner, out.elements());
-    });
+  const Index picked = call.out[0].shape()[call.attributes.axis];
+  pick(call, [&](unsigned grid, const auto* x, const auto* index, auto* out, const Around& from) {
+    gather_kernel<<<grid, kThreads, 0, stream_of(call)>>>(x, index, out, from.extent, picked,
+                                                          from.inner, call.out[0].elements());
   });
-  ATOLL_CUDA(cudaGetLastError());
 }
 
 void scatter_add(const Call& call) {

@@ -187,6 +187,20 @@ void for_rows(const Tensor& x, const Tensor& weight, Launch launch) {
   ATOLL_CUDA(cudaGetLastError());
 }
 
+/// Gradients of weights: what `Columns` makes of each row of (x, .., statistics, gradient), summed.
+template <template <typename, typename> typename Columns, int kSums>
+void weight_grads(const Call& call, const Tensor* const (&out)[kSums]) {
+  const Tensor& x = call.in[0];
+  const Index columns = x.shape().back();
+  visit_floating(x.dtype(), [&](auto type) {
+    using M = typename decltype(type)::Type;
+    using V = Compute<M>;
+    const Columns<M, V> source{memory_of<M>(x), memory_of<V>(call.in[2]), memory_of<M>(call.in[3]),
+                               columns};
+    sum_columns<kSums, V>(call, source, x.shape().rows(), columns, out);
+  });
+}
+
 }  // namespace
 
 void layer_norm(const Call& call) {
@@ -227,13 +241,7 @@ void layer_norm_grad(const Call& call) {
         memory_of<M>(x), memory_of<W>(call.in[1]), memory_of<V>(call.in[2]),
         memory_of<M>(call.in[3]), sum_grad, memory_of<M>(call.out[0]), columns);
   });
-  visit_floating(x.dtype(), [&](auto type) {
-    using M = typename decltype(type)::Type;
-    using V = Compute<M>;
-    const LayerNormColumns<M, V> source{memory_of<M>(x), memory_of<V>(call.in[2]),
-                                        memory_of<M>(call.in[3]), columns};
-    sum_columns<2, V>(call, source, x.shape().rows(), columns, {&call.out[1], &call.out[2]});
-  });
+  weight_grads<LayerNormColumns, 2>(call, {&call.out[1], &call.out[2]});
 }
 
 void rms_norm(const Call& call) {
@@ -259,13 +267,7 @@ void rms_norm_grad(const Call& call) {
         memory_of<M>(x), memory_of<W>(call.in[1]), memory_of<V>(call.in[2]),
         memory_of<M>(call.in[3]), memory_of<M>(call.out[0]), columns);
   });
-  visit_floating(x.dtype(), [&](auto type) {
-    using M = typename decltype(type)::Type;
-    using V = Compute<M>;
-    const RmsNormColumns<M, V> source{memory_of<M>(x), memory_of<V>(call.in[2]),
-                                      memory_of<M>(call.in[3]), columns};
-    sum_columns<1, V>(call, source, x.shape().rows(), columns, {&call.out[1]});
-  });
+  weight_grads<RmsNormColumns, 1>(call, {&call.out[1]});
 }
 
 }  // namespace reef::ops::cuda

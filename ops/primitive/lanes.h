@@ -162,33 +162,21 @@ ATOLL_PRIMITIVE Lanes<T, kCount, kOne> select(const MaskOf<T, kCount, kOne>& mas
       [](auto x, auto y, auto m) __attribute__((always_inline)) { return m ? x : y; }, a, b, mask);
 }
 
-template <int kCount, bool kOne>
-ATOLL_PRIMITIVE Lanes<float, kCount, kOne> sqrt(const Lanes<float, kCount, kOne>& a) {
-  return map<float>(
-      [](auto x) __attribute__((always_inline)) {
-#ifdef __AVX512F__
-        if constexpr (sizeof x == 64) return _mm512_maskz_sqrt_ps(0xFFFF, x);
-#endif
+ATOLL_PRIMITIVE __m128 root(__m128 x) { return _mm_sqrt_ps(x); }
+ATOLL_PRIMITIVE __m128d root(__m128d x) { return _mm_sqrt_pd(x); }
 #ifdef __AVX2__
-        if constexpr (sizeof x == 32) return _mm256_sqrt_ps(x);
+ATOLL_PRIMITIVE __m256 root(__m256 x) { return _mm256_sqrt_ps(x); }
+ATOLL_PRIMITIVE __m256d root(__m256d x) { return _mm256_sqrt_pd(x); }
 #endif
-        if constexpr (sizeof x == 16) return _mm_sqrt_ps(x);
-      },
-      a);
-}
-template <int kCount, bool kOne>
-ATOLL_PRIMITIVE Lanes<double, kCount, kOne> sqrt(const Lanes<double, kCount, kOne>& a) {
-  return map<double>(
-      [](auto x) __attribute__((always_inline)) {
 #ifdef __AVX512F__
-        if constexpr (sizeof x == 64) return _mm512_maskz_sqrt_pd(0xFF, x);
+ATOLL_PRIMITIVE __m512 root(__m512 x) { return _mm512_maskz_sqrt_ps(0xFFFF, x); }
+ATOLL_PRIMITIVE __m512d root(__m512d x) { return _mm512_maskz_sqrt_pd(0xFF, x); }
 #endif
-#ifdef __AVX2__
-        if constexpr (sizeof x == 32) return _mm256_sqrt_pd(x);
-#endif
-        if constexpr (sizeof x == 16) return _mm_sqrt_pd(x);
-      },
-      a);
+
+template <typename T, int kCount, bool kOne>
+ATOLL_PRIMITIVE Lanes<T, kCount, kOne> sqrt(const Lanes<T, kCount, kOne>& a) {
+  return map<T>(
+      [](auto x) __attribute__((always_inline)) { return root(x); }, a);
 }
 
 /// Whether the mask holds in any lane.

@@ -6,43 +6,55 @@
 
 namespace reef::ops {
 
+namespace {
+
+using Read = Variable (*)(Context&, Tape&, const Variable&, std::size_t, const Tensor&);
+using Write = Variable (*)(Context&, Tape&, const Tensor&, const Variable&, std::size_t,
+                           std::int64_t);
+
+/// Of what was read at an index: the gradient is written back there.
+Variable record_read(Tape& tape, Tensor value, const Variable& x, std::size_t axis,
+                     const Tensor& index, Write write) {
+  return tape.record(std::move(value), {x}, {constant(index)},
+                     [axis, extent = x.value.shape()[axis], write](
+                         Context& context, const Variable& grad, Tape::Gradients& gradients) {
+                       gradients.add(0, write(context, gradients.tape(), gradients.saved(0).value,
+                                              grad, axis, extent));
+                     });
+}
+
+/// Of what was written at an index: the gradient is read from there.
+Variable record_write(Tape& tape, Tensor value, const Variable& source, std::size_t axis,
+                      const Tensor& index, Read read) {
+  return tape.record(
+      std::move(value), {source}, {constant(index)},
+      [axis, read](Context& context, const Variable& grad, Tape::Gradients& gradients) {
+        gradients.add(0, read(context, gradients.tape(), grad, axis, gradients.saved(0).value));
+      });
+}
+
+}  // namespace
+
 Variable index_select(Context& context, Tape& tape, const Variable& x, std::size_t axis,
                       const Tensor& index) {
-  return tape.record(index_select(context, x.value, axis, index), {x}, {constant(index)},
-                     [axis, extent = x.value.shape()[axis]](Context& context, const Variable& grad,
-                                                            Tape::Gradients& gradients) {
-                       gradients.add(0, index_add(context, gradients.tape(),
-                                                  gradients.saved(0).value, grad, axis, extent));
-                     });
+  return record_read(tape, index_select(context, x.value, axis, index), x, axis, index, index_add);
 }
 
 Variable index_add(Context& context, Tape& tape, const Tensor& index, const Variable& source,
                    std::size_t axis, std::int64_t extent) {
-  return tape.record(
-      index_add(context, index, source.value, axis, extent), {source}, {constant(index)},
-      [axis](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        gradients.add(
-            0, index_select(context, gradients.tape(), grad, axis, gradients.saved(0).value));
-      });
+  return record_write(tape, index_add(context, index, source.value, axis, extent), source, axis,
+                      index, index_select);
 }
 
 Variable gather(Context& context, Tape& tape, const Variable& x, std::size_t axis,
                 const Tensor& index) {
-  return tape.record(gather(context, x.value, axis, index), {x}, {constant(index)},
-                     [axis, extent = x.value.shape()[axis]](Context& context, const Variable& grad,
-                                                            Tape::Gradients& gradients) {
-                       gradients.add(0, scatter_add(context, gradients.tape(),
-                                                    gradients.saved(0).value, grad, axis, extent));
-                     });
+  return record_read(tape, gather(context, x.value, axis, index), x, axis, index, scatter_add);
 }
 
 Variable scatter_add(Context& context, Tape& tape, const Tensor& index, const Variable& source,
                      std::size_t axis, std::int64_t extent) {
-  return tape.record(
-      scatter_add(context, index, source.value, axis, extent), {source}, {constant(index)},
-      [axis](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        gradients.add(0, gather(context, gradients.tape(), grad, axis, gradients.saved(0).value));
-      });
+  return record_write(tape, scatter_add(context, index, source.value, axis, extent), source, axis,
+                      index, gather);
 }
 
 TopKVariable top_k(Context& context, Tape& tape, const Variable& x, std::int64_t k) {

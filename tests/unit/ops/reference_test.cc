@@ -8,17 +8,7 @@
 namespace reef::ops {
 namespace {
 
-using testing::expect_values;
-using testing::inner;
-using testing::of;
-using testing::Reference;
-using testing::slopes;
-using testing::uneven;
-using testing::values_of;
-
-constexpr DType kF64 = DType::kF64;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+using namespace testing;
 
 TEST(Reference, HasAKernelForEveryOpInF32AndF64) {
   const auto served = [](Op op, DType dtype) {

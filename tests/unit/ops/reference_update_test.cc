@@ -7,11 +7,8 @@
 namespace reef::ops {
 namespace {
 
-using testing::expect_values;
-using testing::of;
-using testing::Reference;
+using namespace testing;
 
-constexpr DType kF64 = DType::kF64;
 constexpr DType kFloating[] = {DType::kF32, DType::kF64, DType::kBF16, DType::kF16};
 constexpr double kGradients[] = {2, -0.75, 1};  // exact in every dtype
 

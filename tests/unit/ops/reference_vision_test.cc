@@ -8,17 +8,7 @@
 namespace reef::ops {
 namespace {
 
-using testing::counting;
-using testing::expect_values;
-using testing::inner;
-using testing::of;
-using testing::Reference;
-using testing::slopes;
-using testing::uneven;
-using testing::values_of;
-
-constexpr DType kF64 = DType::kF64;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using namespace testing;
 
 /// As conv2d, from its definition: pad, then one number at a time from flat vectors.
 std::vector<double> convolved(const Tensor& x, const Tensor& weight, const Tensor& y,

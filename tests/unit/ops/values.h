@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "ops/catalog/catalog.h"
@@ -14,6 +15,10 @@
 #include "ops/tensor/tensor.h"
 
 namespace reef::ops::testing {
+
+inline constexpr DType kF64 = DType::kF64;
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 inline Tensor of(DType dtype, const Shape& shape, const std::vector<double>& values) {
   CHECK_EQ(static_cast<std::size_t>(shape.elements()), values.size());
