@@ -34,6 +34,7 @@ void print_row(const Row& row, bool json);
 Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work);
 double median(std::vector<double> values);
 
+void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_dispatch(CLI::App& bench, Action& action);
 void add_bench_tune(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
