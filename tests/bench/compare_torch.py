@@ -47,7 +47,7 @@ def rows(threads):
 class Ours:
     """Runs `atoll bench step`."""
 
-    FIELDS = ("tokens_per_second_all", "loss", "peak_rss_bytes", "standing_rss_bytes", "flops", "peak_fraction")
+    FIELDS = ("tokens_per_second_all", "loss", "peak_rss_bytes", "standing_rss_bytes", "flops", "roofline_fraction")
 
     def __init__(self, atoll, lock):
         self._atoll, self._lock = atoll, lock
@@ -88,12 +88,12 @@ def samples(row, answers):
     return [speed for answer in answers for speed in answer["tokens_per_second_all"]]
 
 
-def verdict(row, ratio, peak_fraction):
+def verdict(row, ratio, roofline_fraction):
     """Whether the row holds, and by which of its conditions."""
     reached = ratio <= row.target if row.memory else ratio >= row.target
     by = ["ratio"] if reached else []
-    if row.roofline and peak_fraction >= ROOFLINE:
-        by.append("peak_fraction")
+    if row.roofline and roofline_fraction >= ROOFLINE:
+        by.append("roofline_fraction")
     return {"holds": bool(by), "holds_by": by}
 
 
@@ -129,13 +129,13 @@ def compare(row, ours, peer, options):
             f"{who} {answers[-1]['tokens_per_second']:.0f} tokens/s, {added_memory(answers[-1]) / 2**20:.0f} MiB"
             for who, answers in (("ours", our_answers), ("theirs", their_answers))))
     left, right = side("ours", row, our_answers), side("theirs", row, their_answers)
-    peak_fraction = statistics.median(answer["peak_fraction"] for answer in our_answers)
+    roofline_fraction = statistics.median(answer["roofline_fraction"] for answer in our_answers)
     ratio = left["ours"] / right["theirs"]
     return {
         "row": row.name, "ours": left["ours"], "theirs": right["theirs"], "ratio": ratio, "target": row.target,
-        **verdict(row, ratio, peak_fraction),
+        **verdict(row, ratio, roofline_fraction),
         "unit": "bytes" if row.memory else "tokens/s",
-        "peak_fraction": peak_fraction, "flops": our_answers[-1]["flops"],
+        "roofline_fraction": roofline_fraction, "flops": our_answers[-1]["flops"],
         **left, **right, **processor(), "rounds": options.rounds, "steps": options.steps,
         **peer_fields(settings, why, their_answers[-1]),
     }
