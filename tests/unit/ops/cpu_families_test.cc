@@ -3,70 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <string>
 
-#include "ops/tensor/convert.h"
+#include "tests/unit/ops/agreement.h"
 #include "tests/unit/ops/support.h"
 
 namespace reef::ops {
 namespace {
 
 using testing::Contexts;
+using testing::expect_agreement;
 using testing::normal;
-using testing::same_bits;
-
-using Compute = std::function<std::vector<Tensor>(Context&)>;
-
-double precision_of(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return 4e-6;
-    case DType::kBF16:
-      return 1.0 / 128;
-    case DType::kF16:
-      return 1.0 / 1024;
-    case DType::kF64:
-      return 1e-13;
-    default:
-      return 0;
-  }
-}
-
-/// The greatest difference, relative to the greatest value.
-double difference_of(const Tensor& a, const Tensor& b) {
-  CHECK(a.spec() == b.spec()) << a.shape().text() << b.shape().text();
-  double most = 0;
-  double scale = 1e-30;
-  for (std::int64_t i = 0; i < a.elements(); ++i) {
-    const double x = element_as_double(a.dtype(), a.raw(), i);
-    const double y = element_as_double(b.dtype(), b.raw(), i);
-    if (std::isnan(x) != std::isnan(y)) return INFINITY;
-    most = std::max(most, std::abs(x - y));
-    scale = std::max(scale, std::abs(y));
-  }
-  return most / scale;
-}
-
-void expect_agreement(const Compute& compute, const std::string& what) {
-  Contexts contexts;
-  const std::vector<Tensor> expected = compute(contexts.reference);
-  const std::vector<Tensor> one = compute(contexts.one);
-  const std::vector<Tensor> three = compute(contexts.three);
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_LE(difference_of(one[i], expected[i]), precision_of(expected[i].dtype()))
-        << what << ", " << name_of(expected[i].dtype()) << ", output " << i;
-    EXPECT_TRUE(same_bits(one[i], three[i])) << what << ", output " << i;
-  }
-}
-
-/// Normal numbers; of an integer type, eight times them, truncated.
-Tensor values(DType dtype, const Shape& shape, std::string_view name) {
-  const Tensor drawn = normal(shape, name, is_floating(dtype) ? 1 : 8);
-  Tensor tensor = Tensor::empty(Pool::host(), dtype, shape);
-  convert(DType::kF32, drawn.raw(), 1, dtype, tensor.raw(), 1, drawn.elements());
-  return tensor;
-}
+using testing::values;
 
 constexpr DType kFloating[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kF64};
 constexpr DType kNumeric[] = {DType::kF32, DType::kBF16, DType::kF16,
