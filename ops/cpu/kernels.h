@@ -12,12 +12,8 @@ void batch_matmul(const Call& call);
 void column_sum(const Call& call);
 void embedding(const Call& call);
 void embedding_grad(const Call& call);
-void layer_norm(const Call& call);
-void layer_norm_grad(const Call& call);
 void attention(const Call& call);
 void attention_grad(const Call& call);
-/// Serves kCrossEntropy and, with a second output, kCrossEntropyGrad.
-void cross_entropy(const Call& call);
 void dropout(const Call& call);
 
 }  // namespace reef::ops::cpu

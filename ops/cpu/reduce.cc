@@ -57,7 +57,7 @@ void fold(Context& context, Fold kind, const Values& x, const Values& out, const
   op.outer = view.outer;
   op.n = view.n;
   op.inner = view.inner;
-  const Index tile = view.inner > 1 ? kResultTile : std::max<Index>(1, kElements / (view.n + 1));
+  const Index tile = view.inner > 1 ? kResultTile : rows_a_tile(view.n);
   for_tiles(context, view.outer * view.inner, tile,
             [&](Index first, Index count) { reduction_kernels().run(kind, op, first, count); });
 }

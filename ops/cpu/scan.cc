@@ -19,7 +19,7 @@ void cum_sum(const Call& call) {
   op.n = view.n;
   op.inner = view.inner;
   op.reverse = call.attributes.reverse;
-  const Index tile = view.inner > 1 ? kColumns : std::max<Index>(1, kElements / (view.n + 1));
+  const Index tile = view.inner > 1 ? kColumns : rows_a_tile(view.n);
   for_tiles(call.context, view.outer * view.inner, tile,
             [&](Index first, Index count) { scan_kernels().run(op, first, count); });
 }

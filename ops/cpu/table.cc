@@ -26,10 +26,6 @@ constexpr Entry kKernels[] = {
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},
     {bf16(Op::kAttention, Layout::kStrided), attention},
     {bf16(Op::kAttentionGrad, Layout::kStrided), attention_grad},
-    {f32(Op::kLayerNorm), layer_norm},
-    {f32(Op::kLayerNormGrad), layer_norm_grad},
-    {f32(Op::kCrossEntropy), cross_entropy},
-    {f32(Op::kCrossEntropyGrad), cross_entropy},
     {tokens(Op::kEmbedding), embedding},
     {tokens(Op::kEmbeddingGrad), embedding_grad},
     {f32(Op::kDropout), dropout},
@@ -38,8 +34,9 @@ constexpr Entry kKernels[] = {
 std::vector<Entry> all_kernels() {
   std::vector<Entry> all(std::begin(kKernels), std::end(kKernels));
   all.insert(all.end(), matmul_tilings().begin(), matmul_tilings().end());
-  for (const auto& family : {pointwise_kernels_served(), reduce_kernels_served(),
-                             scan_kernels_served(), update_kernels_served()}) {
+  for (const auto& family :
+       {norm_kernels_served(), pointwise_kernels_served(), reduce_kernels_served(),
+        scan_kernels_served(), softmax_kernels_served(), update_kernels_served()}) {
     for (const Served& served : family) {
       for (const DType dtype : served.dtypes) {
         all.push_back({{served.op, Device::kCpu, dtype, served.layout}, served.kernel});

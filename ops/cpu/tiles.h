@@ -9,9 +9,14 @@
 namespace reef::ops::cpu {
 
 inline constexpr std::int64_t kElements = 16384;      ///< of an elementwise op; 64 KiB
-inline constexpr std::int64_t kRows = 32;             ///< of a row-wise op
+inline constexpr std::int64_t kRows = 32;             ///< of an embedding and the like
 inline constexpr std::int64_t kColumns = 64;          ///< of a sum over rows
 inline constexpr std::int64_t kVocabularyRows = 512;  ///< of an embedding's gradient
+
+/// How many rows of `columns` elements make a tile, for ops whose rows do not touch each other.
+inline std::int64_t rows_a_tile(std::int64_t columns) {
+  return std::max<std::int64_t>(1, kElements / (columns + 1));
+}
 
 /// Calls body(first, count) for each tile of `total`.
 template <typename Body>

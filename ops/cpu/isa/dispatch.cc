@@ -2,10 +2,12 @@
 
 #include "ops/cpu/isa/attention.h"
 #include "ops/cpu/isa/kernels.h"
+#include "ops/cpu/isa/norm.h"
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
 #include "ops/cpu/isa/reduction.h"
 #include "ops/cpu/isa/scan.h"
+#include "ops/cpu/isa/softmax.h"
 
 namespace reef::ops::cpu {
 
@@ -57,6 +59,17 @@ const ReductionKernels& reduction_kernels() {
 
 const ScanKernels& scan_kernels() {
   static const ScanKernels& chosen = best(v2::kScanKernels, v3::kScanKernels, v4::kScanKernels);
+  return chosen;
+}
+
+const NormKernels& norm_kernels() {
+  static const NormKernels& chosen = best(v2::kNormKernels, v3::kNormKernels, v4::kNormKernels);
+  return chosen;
+}
+
+const SoftmaxKernels& softmax_kernels() {
+  static const SoftmaxKernels& chosen =
+      best(v2::kSoftmaxKernels, v3::kSoftmaxKernels, v4::kSoftmaxKernels);
   return chosen;
 }
 

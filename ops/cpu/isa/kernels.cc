@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "ops/primitive/functors.h"
-#include "ops/primitive/memory.h"
+#include "ops/primitive/rows.h"
 
 #define ATOLL_NAME_OF(isa) #isa
 #define ATOLL_ISA_STRING(isa) ATOLL_NAME_OF(isa)
@@ -17,133 +17,18 @@ namespace ATOLL_ISA {
 namespace {
 
 using namespace primitive;
-using Floats = Vec<float>;
 
-ATOLL_PRIMITIVE float sum_of(const Floats& v) {
-  return fold(v, [](float a, float b) { return a + b; });
-}
-
-/// out[i] = f(x[i] ..).
-template <typename F, typename... In>
-ATOLL_PRIMITIVE void map_to(Index n, float* out, F f, const In*... x) {
-  over(
-      n, [&](Index i) { store(out + i, f(load<Floats>(x + i)...)); },
-      [&](Index i, Index left) { store_part(out + i, left, f(load_part(x + i, left, 0.0f)...)); });
-}
-
-void add(Index n, const float* a, const float* b, float* out) { map_to(n, out, Add{}, a, b); }
+void add(Index n, const float* a, const float* b, float* out) { map_row(n, out, Add{}, a, b); }
 
 void exp(Index n, const float* x, float* out) {
-  map_to(
+  map_row(
       n, out, [](Floats v) { return exp_bounded(v); }, x);
 }
 
-void gelu(Index n, const float* x, float* out) { map_to(n, out, Gelu{}, x); }
+void gelu(Index n, const float* x, float* out) { map_row(n, out, Gelu{}, x); }
 
 void gelu_grad(Index n, const float* x, const float* grad, float* out) {
-  map_to(n, out, GeluGrad{}, x, grad);
-}
-
-void layer_norm(Index rows, Index columns, const float* x, const float* weight, const float* bias,
-                float epsilon, float* y, float* statistics) {
-  for (Index row = 0; row < rows; ++row, x += columns, y += columns) {
-    Floats sum{};
-    over(
-        columns, [&](Index i) { sum += load<Floats>(x + i); },
-        [&](Index i, Index left) { sum += load_part(x + i, left, 0.0f); });
-    const float mean = sum_of(sum) / static_cast<float>(columns);
-    Floats squares{};
-    const auto square = [&](Floats v) {
-      const Floats d = v - mean;
-      squares += d * d;
-    };
-    over(
-        columns, [&](Index i) { square(load<Floats>(x + i)); },
-        [&](Index i, Index left) { square(load_part(x + i, left, mean)); });
-    const float variance = sum_of(squares) / static_cast<float>(columns);
-    const float inverse = 1.0f / __builtin_sqrtf(variance + epsilon);
-    over(
-        columns,
-        [&](Index i) {
-          store(y + i, (load<Floats>(x + i) - mean) * inverse * load<Floats>(weight + i) +
-                           load<Floats>(bias + i));
-        },
-        [&](Index i, Index left) {
-          store_part(
-              y + i, left,
-              (load_part(x + i, left, 0.0f) - mean) * inverse * load_part(weight + i, left, 0.0f) +
-                  load_part(bias + i, left, 0.0f));
-        });
-    statistics[2 * row] = mean;
-    statistics[2 * row + 1] = inverse;
-  }
-}
-
-// With n = (x - mean) * inverse and g = grad * weight:
-// dx = inverse * (g - mean(g) - n * mean(g * n)).
-void layer_norm_grad(Index rows, Index columns, const float* x, const float* weight,
-                     const float* statistics, const float* grad, float* out) {
-  for (Index row = 0; row < rows; ++row, x += columns, grad += columns, out += columns) {
-    const float mean = statistics[2 * row];
-    const float inverse = statistics[2 * row + 1];
-    Floats sum{};
-    Floats sum_normal{};
-    const auto gather = [&](Floats v, Floats w, Floats g) {
-      const Floats scaled = g * w;
-      sum += scaled;
-      sum_normal += scaled * ((v - mean) * inverse);
-    };
-    over(
-        columns,
-        [&](Index i) {
-          gather(load<Floats>(x + i), load<Floats>(weight + i), load<Floats>(grad + i));
-        },
-        [&](Index i, Index left) {
-          gather(load_part(x + i, left, mean), load_part(weight + i, left, 0.0f),
-                 load_part(grad + i, left, 0.0f));
-        });
-    const float a = sum_of(sum) / static_cast<float>(columns);
-    const float b = sum_of(sum_normal) / static_cast<float>(columns);
-    const auto spread = [&](Floats v, Floats w, Floats g) {
-      return inverse * (g * w - a - (v - mean) * inverse * b);
-    };
-    over(
-        columns,
-        [&](Index i) {
-          store(out + i,
-                spread(load<Floats>(x + i), load<Floats>(weight + i), load<Floats>(grad + i)));
-        },
-        [&](Index i, Index left) {
-          store_part(out + i, left,
-                     spread(load_part(x + i, left, mean), load_part(weight + i, left, 0.0f),
-                            load_part(grad + i, left, 0.0f)));
-        });
-  }
-}
-
-void layer_norm_weight_grad(Index rows, Index columns, Index first, Index count, const float* x,
-                            const float* statistics, const float* grad, float* weight,
-                            float* bias) {
-  for (Index c = first; c < first + count; c += kLanes) {
-    const Index left = first + count - c;
-    Floats sum{};
-    Floats sum_normal{};
-    for (Index row = 0; row < rows; ++row) {
-      const float* x_at = x + row * columns + c;
-      const float* grad_at = grad + row * columns + c;
-      const Floats v = left >= kLanes ? load<Floats>(x_at) : load_part(x_at, left, 0.0f);
-      const Floats g = left >= kLanes ? load<Floats>(grad_at) : load_part(grad_at, left, 0.0f);
-      sum += g;
-      sum_normal += g * ((v - statistics[2 * row]) * statistics[2 * row + 1]);
-    }
-    if (left >= kLanes) {
-      store(weight + c, sum_normal);
-      store(bias + c, sum);
-    } else {
-      store_part(weight + c, left, sum_normal);
-      store_part(bias + c, left, sum);
-    }
-  }
+  map_row(n, out, GeluGrad{}, x, grad);
 }
 
 void column_sum(Index rows, Index columns, Index first, Index count, const float* x, float* out) {
@@ -175,15 +60,6 @@ void column_sum(Index rows, Index columns, Index first, Index count, const float
   }
 }
 
-ATOLL_PRIMITIVE float max_over(Index n, const float* x) {
-  Floats best = all<Floats>(-__builtin_inff());
-  const auto see = [&](Floats v) { best = select(v > best, v, best); };
-  over(
-      n, [&](Index i) { see(load<Floats>(x + i)); },
-      [&](Index i, Index left) { see(load_part(x + i, left, -__builtin_inff())); });
-  return fold(best, [](float a, float b) { return b > a ? b : a; });
-}
-
 /// out = exp(scale * x - shift); returns the sum. `out` may be x, or null.
 ATOLL_PRIMITIVE float exp_sum(Index n, const float* x, float scale, float shift, float* out) {
   Floats sum{};
@@ -204,14 +80,12 @@ ATOLL_PRIMITIVE float exp_sum(Index n, const float* x, float scale, float shift,
 }
 
 float softmax(Index valid, Index n, float scale, float* s) {
-  const float shift = max_over(valid, s) * scale;
+  const float shift = max_row(valid, s) * scale;
   const float sum = exp_sum(valid, s, scale, shift, s);
   const float inverse = 1.0f / sum;
-  over(
-      valid, [&](Index i) { store(s + i, load<Floats>(s + i) * inverse); },
-      [&](Index i, Index left) {
-        store_part(s + i, left, load_part(s + i, left, 0.0f) * inverse);
-      });
+  map_row(
+      valid, s, [inverse](const Floats& v) __attribute__((always_inline)) { return v * inverse; },
+      s);
   for (Index i = valid; i < n; ++i) s[i] = 0;
   return shift + logf(sum);
 }
@@ -222,56 +96,21 @@ void softmax_again(Index valid, Index n, float scale, float log_sum_exp, float* 
 }
 
 void softmax_grad(Index n, const float* p, const float* dp, float d, float scale, float* out) {
-  over(
-      n, [&](Index i) { store(out + i, load<Floats>(p + i) * (load<Floats>(dp + i) - d) * scale); },
-      [&](Index i, Index left) {
-        store_part(out + i, left,
-                   load_part(p + i, left, 0.0f) * (load_part(dp + i, left, 0.0f) - d) * scale);
-      });
+  map_row(
+      n, out, [ d, scale ](const Floats& v, const Floats& g) __attribute__((always_inline)) {
+        return v * (g - d) * scale;
+      },
+      p, dp);
 }
 
-float dot(Index n, const float* a, const float* b) {
-  Floats sum{};
-  over(
-      n, [&](Index i) { sum += load<Floats>(a + i) * load<Floats>(b + i); },
-      [&](Index i, Index left) {
-        sum += load_part(a + i, left, 0.0f) * load_part(b + i, left, 0.0f);
-      });
-  return sum_of(sum);
-}
-
-double cross_entropy(Index n, const float* x, Index target, float scale, float* grad) {
-  const float shift = max_over(n, x);
-  const float sum = exp_sum(n, x, 1.0f, shift, grad);
-  if (grad != nullptr) {
-    const float factor = scale / sum;
-    over(
-        n, [&](Index i) { store(grad + i, load<Floats>(grad + i) * factor); },
-        [&](Index i, Index left) {
-          store_part(grad + i, left, load_part(grad + i, left, 0.0f) * factor);
-        });
-    grad[target] -= scale;
-  }
-  return ::log(static_cast<double>(sum)) + (static_cast<double>(shift) - x[target]);
-}
+float dot(Index n, const float* a, const float* b) { return sum_row(n, Mul{}, a, b); }
 
 }  // namespace
 
 extern const VectorKernels kVectorKernels;
-const VectorKernels kVectorKernels = {ATOLL_ISA_NAME,
-                                      add,
-                                      exp,
-                                      gelu,
-                                      gelu_grad,
-                                      layer_norm,
-                                      layer_norm_grad,
-                                      layer_norm_weight_grad,
-                                      column_sum,
-                                      softmax,
-                                      softmax_again,
-                                      softmax_grad,
-                                      dot,
-                                      cross_entropy};
+const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add,        exp,     gelu,
+                                      gelu_grad,      column_sum, softmax, softmax_again,
+                                      softmax_grad,   dot};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

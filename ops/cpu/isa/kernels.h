@@ -21,14 +21,7 @@ struct VectorKernels {
   void (*gelu)(Index n, const float* x, float* out);
   void (*gelu_grad)(Index n, const float* x, const float* grad, float* out);
 
-  void (*layer_norm)(Index rows, Index columns, const float* x, const float* weight,
-                     const float* bias, float epsilon, float* y, float* statistics);
-  void (*layer_norm_grad)(Index rows, Index columns, const float* x, const float* weight,
-                          const float* statistics, const float* grad, float* out);
-  /// Columns [first, first + count) of the sums over all rows; `bias` also gets column_sum(grad).
-  void (*layer_norm_weight_grad)(Index rows, Index columns, Index first, Index count,
-                                 const float* x, const float* statistics, const float* grad,
-                                 float* weight, float* bias);
+  /// Columns [first, first + count) of the sums over all rows.
   void (*column_sum)(Index rows, Index columns, Index first, Index count, const float* x,
                      float* out);
 
@@ -39,9 +32,6 @@ struct VectorKernels {
   /// out = p * (dp - d) * scale.
   void (*softmax_grad)(Index n, const float* p, const float* dp, float d, float scale, float* out);
   float (*dot)(Index n, const float* a, const float* b);
-  /// Returns log(sum(exp(x))) - x[target]; writes (softmax - onehot) * scale when `grad` is not
-  /// null.
-  double (*cross_entropy)(Index n, const float* x, Index target, float scale, float* grad);
 };
 
 /// The table of the best instruction set that this processor has; the same one for the whole

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "ops/cpu/isa/dispatch.h"
+#include "ops/cpu/isa/norm.h"
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
 #include "ops/cpu/isa/reduction.h"
 #include "ops/cpu/isa/scan.h"
+#include "ops/cpu/isa/softmax.h"
 
 namespace reef::ops::testing {
 
@@ -21,21 +23,25 @@ struct InstructionSet {
   const cpu::ReductionKernels& reduction;
   const cpu::ScanKernels& scan;
   const cpu::OptimizerKernels& optimizer;
+  const cpu::NormKernels& norm;
+  const cpu::SoftmaxKernels& softmax;
 };
 
 /// Those that this processor has; the first is the plainest.
 inline std::vector<InstructionSet> instruction_sets() {
   std::vector<InstructionSet> sets;
-  sets.push_back({"v2", cpu::v2::kPointwiseKernels, cpu::v2::kReductionKernels,
-                  cpu::v2::kScanKernels, cpu::v2::kOptimizerKernels});
-  if (cpu::has_instruction_set_v3()) {
-    sets.push_back({"v3", cpu::v3::kPointwiseKernels, cpu::v3::kReductionKernels,
-                    cpu::v3::kScanKernels, cpu::v3::kOptimizerKernels});
-  }
-  if (cpu::has_instruction_set_v4()) {
-    sets.push_back({"v4", cpu::v4::kPointwiseKernels, cpu::v4::kReductionKernels,
-                    cpu::v4::kScanKernels, cpu::v4::kOptimizerKernels});
-  }
+#define ATOLL_SET(isa)                        \
+  InstructionSet{#isa,                        \
+                 cpu::isa::kPointwiseKernels, \
+                 cpu::isa::kReductionKernels, \
+                 cpu::isa::kScanKernels,      \
+                 cpu::isa::kOptimizerKernels, \
+                 cpu::isa::kNormKernels,      \
+                 cpu::isa::kSoftmaxKernels}
+  sets.push_back(ATOLL_SET(v2));
+  if (cpu::has_instruction_set_v3()) sets.push_back(ATOLL_SET(v3));
+  if (cpu::has_instruction_set_v4()) sets.push_back(ATOLL_SET(v4));
+#undef ATOLL_SET
   return sets;
 }
 

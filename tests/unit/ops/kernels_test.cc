@@ -67,22 +67,6 @@ TEST(Kernels, EmbeddingAndItsGradientAgree) {
       1e-6);
 }
 
-TEST(Kernels, LayerNormAndItsGradientAgree) {
-  for (const std::int64_t columns : {1, 7, 16, 48, 200}) {
-    expect_agreement(
-        [columns](Context& context) -> std::vector<Tensor> {
-          const Tensor x = normal({3, 37, columns}, "x", 3);
-          const Tensor weight = normal({columns}, "weight");
-          const LayerNorm y = layer_norm(context, x, weight, normal({columns}, "bias"), 1e-5f);
-          const LayerNormGrad grad =
-              layer_norm_grad(context, x, weight, y.statistics, normal({3, 37, columns}, "grad"));
-          return {y.y, y.statistics, grad.x, grad.weight, grad.bias};
-        },
-        // One column normalises to nothing: what is left is rounding.
-        columns == 1 ? 1 : 5e-6);
-  }
-}
-
 TEST(Kernels, GeluAndItsGradientAgree) {
   for (const std::int64_t elements : {1, 16, 4099, 40000}) {
     expect_agreement(
@@ -271,18 +255,12 @@ TEST(Kernels, InstructionSetsGiveTheSameBits) {
   const Tensor grad = normal({9, 77}, "grad");
   std::vector<std::vector<float>> results;
   for (const cpu::VectorKernels* set : sets) {
-    std::vector<float> out(6 * 693 + 200);
+    std::vector<float> out(3 * 693 + 1);
     float* at = out.data();
     set->gelu_grad(693, x.data<float>(), grad.data<float>(), at);
     set->exp(693, x.data<float>(), at + 693);
-    std::vector<float> statistics(18);
-    set->layer_norm(9, 77, x.data<float>(), x.data<float>(), grad.data<float>(), 1e-5f, at + 1386,
-                    statistics.data());
-    set->layer_norm_grad(9, 77, x.data<float>(), x.data<float>(), statistics.data(),
-                         grad.data<float>(), at + 2079);
-    set->column_sum(9, 77, 0, 77, x.data<float>(), at + 2772);
-    out.back() = static_cast<float>(set->cross_entropy(693, x.data<float>(), 5, 1, at + 3465));
-    out[out.size() - 2] = set->dot(693, x.data<float>(), grad.data<float>());
+    set->column_sum(9, 77, 0, 77, x.data<float>(), at + 1386);
+    out.back() = set->dot(693, x.data<float>(), grad.data<float>());
     results.push_back(out);
   }
   for (const auto& result : results) {
