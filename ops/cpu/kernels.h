@@ -14,6 +14,7 @@ void embedding(const Call& call);
 void embedding_grad(const Call& call);
 void attention(const Call& call);
 void attention_grad(const Call& call);
+void rope(const Call& call);
 void dropout(const Call& call);
 
 }  // namespace reef::ops::cpu

@@ -26,6 +26,8 @@ constexpr Entry kKernels[] = {
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},
     {bf16(Op::kAttention, Layout::kStrided), attention},
     {bf16(Op::kAttentionGrad, Layout::kStrided), attention_grad},
+    {f32(Op::kRope, Layout::kStrided), rope},
+    {bf16(Op::kRope, Layout::kStrided), rope},
     {tokens(Op::kEmbedding), embedding},
     {tokens(Op::kEmbeddingGrad), embedding_grad},
     {f32(Op::kDropout), dropout},

@@ -64,5 +64,26 @@ ATOLL_PRIMITIVE float max_row(Index n, const In* x) {
   return fold(best, [](float a, float b) { return b > a ? b : a; });
 }
 
+/// The sum of exp(scale * x[i] - shift), each of which is kept in `out` unless that is null; it may
+/// be x.
+template <typename In>
+ATOLL_PRIMITIVE float exp_sum(Index n, const In* x, float scale, float shift, float* out) {
+  Floats sum{};
+  over(
+      n,
+      [&](Index i) {
+        const Floats e = exp_bounded(load_value(x + i) * scale - shift);
+        sum += e;
+        if (out != nullptr) store(out + i, e);
+      },
+      [&](Index i, Index left) {
+        const Floats at = load_part(x + i, left, In{}) * scale - shift;
+        const Floats e = select(first_lanes<float>(left), exp_bounded(at), Floats{});
+        sum += e;
+        if (out != nullptr) store_part(out + i, left, e);
+      });
+  return sum_of(sum);
+}
+
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::primitive

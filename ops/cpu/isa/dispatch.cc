@@ -6,6 +6,7 @@
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
 #include "ops/cpu/isa/reduction.h"
+#include "ops/cpu/isa/rope.h"
 #include "ops/cpu/isa/scan.h"
 #include "ops/cpu/isa/softmax.h"
 
@@ -64,6 +65,11 @@ const ScanKernels& scan_kernels() {
 
 const NormKernels& norm_kernels() {
   static const NormKernels& chosen = best(v2::kNormKernels, v3::kNormKernels, v4::kNormKernels);
+  return chosen;
+}
+
+const RopeKernels& rope_kernels() {
+  static const RopeKernels& chosen = best(v2::kRopeKernels, v3::kRopeKernels, v4::kRopeKernels);
   return chosen;
 }
 

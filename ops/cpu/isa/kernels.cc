@@ -60,25 +60,6 @@ void column_sum(Index rows, Index columns, Index first, Index count, const float
   }
 }
 
-/// out = exp(scale * x - shift); returns the sum. `out` may be x, or null.
-ATOLL_PRIMITIVE float exp_sum(Index n, const float* x, float scale, float shift, float* out) {
-  Floats sum{};
-  over(
-      n,
-      [&](Index i) {
-        const Floats e = exp_bounded(load<Floats>(x + i) * scale - shift);
-        sum += e;
-        if (out != nullptr) store(out + i, e);
-      },
-      [&](Index i, Index left) {
-        const Floats at = load_part(x + i, left, 0.0f) * scale - shift;
-        const Floats e = select(first_lanes<float>(left), exp_bounded(at), Floats{});
-        sum += e;
-        if (out != nullptr) store_part(out + i, left, e);
-      });
-  return sum_of(sum);
-}
-
 float softmax(Index valid, Index n, float scale, float* s) {
   const float shift = max_row(valid, s) * scale;
   const float sum = exp_sum(valid, s, scale, shift, s);

@@ -18,36 +18,11 @@ struct Exponentials {
   float sum;
 };
 
-/// exp(x - shift), of lanes or of one number.
-template <typename V>
-ATOLL_PRIMITIVE V shifted_exp(const V& x, float shift) {
-  return exp_bounded(x - shift);
-}
-
 /// When `kept` is not null, the exponentials are also stored there.
 template <typename M>
 ATOLL_PRIMITIVE Exponentials exponentials_of(Index n, const M* x, float* kept) {
   const float shift = max_row(n, x);
-  if (kept == nullptr) {
-    const auto f = [shift](const Floats& v) __attribute__((always_inline)) {
-      return shifted_exp(v, shift);
-    };
-    return {shift, sum_row(n, f, x)};
-  }
-  Floats sum{};
-  over(
-      n,
-      [&](Index i) {
-        const Floats e = shifted_exp(load_value(x + i), shift);
-        sum += e;
-        store(kept + i, e);
-      },
-      [&](Index i, Index left) {
-        const Floats e = shifted_exp(load_part(x + i, left, M{}), shift);
-        sum += select(first_lanes<float>(left), e, Floats{});
-        store_part(kept + i, left, e);
-      });
-  return {shift, sum_of(sum)};
+  return {shift, exp_sum(n, x, 1.0f, shift, kept)};
 }
 
 /// out = factor exp(x - shift); returns what the factor was made of. Memory of f32 keeps the
@@ -66,7 +41,7 @@ ATOLL_PRIMITIVE Exponentials scaled_exponentials(Index n, const M* x, Factor fac
     const float factor = factor_of(e.sum);
     map_row(
         n, out, [ factor, shift = e.shift ](const Floats& v) __attribute__((always_inline)) {
-          return shifted_exp(v, shift) * factor;
+          return exp_bounded(v - shift) * factor;
         },
         x);
     return e;
@@ -121,7 +96,7 @@ double cross_entropy_row(const CrossEntropyRow& row) {
                                          : scaled_exponentials(row.columns, x, factor_of, grad);
   if (grad != nullptr) {
     // Not a subtraction from what was stored, which may be rounded.
-    grad[row.target] = from_value<M>(shifted_exp(hit, e.shift) * factor - row.scale);
+    grad[row.target] = from_value<M>(exp_bounded(hit - e.shift) * factor - row.scale);
   }
   return log(static_cast<double>(e.sum)) + (static_cast<double>(e.shift) - hit);
 }

@@ -11,6 +11,7 @@
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
 #include "ops/cpu/isa/reduction.h"
+#include "ops/cpu/isa/rope.h"
 #include "ops/cpu/isa/scan.h"
 #include "ops/cpu/isa/softmax.h"
 
@@ -25,6 +26,7 @@ struct InstructionSet {
   const cpu::OptimizerKernels& optimizer;
   const cpu::NormKernels& norm;
   const cpu::SoftmaxKernels& softmax;
+  const cpu::RopeKernels& rope;
 };
 
 /// Those that this processor has; the first is the plainest.
@@ -37,7 +39,8 @@ inline std::vector<InstructionSet> instruction_sets() {
                  cpu::isa::kScanKernels,      \
                  cpu::isa::kOptimizerKernels, \
                  cpu::isa::kNormKernels,      \
-                 cpu::isa::kSoftmaxKernels}
+                 cpu::isa::kSoftmaxKernels,   \
+                 cpu::isa::kRopeKernels}
   sets.push_back(ATOLL_SET(v2));
   if (cpu::has_instruction_set_v3()) sets.push_back(ATOLL_SET(v3));
   if (cpu::has_instruction_set_v4()) sets.push_back(ATOLL_SET(v4));

@@ -192,6 +192,44 @@ TEST(RowKernels, TheNormOfASumIsThatOfTheRoundedSum) {
   }
 }
 
+TEST(RowKernels, RopeAgreesForwardAndBack) {
+  for (const DType dtype : kFloating) {
+    for (const std::int64_t width : {2, 14, 34, 64, 1030}) {
+      for (const Shape& shape :
+           {Shape{1, 7, 1, width}, Shape{3, 33, 5, width}, Shape{2, 0, 3, width}}) {
+        const Tensor x = values(dtype, shape, "x");
+        expect_agreement(
+            [&](Context& context) -> std::vector<Tensor> {
+              return {rope(context, x, 1e4), rope(context, x, 1e4, 100'000),
+                      rope(context, x, 50, 3, true)};
+            },
+            "rope of " + shape.text());
+      }
+    }
+  }
+}
+
+TEST(RowKernels, RopeAgreesInAnyLayoutAndInPlace) {
+  for (const DType dtype : kTrained) {
+    const Tensor packed = values(dtype, {2, 9, 3, 3 * 34}, "packed");
+    expect_agreement(
+        [&](Context& context) -> std::vector<Tensor> {
+          const Tensor own = contiguous(context, packed.narrow(3, 0, 34));
+          std::array<Tensor, 1> out{own};
+          Attributes attributes;
+          attributes.scale = 1e4;
+          run(context, Op::kRope, std::array{own}, out, attributes);
+          return {rope(context, packed.narrow(3, 34, 34), 1e4),
+                  rope(context, packed.transpose(1, 2), 1e4),
+                  contiguous(
+                      context,
+                      rope(context, packed.transpose(2, 3).narrow(2, 0, 34).transpose(2, 3), 1e4)),
+                  own};
+        },
+        "rope of strided heads");
+  }
+}
+
 // A cluster may mix processors, which must not be told apart.
 TEST(RowKernels, InstructionSetsGiveTheSameBits) {
   ThreadPool context(1);
@@ -281,6 +319,29 @@ TEST(RowKernels, InstructionSetsGiveTheSameBitsOfSoftmax) {
         EXPECT_TRUE(same_bits(out, losses[1]));
       }
     }
+  }
+}
+
+TEST(RowKernels, InstructionSetsGiveTheSameBitsOfRope) {
+  ThreadPool context(1);
+  const Tensor x = values(DType::kF32, {2, 9, 3, 34}, "x");
+  const Tensor expected = rope(context, x, 1, 7);
+  const std::vector<double> angles(17, 1.0);
+  for (const auto& set : instruction_sets()) {
+    const Tensor out = Tensor::zeros(Pool::host(), DType::kF32, x.shape());
+    cpu::Rope op;
+    op.x = x.raw();
+    op.out = out.raw();
+    op.batch = 2;
+    op.heads = 3;
+    op.pairs = 17;
+    for (std::size_t axis = 0; axis < 4; ++axis)
+      op.x_strides[axis] = op.out_strides[axis] = x.stride(axis);
+    op.angles = angles.data();
+    op.first = 7;
+    set.rope.run(op, 0, 5);
+    set.rope.run(op, 5, 13);
+    EXPECT_TRUE(same_bits(out, expected)) << set.name;
   }
 }
 
