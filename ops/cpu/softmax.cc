@@ -2,6 +2,8 @@
 
 #include "ops/cpu/isa/softmax.h"
 
+#include <vector>
+
 #include "ops/cpu/layout.h"
 #include "ops/cpu/served.h"
 #include "ops/cpu/tiles.h"
@@ -9,6 +11,15 @@
 namespace reef::ops::cpu {
 
 namespace {
+
+/// What the kernels use of a thread; keeps its room.
+float* room_for(Index columns) {
+  thread_local std::vector<float> room;
+  if (room.size() < static_cast<std::size_t>(columns)) {
+    room.resize(static_cast<std::size_t>(columns));
+  }
+  return room.data();
+}
 
 /// Serves the forward ops and, with a second input, their gradients.
 template <auto kernel>
@@ -21,7 +32,11 @@ void rows(const Call& call) {
   if (call.in.size() > 1) op.grad = call.in[1].raw();
   op.out = call.out[0].raw();
   for_tiles(call.context, x.shape().rows(), rows_a_tile(op.columns),
-            [&op](Index first, Index count) { (softmax_kernels().*kernel)(op, first, count); });
+            [op](Index first, Index count) {
+              SoftmaxRows own = op;
+              own.room = room_for(op.columns);
+              (softmax_kernels().*kernel)(own, first, count);
+            });
 }
 
 /// Serves kCrossEntropy and, with a second output, kCrossEntropyGrad.
@@ -44,7 +59,8 @@ void cross_entropy(const Call& call) {
                                             .logits = logits.raw() + row * row_bytes,
                                             .target = targets[row],
                                             .scale = static_cast<float>(call.attributes.scale),
-                                            .grad = grad});
+                                            .grad = grad,
+                                            .room = room_for(columns)});
   };
   for_tiles(call.context, logits.shape().rows(), rows_a_tile(columns),
             [&](Index first, Index count) {

@@ -25,37 +25,29 @@ ATOLL_PRIMITIVE Exponentials exponentials_of(Index n, const M* x, float* kept) {
   return {shift, exp_sum(n, x, 1.0f, shift, kept)};
 }
 
-/// out = factor exp(x - shift); returns what the factor was made of. Memory of f32 keeps the
-/// exponentials in between; that of bf16 would round them, so there they are computed twice.
+/// out = factor exp(x - shift), the factor being that of the sum. The exponentials are kept where
+/// nothing rounds them in between: in `out` itself if it is f32, else in `room`.
 template <typename M, typename Factor>
-ATOLL_PRIMITIVE Exponentials scaled_exponentials(Index n, const M* x, Factor factor_of, M* out) {
-  if constexpr (kSame<M, float>) {
-    const Exponentials e = exponentials_of(n, x, out);
-    const float factor = factor_of(e.sum);
-    map_row(
-        n, out, [factor](const Floats& v) __attribute__((always_inline)) { return v * factor; },
-        out);
-    return e;
-  } else {
-    const Exponentials e = exponentials_of(n, x, nullptr);
-    const float factor = factor_of(e.sum);
-    map_row(
-        n, out, [ factor, shift = e.shift ](const Floats& v) __attribute__((always_inline)) {
-          return exp_bounded(v - shift) * factor;
-        },
-        x);
-    return e;
-  }
+ATOLL_PRIMITIVE Exponentials scaled_exponentials(Index n, const M* x, Factor factor_of, float* room,
+                                                 M* out) {
+  if constexpr (kSame<M, float>) room = out;
+  const Exponentials e = exponentials_of(n, x, room);
+  const float factor = factor_of(e.sum);
+  map_row(
+      n, out, [factor](const Floats& v) __attribute__((always_inline)) { return v * factor; },
+      room);
+  return e;
 }
 
 template <typename M>
-void softmax_row(Index n, const M* x, const M*, M* y) {
+void softmax_row(const SoftmaxRows& op, const M* x, const M*, M* y) {
   scaled_exponentials(
-      n, x, [](float sum) { return 1.0f / sum; }, y);
+      op.columns, x, [](float sum) { return 1.0f / sum; }, op.room, y);
 }
 
 template <typename M>
-void log_softmax_row(Index n, const M* x, const M*, M* y) {
+void log_softmax_row(const SoftmaxRows& op, const M* x, const M*, M* y) {
+  const Index n = op.columns;
   const Exponentials e = exponentials_of(n, x, nullptr);
   const float log_sum = log(e.sum);
   map_row(
@@ -66,7 +58,8 @@ void log_softmax_row(Index n, const M* x, const M*, M* y) {
 }
 
 template <typename M>
-void softmax_grad_row(Index n, const M* y, const M* grad, M* out) {
+void softmax_grad_row(const SoftmaxRows& op, const M* y, const M* grad, M* out) {
+  const Index n = op.columns;
   const float mean = sum_row(n, Mul{}, y, grad);
   map_row(
       n, out,
@@ -76,7 +69,8 @@ void softmax_grad_row(Index n, const M* y, const M* grad, M* out) {
 }
 
 template <typename M>
-void log_softmax_grad_row(Index n, const M* y, const M* grad, M* out) {
+void log_softmax_grad_row(const SoftmaxRows& op, const M* y, const M* grad, M* out) {
+  const Index n = op.columns;
   const float sum = sum_row(n, Copy{}, grad);
   map_row(
       n, out,
@@ -92,8 +86,9 @@ double cross_entropy_row(const CrossEntropyRow& row) {
   const float hit = to_value(x[row.target]);
   float factor = 0;
   const auto factor_of = [&](float sum) { return factor = row.scale / sum; };
-  const Exponentials e = grad == nullptr ? exponentials_of(row.columns, x, nullptr)
-                                         : scaled_exponentials(row.columns, x, factor_of, grad);
+  const Exponentials e = grad == nullptr
+                             ? exponentials_of(row.columns, x, nullptr)
+                             : scaled_exponentials(row.columns, x, factor_of, row.room, grad);
   if (grad != nullptr) {
     // Not a subtraction from what was stored, which may be rounded.
     grad[row.target] = from_value<M>(exp_bounded(hit - e.shift) * factor - row.scale);
@@ -102,14 +97,14 @@ double cross_entropy_row(const CrossEntropyRow& row) {
 }
 
 template <typename M>
-using RowKernel = void (*)(Index n, const M* x, const M* grad, M* out);
+using RowKernel = void (*)(const SoftmaxRows& op, const M* x, const M* grad, M* out);
 
 template <typename M, RowKernel<M> kernel>
 void over_rows(const SoftmaxRows& op, Index first, Index count) {
   for (Index row = first; row < first + count; ++row) {
     const Index at = row * op.columns;
     const M* grad = op.grad != nullptr ? static_cast<const M*>(op.grad) + at : nullptr;
-    kernel(op.columns, static_cast<const M*>(op.x) + at, grad, static_cast<M*>(op.out) + at);
+    kernel(op, static_cast<const M*>(op.x) + at, grad, static_cast<M*>(op.out) + at);
   }
 }
 

@@ -16,6 +16,7 @@ struct SoftmaxRows {
   const void* x = nullptr;     ///< gradients: y, the result of the forward op
   const void* grad = nullptr;  ///< gradients: of y
   void* out = nullptr;
+  float* room = nullptr;  ///< softmax of bf16: `columns` floats for the kernel's own use
 };
 
 /// One row's loss.
@@ -25,7 +26,9 @@ struct CrossEntropyRow {
   const void* logits = nullptr;
   Index target = 0;  ///< within the columns
   float scale = 1;
-  void* grad = nullptr;  ///< receives scale (softmax - onehot), or null
+  /// Null, or receives scale (softmax - onehot); the logits' own memory will do.
+  void* grad = nullptr;
+  float* room = nullptr;  ///< as above, for a gradient of bf16
 };
 
 struct SoftmaxKernels {

@@ -295,11 +295,13 @@ TEST(RowKernels, InstructionSetsGiveTheSameBitsOfSoftmax) {
       for (const auto& set : instruction_sets()) {
         SCOPED_TRACE(set.name + ", " + std::to_string(columns) + " columns");
         const Tensor out = Tensor::zeros(Pool::host(), dtype, x.shape());
+        std::vector<float> room(130);
         const cpu::SoftmaxRows rows{.element = cpu::element_of(dtype),
                                     .columns = columns,
                                     .x = x.raw(),
                                     .grad = grad.raw(),
-                                    .out = out.raw()};
+                                    .out = out.raw(),
+                                    .room = room.data()};
         set.softmax.softmax(rows, 0, 9);
         EXPECT_TRUE(same_bits(out, softmax(context, x)));
         set.softmax.softmax_grad(rows, 0, 9);
@@ -313,7 +315,8 @@ TEST(RowKernels, InstructionSetsGiveTheSameBitsOfSoftmax) {
           const double loss = set.softmax.cross_entropy({.element = cpu::element_of(dtype),
                                                          .columns = columns,
                                                          .logits = x.raw() + row * bytes,
-                                                         .grad = out.raw() + row * bytes});
+                                                         .grad = out.raw() + row * bytes,
+                                                         .room = room.data()});
           EXPECT_EQ(loss, losses[0].values<double>()[static_cast<std::size_t>(row)]);
         }
         EXPECT_TRUE(same_bits(out, losses[1]));
