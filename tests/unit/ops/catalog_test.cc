@@ -33,7 +33,7 @@ TEST(Catalog, FallsBackInTheStatedOrder) {
   EXPECT_EQ(exact.candidates[0]->key.device, Device::kCpu);
   const Route any = route({Op::kAttention, Device::kCpu, DType::kF32, Layout::kRowMajor}).value();
   EXPECT_EQ(any.candidates[0]->key.layout, Layout::kStrided);
-  const Route plain = route({Op::kConcat, Device::kCpu, DType::kI64, Layout::kStrided}).value();
+  const Route plain = route({Op::kSoftmax, Device::kCpu, DType::kF64, Layout::kStrided}).value();
   EXPECT_EQ(plain.candidates[0]->key.device, Device::kReference);
 }
 
