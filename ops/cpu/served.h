@@ -25,11 +25,13 @@ inline constexpr std::initializer_list<DType> kEvery = {DType::kF32, DType::kBF1
                                                         DType::kF64, DType::kI32,  DType::kI64,
                                                         DType::kU8,  DType::kBool};
 
+std::span<const Served> index_kernels_served();
 std::span<const Served> move_kernels_served();
 std::span<const Served> norm_kernels_served();
 std::span<const Served> pointwise_kernels_served();
 std::span<const Served> reduce_kernels_served();
 std::span<const Served> scan_kernels_served();
+std::span<const Served> scatter_kernels_served();
 std::span<const Served> softmax_kernels_served();
 std::span<const Served> update_kernels_served();
 

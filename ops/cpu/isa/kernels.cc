@@ -7,6 +7,7 @@
 
 #include "ops/primitive/functors.h"
 #include "ops/primitive/rows.h"
+#include "ops/primitive/runs.h"
 
 #define ATOLL_NAME_OF(isa) #isa
 #define ATOLL_ISA_STRING(isa) ATOLL_NAME_OF(isa)
@@ -18,7 +19,26 @@ namespace {
 
 using namespace primitive;
 
-void add(Index n, const float* a, const float* b, float* out) { map_row(n, out, Add{}, a, b); }
+/// Calls visit with the type of an element that is computed on in f32.
+template <typename Visit>
+ATOLL_PRIMITIVE void visit_float(Element element, Visit visit) {
+  if (element == Element::kF32) return visit(Type<float>{});
+  if (element == Element::kBF16) return visit(Type<BF16>{});
+  visit(Type<F16>{});
+}
+
+void add(Element element, Index n, const void* a, const void* b, void* out) {
+  visit_float(element, [=](auto type) {
+    using M = typename decltype(type)::Is;
+    map_row(n, static_cast<M*>(out), Add{}, static_cast<const M*>(a), static_cast<const M*>(b));
+  });
+}
+
+void add_to(Element element, Index n, const void* x, float* sum) {
+  visit_float(element, [=](auto type) {
+    map_row(n, sum, Add{}, sum, static_cast<const typename decltype(type)::Is*>(x));
+  });
+}
 
 void exp(Index n, const float* x, float* out) {
   map_row(
@@ -89,9 +109,9 @@ float dot(Index n, const float* a, const float* b) { return sum_row(n, Mul{}, a,
 }  // namespace
 
 extern const VectorKernels kVectorKernels;
-const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add,        exp,     gelu,
-                                      gelu_grad,      column_sum, softmax, softmax_again,
-                                      softmax_grad,   dot};
+const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add,          add_to,     exp,
+                                      gelu,           gelu_grad,    column_sum, softmax,
+                                      softmax_again,  softmax_grad, dot};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

@@ -6,16 +6,19 @@
 // Numbers: every sum runs over 16 fixed lanes that are folded by halves, and nothing is contracted
 // to a fused multiply-add, so all instruction sets give the same bits.
 
-#include <cstddef>
-#include <cstdint>
+#include "ops/primitive/target.h"
 
 namespace reef::ops::cpu {
 
 using Index = std::int64_t;
+using primitive::Element;
 
 struct VectorKernels {
   const char* name;
-  void (*add)(Index n, const float* a, const float* b, float* out);
+  /// Of f32, bf16 or f16, in f32.
+  void (*add)(Element element, Index n, const void* a, const void* b, void* out);
+  /// sum += x, likewise.
+  void (*add_to)(Element element, Index n, const void* x, float* sum);
   /// Accurate to 2 ulp on [-87.3, 88.3]; 0 below, 2.4e38 above; NaN stays NaN.
   void (*exp)(Index n, const float* x, float* out);
   void (*gelu)(Index n, const float* x, float* out);

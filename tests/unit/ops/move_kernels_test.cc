@@ -11,6 +11,8 @@ namespace {
 
 using testing::Compute;
 using testing::Contexts;
+using testing::expect_agreement;
+using testing::integers;
 using testing::same_bits;
 using testing::values;
 
@@ -119,6 +121,111 @@ TEST(MoveKernels, BitsAreNotLookedAt) {
   const Tensor padded = pad(context, x, 0, 0, 1);
   EXPECT_EQ(std::memcmp(padded.raw(), x.raw(), x.size_bytes()), 0);
   EXPECT_TRUE(same_bits(concat(context, {&x, 1}, 0), x));
+}
+
+/// Numbers below `bound`, i32 or i64.
+Tensor indices(DType dtype, const Shape& shape, std::int64_t bound) {
+  const Tensor drawn = integers(shape, "indices", static_cast<std::uint64_t>(bound));
+  Tensor index = Tensor::empty(Pool::host(), dtype, shape);
+  convert(DType::kI32, drawn.raw(), 1, dtype, index.raw(), 1, drawn.elements());
+  return index;
+}
+
+constexpr DType kIndex[] = {DType::kI32, DType::kI64};
+constexpr DType kFloating[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kF64};
+const Shape kShapes[] = {{7},         {1, 1},    {40, 1, 3}, {3, 5, 130},
+                         {2, 70, 16}, {0, 5, 2}, {300, 7},   {2, 3000}};
+
+TEST(IndexKernels, SelectAndGatherAgreeAlongAnyAxis) {
+  for (const DType dtype : kEvery) {
+    for (const DType index_dtype : kIndex) {
+      for (const Shape& shape : kShapes) {
+        const Tensor x = values(dtype, shape, "x");
+        for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
+          if (shape[axis] == 0) continue;
+          for (const std::int64_t picked : {0, 1, 33}) {
+            expect_same(
+                [&](Context& context) -> std::vector<Tensor> {
+                  return {
+                      index_select(context, x, axis, indices(index_dtype, {picked}, shape[axis])),
+                      gather(context, x, axis,
+                             indices(index_dtype, shape.with(axis, picked), shape[axis]))};
+                },
+                "picked along " + std::to_string(axis) + " of " + shape.text());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(IndexKernels, SumsAtIndicesAgreeAlongAnyAxis) {
+  for (const DType dtype : kFloating) {
+    for (const DType index_dtype : kIndex) {
+      for (const Shape& shape : kShapes) {
+        const Tensor x = values(dtype, shape, "x");
+        for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
+          for (const std::int64_t rows : {1, 9, 200}) {
+            expect_agreement(
+                [&](Context& context) -> std::vector<Tensor> {
+                  return {
+                      index_add(context, indices(index_dtype, {shape[axis]}, rows), x, axis, rows),
+                      scatter_add(context, indices(index_dtype, shape, rows), x, axis, rows)};
+                },
+                "sums along " + std::to_string(axis) + " of " + shape.text());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(IndexKernels, AgreeOfStridedInputs) {
+  for (const DType dtype : kFloating) {
+    const Tensor x = values(dtype, {9, 40}, "x").transpose(0, 1);
+    const Tensor index = indices(DType::kI32, {30, 9}, 40).narrow(0, 5, 20);
+    const Tensor one = indices(DType::kI32, {1, 9}, 40).expand({40, 9});
+    expect_agreement(
+        [&](Context& context) -> std::vector<Tensor> {
+          return {gather(context, x, 0, index), index_select(context, x, 0, index.select(1, 3)),
+                  scatter_add(context, one, x, 0, 40),
+                  index_add(context, indices(DType::kI64, {80}, 5).split_axis(0, 2).select(0, 1), x,
+                            0, 5)};
+        },
+        "strided");
+  }
+}
+
+TEST(IndexKernels, EmbeddingsAgreeInEveryType) {
+  for (const DType dtype : kFloating) {
+    for (const std::int64_t width : {1, 7, 17, 130}) {
+      const Tensor tokens = integers({3, 17}, "tokens", 1100);
+      expect_agreement(
+          [&](Context& context) -> std::vector<Tensor> {
+            const Tensor y = embedding(context, tokens, values(dtype, {1100, width}, "table"),
+                                       values(dtype, {19, width}, "positions"));
+            const EmbeddingGrad grad = embedding_grad(context, tokens, y, 1100, 19);
+            return {y, grad.table, grad.positions};
+          },
+          "embedding");
+    }
+  }
+}
+
+using IndexDeathTest = ::testing::Test;
+
+TEST(IndexDeathTest, AnIndexOutOfRangeEndsTheProcess) {
+  ThreadPool context(1);
+  const Tensor x = values(DType::kF32, {4, 3}, "x");
+  for (const std::int32_t wrong : {-1, 4}) {
+    const std::vector<std::int32_t> given{0, 1, 2, wrong};
+    const Tensor index = Tensor::from<std::int32_t>(Pool::host(), {4}, given);
+    EXPECT_DEATH(index_select(context, x, 0, index), "of 4");
+    EXPECT_DEATH(index_add(context, index, x, 0, 4), "of 4");
+    const Tensor spread = contiguous(context, index.unsqueeze(1).expand({4, 3}));
+    EXPECT_DEATH(gather(context, x, 0, spread), "of 4");
+    EXPECT_DEATH(scatter_add(context, spread, x, 0, 4), "of 4");
+  }
 }
 
 }  // namespace
