@@ -16,5 +16,6 @@ void attention(const Call& call);
 void attention_grad(const Call& call);
 void rope(const Call& call);
 void dropout(const Call& call);
+void top_k(const Call& call);
 
 }  // namespace reef::ops::cpu

@@ -31,6 +31,8 @@ constexpr Entry kKernels[] = {
     {tokens(Op::kEmbedding), embedding},
     {tokens(Op::kEmbeddingGrad), embedding_grad},
     {f32(Op::kDropout), dropout},
+    {f32(Op::kTopK), top_k},
+    {bf16(Op::kTopK), top_k},
 };
 
 std::vector<Entry> all_kernels() {

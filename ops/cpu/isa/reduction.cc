@@ -152,10 +152,32 @@ void run(Fold fold, const Reduction& op, Index first, Index count) {
   });
 }
 
+template <typename M, typename T = ComputeOf<M>>
+Index first_above_in(const M* x, Index from, Index n, T bar) {
+  for (; from + kLanes <= n; from += kLanes) {
+    const Vec<T> v = load_value(x + from);
+    if (any((v > bar) | (v != v))) break;
+  }
+  while (from < n && !exceeds(to_value(x[from]), bar)) ++from;
+  return from;
+}
+
+Index first_above(Element element, const void* x, Index from, Index n, double bar) {
+  if (bar != bar) return n;
+  Index found = n;
+  visit_element(element, [&](auto type) {
+    using M = typename decltype(type)::Is;
+    if constexpr (kIsFloat<ComputeOf<M>>) {
+      found = first_above_in(static_cast<const M*>(x), from, n, static_cast<ComputeOf<M>>(bar));
+    }
+  });
+  return found;
+}
+
 }  // namespace
 
 extern const ReductionKernels kReductionKernels;
-const ReductionKernels kReductionKernels = {run};
+const ReductionKernels kReductionKernels = {run, first_above};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

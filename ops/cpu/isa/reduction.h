@@ -32,6 +32,9 @@ struct Reduction {
 struct ReductionKernels {
   /// Elements [first, first + count) of the output.
   void (*run)(Fold fold, const Reduction& op, Index first, Index count);
+  /// The first of elements [from, n) of x, floating, that is greater than `bar`, or n. NaN is
+  /// greater than every number.
+  Index (*first_above)(Element element, const void* x, Index from, Index n, double bar);
 };
 
 /// The table of the best instruction set that this processor has.

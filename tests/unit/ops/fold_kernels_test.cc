@@ -200,6 +200,30 @@ void expect_scans(Element element, const Extents& extents, bool reverse) {
   }
 }
 
+TEST(FoldKernels, FirstAboveFindsEveryGreaterElementInTurn) {
+  for (const Element element : {Element::kF32, Element::kBF16, Element::kF16, Element::kF64}) {
+    for (const Index n : {1, 15, 16, 17, 130}) {
+      Values x = quarters(element, n, 5);
+      x.set(n / 2, NAN);
+      for (const double bar : {-100.0, 0.0, 6.25, 100.0, static_cast<double>(INFINITY)}) {
+        std::vector<Index> expected;
+        for (Index i = 0; i < n; ++i) {
+          if (x.get(i) > bar || std::isnan(x.get(i))) expected.push_back(i);
+        }
+        expected.push_back(n);
+        for (const auto& set : instruction_sets()) {
+          std::vector<Index> found;
+          for (Index from = 0; found.empty() || found.back() < n; from = found.back() + 1) {
+            found.push_back(set.reduction.first_above(element, x.bytes.data(), from, n, bar));
+          }
+          EXPECT_EQ(found, expected) << set.name << ", " << n << " elements above " << bar;
+          EXPECT_EQ(set.reduction.first_above(element, x.bytes.data(), 0, n, NAN), n);
+        }
+      }
+    }
+  }
+}
+
 TEST(FoldKernels, ScanFromEitherEnd) {
   for (const Extents& extents : kExtents) {
     for (const Element element : kElements) {

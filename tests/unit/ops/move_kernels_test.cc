@@ -212,6 +212,51 @@ TEST(IndexKernels, EmbeddingsAgreeInEveryType) {
   }
 }
 
+TEST(IndexKernels, TopKAndArgMaxAgree) {
+  for (const DType dtype : kFloating) {
+    for (const std::int64_t columns : {1, 7, 17, 130, 3000}) {
+      for (const std::int64_t rows : {0, 1, 37}) {
+        const Tensor x = values(dtype, {rows, columns}, "x");
+        const Tensor turned = values(dtype, {columns, rows}, "x").transpose(0, 1);
+        for (const std::int64_t k : {std::int64_t{1}, (columns + 1) / 2, columns}) {
+          expect_same(
+              [&](Context& context) -> std::vector<Tensor> {
+                const TopK plain = top_k(context, x, k);
+                const TopK strided = top_k(context, turned, k);
+                return {plain.values, plain.places, strided.values, strided.places,
+                        arg_max(context, x)};
+              },
+              "top " + std::to_string(k) + " of " + std::to_string(columns));
+        }
+      }
+    }
+  }
+}
+
+TEST(IndexKernels, TopKKeepsTheOrderOfEqualsAndPutsNanFirst) {
+  for (const DType dtype : kFloating) {
+    Tensor x = Tensor::zeros(Pool::host(), dtype, {4, 50});
+    for (std::int64_t i = 0; i < 200; ++i) {
+      // Row 0: few values, often; 1: rising; 2: falling; 3: NaN among others.
+      const std::int64_t at = i % 50;
+      const double rows[] = {double(at * 7 % 4), double(at), double(-at),
+                             at % 9 == 5 ? NAN : double(at % 5)};
+      set_element(dtype, x.raw(), i, rows[i / 50]);
+    }
+    set_element(dtype, x.raw(), 3, -0.0);
+    set_element(dtype, x.raw(), 150, INFINITY);
+    set_element(dtype, x.raw(), 151, -INFINITY);
+    for (const std::int64_t k : {1, 3, 6, 20, 50}) {
+      expect_same(
+          [&](Context& context) -> std::vector<Tensor> {
+            const TopK top = top_k(context, x, k);
+            return {top.values, top.places};
+          },
+          "top " + std::to_string(k));
+    }
+  }
+}
+
 using IndexDeathTest = ::testing::Test;
 
 TEST(IndexDeathTest, AnIndexOutOfRangeEndsTheProcess) {
