@@ -68,13 +68,13 @@ TEST(MoveKernels, ConcatAgreesAlongAnyAxis) {
   for (const DType dtype : kEvery) {
     for (const std::int64_t width : {1, 7, 17, 130}) {
       for (std::size_t axis = 0; axis < 3; ++axis) {
-        const Shape shape{3, 40, width};
+        const Shape shape{3, 9, width};
         const Tensor parts[] = {values(dtype, shape, "a"), values(dtype, shape.with(axis, 0), "b"),
                                 values(dtype, shape.with(axis, 1), "c"),
                                 values(dtype, shape.with(axis, 301), "d")};
         const Tensor turned[] = {
             parts[0].transpose(0, 2), parts[3].transpose(0, 2),
-            values(dtype, {width, 40, 1}, "e").expand(parts[0].transpose(0, 2).shape())};
+            values(dtype, {width, 9, 1}, "e").expand(parts[0].transpose(0, 2).shape())};
         expect_same(
             [&](Context& context) -> std::vector<Tensor> {
               return {concat(context, parts, axis), concat(context, turned, 2 - axis)};
