@@ -15,8 +15,8 @@ enum class Op : std::uint8_t {
   kMatmul,              ///< (a, b[, bias[, residual]]) -> c[, before activation]: rows times matrix
   kBatchMatmul,         ///< (a (.., M, K), b (.., K, N)) -> (.., M, N), one batch shape
   kColumnSum,           ///< (x) -> sum over rows, f32 or f64
-  kLinearCrossEntropy,  ///< (x (N, C), weight (V, C), targets i32 (N)) -> (losses, x grad, weight
-                        ///< grad); never all probabilities at once
+  kLinearCrossEntropy,  ///< (x (N, C), weight (V, C), targets i32 (N)) -> (losses f64, x grad,
+                        ///< weight grad f32 or f64); never all probabilities at once
   // Attention (rules/attention.cc); q (B, T, H, D), k and v (B, S, G, D), mask per key
   kAttention,      ///< (q, k, v[, lengths i32 (B) | visible bool (B, S)]) -> (out, log-sum-exp)
   kAttentionGrad,  ///< (q, k, v, out, log-sum-exp, grad[, mask]) -> (q, k, v grads)

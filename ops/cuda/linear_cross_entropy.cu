@@ -28,8 +28,7 @@ void multiply(const Call& call, const Gemm& gemm) {
               << gemm.columns << " of " << name_of(gemm.dtype);
 }
 
-/// The walk over blocks of rows. Logits and the sums of the weight's gradient are f32 for 16-bit
-/// operands.
+/// The walk over blocks of rows. Logits and the weight's gradient are f32 for 16-bit operands.
 template <typename M>
 class Head {
  public:
@@ -38,7 +37,7 @@ class Head {
   explicit Head(const Call& call)
       : call_(call),
         dtype_(call.in[0].dtype()),
-        sums_dtype_(dtype_ == DType::kF64 ? DType::kF64 : DType::kF32),
+        sums_dtype_(call.out[2].dtype()),
         rows_(call.in[0].shape().rows()),
         width_(call.in[0].shape().back()),
         vocabulary_(call.in[1].shape()[0]),
@@ -46,16 +45,12 @@ class Head {
         logits_(Tensor::empty(call.context.pool(), sums_dtype_, {block_rows_, vocabulary_})),
         slopes_(dtype_ == sums_dtype_
                     ? logits_
-                    : Tensor::empty(call.context.pool(), dtype_, {block_rows_, vocabulary_})),
-        weight_sums_(dtype_ == sums_dtype_
-                         ? call.out[2]
-                         : Tensor::empty(call.context.pool(), sums_dtype_, call.in[1].shape())) {}
+                    : Tensor::empty(call.context.pool(), dtype_, {block_rows_, vocabulary_})) {}
 
   void run() {
     for (std::int64_t first = 0; first < rows_; first += block_rows_) {
       block(first, std::min(block_rows_, rows_ - first));
     }
-    if (dtype_ != sums_dtype_) convert_elements(stream_of(call_), weight_sums_, call_.out[2]);
   }
 
  private:
@@ -84,7 +79,7 @@ class Head {
     Gemm weight_grad = product(vocabulary_, width_, rows, slopes, x);
     weight_grad.a.transposed = true;
     weight_grad.result = sums_dtype_;
-    weight_grad.c = weight_sums_.raw();
+    weight_grad.c = call_.out[2].raw();
     weight_grad.addend = first > 0 ? weight_grad.c : nullptr;
     multiply(call_, weight_grad);
   }
@@ -104,9 +99,8 @@ class Head {
   const Call& call_;
   DType dtype_, sums_dtype_;
   std::int64_t rows_, width_, vocabulary_, block_rows_;
-  Tensor logits_;       // (block rows, V)
-  Tensor slopes_;       // (block rows, V); logits_ when they have the dtype
-  Tensor weight_sums_;  // (V, C)
+  Tensor logits_;  // (block rows, V)
+  Tensor slopes_;  // (block rows, V); logits_ when they have the dtype
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ struct LinearCrossEntropy {
   double loss_sum = 0;
   std::int64_t tokens = 0;
   Tensor grad_x;       ///< (.., C)
-  Tensor grad_weight;  ///< (V, C)
+  Tensor grad_weight;  ///< (V, C), f32 for bf16 and f16
 };
 /// The language-model head and its loss in one: logits x weight^T are made, used and dropped a
 /// block of rows at a time, so memory does not grow with rows x V. Gradients are those of

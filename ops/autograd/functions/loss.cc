@@ -46,9 +46,7 @@ Variable linear_cross_entropy(Context& context, Tape& tape, const Variable& x,
                      [](Context& context, const Variable& grad, Tape::Gradients& gradients) {
                        gradients.add(0, scaled(context, gradients.saved(0).value, grad.value));
                        if (!gradients.wanted(1)) return;
-                       const Variable sum = scaled(context, gradients.saved(1).value, grad.value);
-                       gradients.add(
-                           1, constant(cast(context, sum.value, sums_of(sum.value.dtype()))));
+                       gradients.add(1, scaled(context, gradients.saved(1).value, grad.value));
                      });
 }
 

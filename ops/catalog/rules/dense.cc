@@ -82,12 +82,14 @@ double batch_matmul_flops(Op, Specs in, const Signature& out, const Attributes& 
          static_cast<double>(out.outputs[0].shape.elements());
 }
 
+/// In what sums over rows are kept.
+DType sums_of(DType dtype) { return dtype == DType::kF64 ? DType::kF64 : DType::kF32; }
+
 Result<Signature> infer_column_sum(Op op, Specs in, const Attributes&) {
   if (in.size() != 1 || !all_floating(in) || in[0]->shape.rank() < 1) {
     return misfit(op, in, "takes (.., C)");
   }
-  const DType sums = in[0]->dtype == DType::kF64 ? DType::kF64 : DType::kF32;
-  return signature({{Shape{in[0]->shape.back()}, sums}});
+  return signature({{Shape{in[0]->shape.back()}, sums_of(in[0]->dtype)}});
 }
 
 Result<Signature> infer_linear_cross_entropy(Op op, Specs in, const Attributes&) {
@@ -95,7 +97,8 @@ Result<Signature> infer_linear_cross_entropy(Op op, Specs in, const Attributes&)
                     in[1]->shape.rank() == 2 && in[1]->shape.back() == in[0]->shape.back() &&
                     in[2]->dtype == DType::kI32 && in[2]->shape.elements() == in[0]->shape.rows();
   if (!fits) return misfit(op, in, "takes (.., C), (V, C) and as many i32 targets as rows");
-  return signature({{Shape{in[0]->shape.rows()}, DType::kF64}, *in[0], *in[1]});
+  return signature(
+      {{Shape{in[0]->shape.rows()}, DType::kF64}, *in[0], {in[1]->shape, sums_of(in[1]->dtype)}});
 }
 
 double linear_cross_entropy_flops(Op, Specs in, const Signature&, const Attributes&) {

@@ -81,6 +81,14 @@ TEST(Precision, ConvolutionHasF32GradientsOfItsWeights) {
   });
 }
 
+TEST(Precision, HeadHasF32GradientsOfItsWeight) {
+  const Tensor targets = integers({64}, "targets", 8);
+  expect_wide_weights({normal({64, 16}, "x"), normal({8, 16}, "w")},
+                      [&targets](Context& context, Tape& tape, Inputs in) {
+                        return linear_cross_entropy(context, tape, in[0], in[1], targets, 0.5f);
+                      });
+}
+
 TEST(Precision, EmbeddingHasF32GradientsOfItsTables) {
   ThreadPool context(1);
   const Tensor tokens = integers({2, 3}, "tokens", 5);
