@@ -10,6 +10,7 @@ void matmul(const Call& call);
 std::span<const Entry> matmul_tilings();
 void batch_matmul(const Call& call);
 void column_sum(const Call& call);
+void linear_cross_entropy(const Call& call);
 void embedding(const Call& call);
 void embedding_grad(const Call& call);
 void attention(const Call& call);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ops/cpu/cross_entropy.h"
 #include "ops/cpu/layout.h"
 #include "ops/cpu/served.h"
 #include "ops/cpu/tiles.h"
@@ -48,19 +49,13 @@ void cross_entropy(const Call& call) {
   double* losses = call.out[0].data<double>();
   std::byte* grads = call.out.size() > 1 ? call.out[1].raw() : nullptr;
   const auto row_loss = [&](Index row) {
-    CHECK_LT(targets[row], columns) << "target out of the vocabulary";
-    std::byte* grad = grads != nullptr ? grads + row * row_bytes : nullptr;
-    if (targets[row] < 0) {
-      if (grad != nullptr) std::fill_n(grad, row_bytes, std::byte{});
-      return 0.0;
-    }
-    return softmax_kernels().cross_entropy({.element = element_of(logits.dtype()),
-                                            .columns = columns,
-                                            .logits = logits.raw() + row * row_bytes,
-                                            .target = targets[row],
-                                            .scale = static_cast<float>(call.attributes.scale),
-                                            .grad = grad,
-                                            .room = room_for(columns)});
+    return cross_entropy_of({.element = element_of(logits.dtype()),
+                             .columns = columns,
+                             .logits = logits.raw() + row * row_bytes,
+                             .target = targets[row],
+                             .scale = static_cast<float>(call.attributes.scale),
+                             .grad = grads != nullptr ? grads + row * row_bytes : nullptr,
+                             .room = room_for(columns)});
   };
   for_tiles(call.context, logits.shape().rows(), rows_a_tile(columns),
             [&](Index first, Index count) {

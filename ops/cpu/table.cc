@@ -22,6 +22,8 @@ constexpr Entry kKernels[] = {
     {f32(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
     {bf16(Op::kBatchMatmul, Layout::kStrided), batch_matmul},
     {f32(Op::kColumnSum), column_sum},
+    {f32(Op::kLinearCrossEntropy), linear_cross_entropy},
+    {bf16(Op::kLinearCrossEntropy), linear_cross_entropy},
     {f32(Op::kAttention, Layout::kStrided), attention},
     {f32(Op::kAttentionGrad, Layout::kStrided), attention_grad},
     {bf16(Op::kAttention, Layout::kStrided), attention},

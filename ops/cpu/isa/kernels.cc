@@ -106,12 +106,15 @@ void softmax_grad(Index n, const float* p, const float* dp, float d, float scale
 
 float dot(Index n, const float* a, const float* b) { return sum_row(n, Mul{}, a, b); }
 
+// Forwards: what is written never lies beyond what was read.
+void to_bf16(Index n, const float* x, void* out) { store_run(x, 1, n, static_cast<BF16*>(out)); }
+
 }  // namespace
 
 extern const VectorKernels kVectorKernels;
 const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add,          add_to,     exp,
                                       gelu,           gelu_grad,    column_sum, softmax,
-                                      softmax_again,  softmax_grad, dot};
+                                      softmax_again,  softmax_grad, dot,        to_bf16};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

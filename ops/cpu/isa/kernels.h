@@ -35,6 +35,8 @@ struct VectorKernels {
   /// out = p * (dp - d) * scale.
   void (*softmax_grad)(Index n, const float* p, const float* dp, float d, float scale, float* out);
   float (*dot)(Index n, const float* a, const float* b);
+  /// Rounds to bf16, which may begin where x does.
+  void (*to_bf16)(Index n, const float* x, void* out);
 };
 
 /// The table of the best instruction set that this processor has; the same one for the whole

@@ -260,6 +260,7 @@ TEST(Kernels, InstructionSetsGiveTheSameBits) {
     set->gelu_grad(693, x.data<float>(), grad.data<float>(), at);
     set->exp(693, x.data<float>(), at + 693);
     set->column_sum(9, 77, 0, 77, x.data<float>(), at + 1386);
+    set->to_bf16(300, x.data<float>(), at + 1500);
     out.back() = set->dot(693, x.data<float>(), grad.data<float>());
     results.push_back(out);
   }
