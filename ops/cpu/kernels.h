@@ -18,5 +18,6 @@ void attention_grad(const Call& call);
 void rope(const Call& call);
 void dropout(const Call& call);
 void top_k(const Call& call);
+void adafactor(const Call& call);
 
 }  // namespace reef::ops::cpu

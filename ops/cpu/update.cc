@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/cpu/isa/optimizer.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/layout.h"
 #include "ops/cpu/served.h"
 #include "ops/cpu/tiles.h"
@@ -107,6 +108,7 @@ constexpr Served kServed[] = {
     {Op::kAdamW, adamw, Layout::kRowMajor, kFloating},
     {Op::kSgd, sgd, Layout::kRowMajor, kFloating},
     {Op::kLion, lion, Layout::kRowMajor, kFloating},
+    {Op::kAdafactor, adafactor, Layout::kRowMajor, kFloating},
 };
 
 }  // namespace

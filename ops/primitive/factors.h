@@ -25,4 +25,11 @@ struct LionFactors {
   double lr, beta1, one_minus_beta1, beta2, one_minus_beta2;
 };
 
+struct AdafactorFactors {
+  double grad_scale;
+  double decay;  ///< 1 - lr * weight_decay
+  double beta2, one_minus_beta2;
+  double epsilon;  ///< added to the squares of gradients
+};
+
 }  // namespace reef::ops::primitive

@@ -1,5 +1,6 @@
 #include "ops/cpu/isa/dispatch.h"
 
+#include "ops/cpu/isa/adafactor.h"
 #include "ops/cpu/isa/attention.h"
 #include "ops/cpu/isa/kernels.h"
 #include "ops/cpu/isa/norm.h"
@@ -82,6 +83,12 @@ const SoftmaxKernels& softmax_kernels() {
 const OptimizerKernels& optimizer_kernels() {
   static const OptimizerKernels& chosen =
       best(v2::kOptimizerKernels, v3::kOptimizerKernels, v4::kOptimizerKernels);
+  return chosen;
+}
+
+const AdafactorKernels& adafactor_kernels() {
+  static const AdafactorKernels& chosen =
+      best(v2::kAdafactorKernels, v3::kAdafactorKernels, v4::kAdafactorKernels);
   return chosen;
 }
 

@@ -155,18 +155,34 @@ TEST(CpuFamilies, RunningSumsAgreeAlongAnyAxis) {
   }
 }
 
-using Step = void (*)(Context&, const UpdateTensors&, const Update&);
+struct Optimizer {
+  void (*step)(Context&, const UpdateTensors&, const Update&);
+  /// Shapes of a parameter's states, kind by kind.
+  std::vector<Shape> (*states)(const Shape& parameter);
+};
 
-/// Three steps of three tensors, the second of which is not decayed.
-std::vector<Tensor> trained(Context& context, Step step, bool two_states, DType grad_dtype,
-                            bool nesterov) {
-  const Shape shapes[] = {{130, 170}, {77}, {3, 9}};
-  std::vector<Tensor> masters, first, second, weights;
+std::vector<Shape> one_state(const Shape& shape) { return {shape}; }
+std::vector<Shape> two_states(const Shape& shape) { return {shape, shape}; }
+std::vector<Shape> factored_states(const Shape& shape) {
+  if (shape.rank() < 2) return {shape, Shape{0}};
+  return {Shape{shape.rows()}, Shape{shape.back()}};
+}
+
+constexpr Optimizer kAdamW{adamw, two_states}, kSgd{sgd, one_state}, kLion{lion, one_state},
+    kAdafactor{adafactor, factored_states};
+
+/// Three steps of some tensors, the second of which is not decayed.
+std::vector<Tensor> trained(Context& context, const Optimizer& optimizer, DType grad_dtype,
+                            bool nesterov = false) {
+  const Shape shapes[] = {{130, 170}, {77}, {3, 9}, {2, 3, 50}, {20'011}, {0, 4}, {700, 31}};
+  std::vector<Tensor> masters, weights, states[2];
   for (const Shape& shape : shapes) {
     masters.push_back(normal(shape, "master"));
-    first.push_back(Tensor::zeros(Pool::host(), DType::kF32, shape));
-    if (two_states) second.push_back(Tensor::zeros(Pool::host(), DType::kF32, shape));
     weights.push_back(Tensor::zeros(Pool::host(), DType::kBF16, shape));
+    std::size_t kind = 0;
+    for (const Shape& state : optimizer.states(shape)) {
+      states[kind++].push_back(Tensor::zeros(Pool::host(), DType::kF32, state));
+    }
   }
   Update factors;
   factors.weight_decay = 0.1f;
@@ -178,9 +194,9 @@ std::vector<Tensor> trained(Context& context, Step step, bool two_states, DType 
     for (const Shape& shape : shapes) {
       gradients.push_back(values(grad_dtype, shape, factors.step == 2 ? "even" : "odd"));
     }
-    step(context, {gradients, masters, first, second, weights}, factors);
+    optimizer.step(context, {gradients, masters, states[0], states[1], weights}, factors);
   }
-  for (const auto& group : {first, second, weights}) {
+  for (const auto& group : {states[0], states[1], weights}) {
     masters.insert(masters.end(), group.begin(), group.end());
   }
   return masters;
@@ -188,13 +204,15 @@ std::vector<Tensor> trained(Context& context, Step step, bool two_states, DType 
 
 TEST(CpuFamilies, UpdatesAgree) {
   for (const DType grad : {DType::kF32, DType::kBF16}) {
-    expect_agreement(
-        [grad](Context& context) { return trained(context, adamw, true, grad, false); }, "adamw");
-    expect_agreement(
-        [grad](Context& context) { return trained(context, lion, false, grad, false); }, "lion");
+    for (const auto& [name, optimizer] :
+         {std::pair{"adamw", kAdamW}, {"lion", kLion}, {"adafactor", kAdafactor}}) {
+      expect_agreement([&, optimizer = optimizer](
+                           Context& context) { return trained(context, optimizer, grad); },
+                       name);
+    }
     for (const bool nesterov : {false, true}) {
-      expect_agreement(
-          [&](Context& context) { return trained(context, sgd, false, grad, nesterov); }, "sgd");
+      expect_agreement([&](Context& context) { return trained(context, kSgd, grad, nesterov); },
+                       "sgd");
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -20,6 +21,7 @@ using cpu::Fold;
 using cpu::Index;
 using cpu::Reduction;
 using cpu::Scan;
+using testing::equal_bits;
 using testing::instruction_sets;
 
 struct Extents {
@@ -358,6 +360,49 @@ TEST(FoldKernels, LionFollowsTheFormula) {
         value = value * (1 - kLr * kDecay) - kLr * (mixed > 0 ? 1 : mixed < 0 ? -1 : 0);
         momentum = kBeta2 * momentum + (1 - kBeta2) * g;
       });
+}
+
+/// The parts of two tiles of a (9, 700) parameter after one update: states, step, master and copy.
+template <typename T>
+std::vector<double> factored_step(const cpu::AdafactorKernels& kernels, Element element) {
+  constexpr Index kRows = 9;
+  constexpr Index kColumns = 700;
+  Values grad(Element::kBF16, kRows * kColumns), copy(Element::kBF16, kRows * kColumns);
+  for (Index i = 0; i < kRows * kColumns; ++i) grad.set(i, std::sin(static_cast<double>(i)));
+  std::vector<T> master(kRows * kColumns, T(0.5)), rows(kRows, T(0.25)), columns(kColumns, T(0.25));
+  const cpu::FactoredUpdate update{grad.element, element,           copy.element,
+                                   kColumns,     grad.bytes.data(), master.data(),
+                                   rows.data(),  columns.data(),    copy.bytes.data()};
+  const primitive::AdafactorFactors factors{0.5, 0.99, 0.75, 0.25, 1e-30};
+  const cpu::FactoredTile tiles[] = {{0, 5, 0, kColumns}, {5, 4, 0, kColumns}};
+  std::vector<double> sums(2 * kColumns), result;
+  for (int k = 0; k < 2; ++k) {
+    kernels.add_squares(factors, update, tiles[k], sums.data() + k * kColumns);
+  }
+  kernels.move_columns(factors, update, 0, 333, sums.data(), 2);
+  kernels.move_columns(factors, update, 333, kColumns - 333, sums.data(), 2);
+  const double total = std::accumulate(rows.begin(), rows.end(), 0.0);
+  for (const cpu::FactoredTile& tile : tiles) {
+    result.push_back(kernels.square_steps(factors, update, tile, total));
+    kernels.step(factors, update, tile, total, 0.125);
+  }
+  result.insert(result.end(), rows.begin(), rows.end());
+  result.insert(result.end(), columns.begin(), columns.end());
+  result.insert(result.end(), master.begin(), master.end());
+  for (Index i = 0; i < kRows * kColumns; ++i) result.push_back(copy.get(i));
+  return result;
+}
+
+TEST(FoldKernels, AdafactorHasTheSameBitsOnAllInstructionSets) {
+  const auto sets = instruction_sets();
+  const auto single = factored_step<float>(sets[0].adafactor, Element::kF32);
+  const auto wide = factored_step<double>(sets[0].adafactor, Element::kF64);
+  // Of the same step, so that a set that does nothing is not equal to another.
+  EXPECT_NEAR(single[0], wide[0], 1e-5 * wide[0]);
+  for (const auto& set : sets) {
+    EXPECT_TRUE(equal_bits(single, factored_step<float>(set.adafactor, Element::kF32)));
+    EXPECT_TRUE(equal_bits(wide, factored_step<double>(set.adafactor, Element::kF64)));
+  }
 }
 
 }  // namespace

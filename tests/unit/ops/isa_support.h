@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/cpu/isa/adafactor.h"
 #include "ops/cpu/isa/dispatch.h"
 #include "ops/cpu/isa/norm.h"
 #include "ops/cpu/isa/optimizer.h"
@@ -24,6 +25,7 @@ struct InstructionSet {
   const cpu::ReductionKernels& reduction;
   const cpu::ScanKernels& scan;
   const cpu::OptimizerKernels& optimizer;
+  const cpu::AdafactorKernels& adafactor;
   const cpu::NormKernels& norm;
   const cpu::SoftmaxKernels& softmax;
   const cpu::RopeKernels& rope;
@@ -38,6 +40,7 @@ inline std::vector<InstructionSet> instruction_sets() {
                  cpu::isa::kReductionKernels, \
                  cpu::isa::kScanKernels,      \
                  cpu::isa::kOptimizerKernels, \
+                 cpu::isa::kAdafactorKernels, \
                  cpu::isa::kNormKernels,      \
                  cpu::isa::kSoftmaxKernels,   \
                  cpu::isa::kRopeKernels}
