@@ -1,5 +1,5 @@
 #pragma once
-// oneDNN's primitives, kept by shape. The one door to oneDNN.
+// oneDNN's products of tiles, kept by shape.
 
 #include <cstddef>
 #include <cstdint>
