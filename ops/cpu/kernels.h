@@ -18,6 +18,9 @@ void attention_grad(const Call& call);
 void rope(const Call& call);
 void dropout(const Call& call);
 void top_k(const Call& call);
+void conv2d(const Call& call);
+void conv2d_input_grad(const Call& call);
+void conv2d_weight_grad(const Call& call);
 void adafactor(const Call& call);
 
 }  // namespace reef::ops::cpu

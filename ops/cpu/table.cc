@@ -35,6 +35,9 @@ constexpr Entry kKernels[] = {
     {f32(Op::kDropout), dropout},
     {f32(Op::kTopK), top_k},
     {bf16(Op::kTopK), top_k},
+    {f32(Op::kConv2d, Layout::kStrided), conv2d},
+    {f32(Op::kConv2dInputGrad, Layout::kStrided), conv2d_input_grad},
+    {f32(Op::kConv2dWeightGrad, Layout::kStrided), conv2d_weight_grad},
 };
 
 std::vector<Entry> all_kernels() {

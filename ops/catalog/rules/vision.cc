@@ -24,10 +24,12 @@ bool is_sane(const Window& window) {
   return window.groups >= 1;
 }
 
-/// The output of a convolution, or an empty Shape when the arguments do not fit.
+/// The output of a convolution, or an empty Shape when the arguments do not fit. There may be no
+/// samples, but an image and a weight must have something to multiply.
 Shape convolved(const Shape& x, const Shape& weight, const Window& window) {
-  const bool fits = is_sane(window) && x[1] % window.groups == 0 &&
-                    weight[0] % window.groups == 0 && weight[1] == x[1] / window.groups;
+  const bool fits = is_sane(window) && x[1] * x[2] * x[3] > 0 && weight.elements() > 0 &&
+                    x[1] % window.groups == 0 && weight[0] % window.groups == 0 &&
+                    weight[1] == x[1] / window.groups;
   if (!fits) return {};
   const std::int64_t height = places(x[2], weight[2], window, 0);
   const std::int64_t width = places(x[3], weight[3], window, 1);
