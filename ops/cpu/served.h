@@ -34,5 +34,6 @@ std::span<const Served> scan_kernels_served();
 std::span<const Served> scatter_kernels_served();
 std::span<const Served> softmax_kernels_served();
 std::span<const Served> update_kernels_served();
+std::span<const Served> pool_kernels_served();
 
 }  // namespace reef::ops::cpu

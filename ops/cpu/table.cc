@@ -45,8 +45,9 @@ std::vector<Entry> all_kernels() {
   all.insert(all.end(), matmul_tilings().begin(), matmul_tilings().end());
   for (const auto& family :
        {index_kernels_served(), move_kernels_served(), norm_kernels_served(),
-        pointwise_kernels_served(), reduce_kernels_served(), scan_kernels_served(),
-        scatter_kernels_served(), softmax_kernels_served(), update_kernels_served()}) {
+        pointwise_kernels_served(), pool_kernels_served(), reduce_kernels_served(),
+        scan_kernels_served(), scatter_kernels_served(), softmax_kernels_served(),
+        update_kernels_served()}) {
     for (const Served& served : family) {
       for (const DType dtype : served.dtypes) {
         all.push_back({{served.op, Device::kCpu, dtype, served.layout}, served.kernel});

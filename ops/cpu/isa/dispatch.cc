@@ -6,6 +6,7 @@
 #include "ops/cpu/isa/norm.h"
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
+#include "ops/cpu/isa/pool.h"
 #include "ops/cpu/isa/reduction.h"
 #include "ops/cpu/isa/rope.h"
 #include "ops/cpu/isa/scan.h"
@@ -89,6 +90,11 @@ const OptimizerKernels& optimizer_kernels() {
 const AdafactorKernels& adafactor_kernels() {
   static const AdafactorKernels& chosen =
       best(v2::kAdafactorKernels, v3::kAdafactorKernels, v4::kAdafactorKernels);
+  return chosen;
+}
+
+const PoolKernels& pool_kernels() {
+  static const PoolKernels& chosen = best(v2::kPoolKernels, v3::kPoolKernels, v4::kPoolKernels);
   return chosen;
 }
 

@@ -111,9 +111,78 @@ TEST(CpuVision, ConvolutionOfNoSamplesHasAZeroGradient) {
       "no samples");
 }
 
+struct Pooling {
+  std::string name;
+  Shape x;
+  Window window;
+};
+
+const Pooling kPoolings[] = {
+    {"halves", {2, 3, 12, 10}, {.size = {2, 2}, .stride = {2, 2}}},
+    {"overlapping", {2, 5, 11, 9}, {.size = {3, 2}, .stride = {1, 2}, .padding = {1, 1}}},
+    {"with a rest", {1, 2, 13, 12}, {.size = {3, 3}, .stride = {2, 5}, .padding = {1, 0}}},
+    {"dilated",
+     {2, 3, 11, 14},
+     {.size = {2, 3}, .stride = {2, 1}, .padding = {1, 1}, .dilation = {2, 3}}},
+    {"of one place", {3, 1, 4, 5}, {.size = {4, 5}}},
+    {"of rows longer than a chunk",
+     {1, 2, 3, 700},
+     {.size = {3, 3}, .stride = {1, 2}, .padding = {1, 1}}},
+    {"of many planes", {30, 30, 8, 8}, {.size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}},
+};
+
+void expect_poolings(const Pooling& test, DType dtype, Lying how) {
+  const Tensor x = lying(values(dtype, test.x, "x"), how);
+  ThreadPool one(1);
+  const MaxPool2d pooled = max_pool2d(one, x, test.window);
+  const Tensor places = lying(contiguous(one, pooled.places), how);
+  const Tensor grad = lying(values(dtype, places.shape(), "grad"), how);
+  expect_agreement(
+      [&](Context& context) -> std::vector<Tensor> {
+        const Window& window = test.window;
+        const MaxPool2d greatest = max_pool2d(context, x, window);
+        return {contiguous(context, greatest.y), contiguous(context, greatest.places),
+                contiguous(context, avg_pool2d(context, x, window)),
+                contiguous(context, max_pool2d_grad(context, places, grad, test.x, window)),
+                contiguous(context, avg_pool2d_grad(context, grad, test.x, window))};
+      },
+      test.name);
+}
+
+TEST(CpuVision, PoolingAgreesInEveryLayout) {
+  for (const Pooling& test : kPoolings) {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
+      for (const Lying how : {Lying::kPlain, Lying::kChannelsLast, Lying::kStrided}) {
+        expect_poolings(test, dtype, how);
+      }
+    }
+  }
+}
+
+TEST(CpuVision, MaxPoolTakesTheFirstOfEqualsAndNanBeforeAll) {
+  const float infinity = INFINITY;
+  const std::vector<float> numbers{1,         1,         -2,       -3,    // the first of equals
+                                   NAN,       infinity,  -1,       NAN,   // the first NaN
+                                   -infinity, -infinity, infinity, NAN};  // no number is less
+  const Tensor x = Tensor::from<float>(Pool::host(), {3, 1, 2, 2}, numbers);
+  ThreadPool context(1);
+  const MaxPool2d greatest = max_pool2d(context, x, {.size = {2, 2}});
+  EXPECT_EQ(greatest.y.values<float>()[0], 1);
+  EXPECT_TRUE(std::isnan(greatest.y.values<float>()[1]));
+  EXPECT_TRUE(std::isnan(greatest.y.values<float>()[2]));
+  EXPECT_EQ(greatest.places.values<std::int32_t>()[0], 0);
+  EXPECT_EQ(greatest.places.values<std::int32_t>()[1], 0);
+  EXPECT_EQ(greatest.places.values<std::int32_t>()[2], 3);
+  const MaxPool2d least = max_pool2d(context, x, {.size = {1, 2}});
+  EXPECT_EQ(least.y.values<float>()[4], -infinity);
+  EXPECT_EQ(least.places.values<std::int32_t>()[4], 0);
+}
+
 TEST(CpuVision, HasKernelsOfItsOwn) {
-  for (const Op op : {Op::kConv2d, Op::kConv2dInputGrad, Op::kConv2dWeightGrad}) {
-    for (const DType dtype : kTypes) {
+  for (const Op op : {Op::kConv2d, Op::kConv2dInputGrad, Op::kConv2dWeightGrad, Op::kMaxPool2d,
+                      Op::kMaxPool2dGrad, Op::kAvgPool2d, Op::kAvgPool2dGrad}) {
+    for (DType dtype : kTypes) {
+      if (op == Op::kMaxPool2dGrad) dtype = DType::kI32;  // the places are its first input
       for (const Layout layout : {Layout::kRowMajor, Layout::kChannelsLast, Layout::kStrided}) {
         const Route found = route({op, Device::kCpu, dtype, layout}).value();
         EXPECT_EQ(found.candidates[0]->key.device, Device::kCpu) << name_of(op);

@@ -1,5 +1,5 @@
-// Reductions, scans and optimizer updates against plain loops, with any tiling and any instruction
-// set for the same bits.
+// Reductions, scans, optimizer updates and pooling against plain loops, with any tiling and any
+// instruction set for the same bits.
 
 #include <gtest/gtest.h>
 
@@ -403,6 +403,32 @@ TEST(FoldKernels, AdafactorHasTheSameBitsOnAllInstructionSets) {
     EXPECT_TRUE(equal_bits(single, factored_step<float>(set.adafactor, Element::kF32)));
     EXPECT_TRUE(equal_bits(wide, factored_step<double>(set.adafactor, Element::kF64)));
   }
+}
+
+/// All four results of pooling a plane of 9 x 300.
+std::vector<float> pooled(const cpu::PoolKernels& kernels) {
+  const cpu::PoolWindow window{{3, 3}, {2, 1}, {1, 1}, {1, 2}};
+  std::vector<float> x(9 * 300), y(5 * 298), means(5 * 298), grads[2], sums(x.size());
+  std::vector<std::int32_t> places(y.size());
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+  const auto plane = [](std::vector<float>& values, Index height, Index width) {
+    return cpu::Plane{Element::kF32, values.data(), height, width, width, 1};
+  };
+  const cpu::Plane at{Element::kI32, places.data(), 5, 298, 298, 1};
+  kernels.maximum(window, plane(x, 9, 300), plane(y, 5, 298), at);
+  kernels.mean(window, plane(x, 9, 300), plane(means, 5, 298));
+  for (auto& grad : grads) grad.resize(x.size());
+  EXPECT_TRUE(kernels.maximum_grad(at, plane(y, 5, 298), plane(grads[0], 9, 300), sums.data()));
+  kernels.mean_grad(window, plane(y, 5, 298), plane(grads[1], 9, 300), sums.data());
+  places[7] = 9 * 300;
+  EXPECT_FALSE(kernels.maximum_grad(at, plane(y, 5, 298), plane(x, 9, 300), sums.data()));
+  for (const auto& more : {means, grads[0], grads[1]}) y.insert(y.end(), more.begin(), more.end());
+  return y;
+}
+
+TEST(FoldKernels, PoolingHasTheSameBitsOnAllInstructionSets) {
+  const auto sets = instruction_sets();
+  for (const auto& set : sets) EXPECT_TRUE(equal_bits(pooled(sets[0].pool), pooled(set.pool)));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ops/cpu/isa/norm.h"
 #include "ops/cpu/isa/optimizer.h"
 #include "ops/cpu/isa/pointwise.h"
+#include "ops/cpu/isa/pool.h"
 #include "ops/cpu/isa/reduction.h"
 #include "ops/cpu/isa/rope.h"
 #include "ops/cpu/isa/scan.h"
@@ -29,6 +30,7 @@ struct InstructionSet {
   const cpu::NormKernels& norm;
   const cpu::SoftmaxKernels& softmax;
   const cpu::RopeKernels& rope;
+  const cpu::PoolKernels& pool;
 };
 
 /// Those that this processor has; the first is the plainest.
@@ -43,7 +45,8 @@ inline std::vector<InstructionSet> instruction_sets() {
                  cpu::isa::kAdafactorKernels, \
                  cpu::isa::kNormKernels,      \
                  cpu::isa::kSoftmaxKernels,   \
-                 cpu::isa::kRopeKernels}
+                 cpu::isa::kRopeKernels,      \
+                 cpu::isa::kPoolKernels}
   sets.push_back(ATOLL_SET(v2));
   if (cpu::has_instruction_set_v3()) sets.push_back(ATOLL_SET(v3));
   if (cpu::has_instruction_set_v4()) sets.push_back(ATOLL_SET(v4));
