@@ -31,7 +31,7 @@ struct Head {
 
 // One of everything; within a block; several blocks of rows; several of words; the fewest rows.
 constexpr Head kHeads[] = {
-    {2, 1, 1}, {45, 20, 257}, {1100, 3, 40}, {70, 1100, 2000}, {100, 7, 70'001}};
+    {2, 1, 1}, {45, 20, 257}, {1100, 3, 40}, {70, 1100, 2000}, {100, 7, 140'001}};
 
 TEST(LinearCrossEntropy, AgreesWithThePlainKernelInAnyBlocks) {
   for (const Head& head : kHeads) {
@@ -80,14 +80,15 @@ TEST(LinearCrossEntropy, NeverHoldsAllLogits) {
   constexpr std::int64_t kVocabulary = 30'000;
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     ThreadPool context(3);
-    const Tensor x = values(dtype, {kRows, 8}, "x");
-    const Tensor weight = values(dtype, {kVocabulary, 8}, "w");
+    const Tensor x = values(dtype, {kRows, 96}, "x");
+    const Tensor weight = values(dtype, {kVocabulary, 96}, "w");
     const LinearCrossEntropy loss =
         linear_cross_entropy(context, x, weight, targets_of(kRows, kVocabulary), 1);
     const std::uint64_t held = context.pool().statistics().bytes_in_use;  // the gradients
     const std::uint64_t scratch = context.pool().statistics().peak_bytes - held;
-    EXPECT_LE(scratch, 24u << 20);  // a block of logits and what a product packs; all are 137 MiB
     EXPECT_GE(held, loss.grad_weight.size_bytes());
+    // A block of logits and what a product packs; all logits are 137 MiB, the weight is 11 MiB.
+    EXPECT_LE(scratch, 40u << 20);
   }
 }
 
