@@ -1,11 +1,14 @@
-// Convolution and its gradients: cut into parts that oneDNN computes each on one thread.
+// Convolution and its gradients: cut into equal parts that oneDNN computes each on one thread.
 //
-// A part is one sample, or all of them for the weight's gradient, whose sum over samples is never
-// split; where samples are few, it is also only some of the channels that are written.
+// A part is one sample and, where samples are too few to feed many threads, some of the channels
+// that are written. The weight's gradient is cut by channels alone: its sum over samples is not
+// split between threads. There each part takes samples by the block, in order, so that what it
+// packs of them is bounded.
 
 #include <algorithm>
 #include <array>
 
+#include "ops/cpu/isa/kernels.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/onednn/convolution.h"
 
@@ -15,21 +18,26 @@ namespace {
 
 using onednn::Convolution;
 using onednn::ConvolutionKey;
-using onednn::ConvolutionMemory;
 using onednn::Placed;
 using onednn::Written;
-using Index = std::int64_t;
 
 /// Parts that a call should have, so that many threads find work.
 constexpr Index kWantedParts = 16;
 /// Channels that a part should have, so that it is worth packing what it reads.
 constexpr Index kLeastChannels = 32;
-/// Of which channels of a part are a multiple: the lanes of oneDNN's kernels.
-constexpr Index kChannelUnit = 16;
+/// Elements of the image in a block of samples: 4 MiB.
+constexpr Index kBlockImage = Index{1} << 20;
 
 Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 
-/// The three tensors of a convolution, whole or a part.
+/// The least divisor of `whole` that is not below `wanted`; `whole` when there is none.
+Index divisor_from(Index wanted, Index whole) {
+  Index divisor = std::min(std::max<Index>(1, wanted), whole);
+  while (whole % divisor != 0) ++divisor;
+  return divisor;
+}
+
+/// The tensors of a convolution, whole or a part.
 struct Operands {
   Tensor image, weight, result, bias;
   Window window;
@@ -52,43 +60,55 @@ ConvolutionKey key_of(const Operands& o, Written written) {
 class Conv2d {
  public:
   Conv2d(Context& context, const Operands& whole, Written written)
-      : context_(context), whole_(whole), written_(written) {
-    const Index groups = whole.window.groups;
-    const Index channels =
-        (written == Written::kImage ? whole.image : whole.result).shape()[1];  // that are cut
-    samples_ = written == Written::kWeight ? 1 : whole.image.shape()[0];
-    units_ = groups > 1 ? groups : channels;
-    const Index unit = channels / units_;
-    const Index wanted = ceil_div(kWantedParts, std::max<Index>(1, samples_));
-    const Index least = std::max(kLeastChannels, ceil_div(channels, wanted));
-    const Index step = std::max<Index>(1, kChannelUnit / unit);
-    part_units_ = std::min(units_, ceil_div(ceil_div(least, unit), step) * step);
-    parts_ = ceil_div(units_, part_units_);
-  }
+      : context_(context),
+        whole_(whole),
+        written_(written),
+        samples_(whole.image.shape()[0]),
+        units_(whole.window.groups > 1 ? whole.window.groups : cut_channels()),
+        part_units_(units_of_part()),
+        parts_(units_ / part_units_) {}
 
   void run() {
-    pack_weights();
+    if (samples_ == 0) return;
+    if (written_ == Written::kWeight) {
+      context_.parallel_for(static_cast<std::size_t>(parts_),
+                            [this](std::size_t part) { sum_weight(static_cast<Index>(part)); });
+      return;
+    }
+    const auto convolution = Convolution::find(key_of(part_of(0, 1, 0), written_));
+    const auto packed = packed_weights(*convolution);
     context_.parallel_for(static_cast<std::size_t>(samples_ * parts_), [&](std::size_t task) {
-      compute(static_cast<Index>(task) / parts_, static_cast<Index>(task) % parts_);
+      const Index part = static_cast<Index>(task) % parts_;
+      Operands o = part_of(static_cast<Index>(task) / parts_, 1, part);
+      void* weight = o.weight.raw();
+      if (packed != nullptr) weight = packed.get() + stride_of(*convolution) * part;
+      compute(*convolution, o, weight);
     });
   }
 
  private:
-  /// Of one sample, or of all for the weight's gradient.
-  Operands part_of(Index sample, Index part) const {
+  /// Channels of the tensor along which parts are cut.
+  Index cut_channels() const {
+    return (written_ == Written::kImage ? whole_.image : whole_.result).shape()[1];
+  }
+
+  Index units_of_part() const {
+    const Index together = written_ == Written::kWeight ? 1 : std::max<Index>(1, samples_);
+    const Index fewest = ceil_div(kLeastChannels, cut_channels() / units_);
+    return divisor_from(std::max(fewest, ceil_div(units_, ceil_div(kWantedParts, together))),
+                        units_);
+  }
+
+  Operands part_of(Index sample, Index samples, Index part) const {
     Operands o = whole_;
-    if (written_ != Written::kWeight) {
-      o.image = o.image.narrow(0, sample, 1);
-      o.result = o.result.narrow(0, sample, 1);
-    }
-    const Index first = part * part_units_;
-    const Index count = std::min(part_units_, units_ - first);
-    const auto narrow = [&](Tensor& tensor, std::size_t axis) {
-      const Index unit = tensor.shape()[axis] / units_;
-      tensor = tensor.narrow(axis, first * unit, count * unit);
+    o.image = o.image.narrow(0, sample, samples);
+    o.result = o.result.narrow(0, sample, samples);
+    const auto narrow = [this, part](Tensor& tensor, std::size_t axis) {
+      const Index channels = tensor.shape()[axis] / parts_;
+      tensor = tensor.narrow(axis, part * channels, channels);
     };
     const bool is_grouped = o.window.groups > 1;
-    if (is_grouped) o.window.groups = count;
+    if (is_grouped) o.window.groups = part_units_;
     if (is_grouped || written_ == Written::kImage) narrow(o.image, 1);
     if (!is_grouped && written_ == Written::kImage) {
       narrow(o.weight, 1);
@@ -100,68 +120,75 @@ class Conv2d {
     return o;
   }
 
-  std::byte* packed_weight(Index part) const {
-    return packed_.get() + static_cast<std::size_t>(part) * packed_stride_;
+  static Index stride_of(const Convolution& convolution) {
+    constexpr auto kUnit = static_cast<Index>(Pool::kAlignment);
+    return ceil_div(static_cast<Index>(convolution.packed_weight_bytes()), kUnit) * kUnit;
   }
 
-  /// Once, since all samples share them.
-  void pack_weights() {
-    if (samples_ == 0) return;
-    for (const Index part : {Index{0}, parts_ - 1}) {
-      const auto convolution = Convolution::find(key_of(part_of(0, part), written_));
-      packed_stride_ = std::max(packed_stride_, convolution->packed_weight_bytes());
-    }
-    if (packed_stride_ == 0) return;
-    packed_stride_ = (packed_stride_ + Pool::kAlignment - 1) / Pool::kAlignment * Pool::kAlignment;
-    packed_ = context_.pool().allocate(packed_stride_ * static_cast<std::size_t>(parts_));
+  /// The weights of all parts, packed once since samples share them; null where they serve as they
+  /// are.
+  std::shared_ptr<std::byte> packed_weights(const Convolution& convolution) const {
+    const Index stride = stride_of(convolution);
+    if (stride == 0) return nullptr;
+    auto packed = context_.pool().allocate(static_cast<std::size_t>(stride * parts_));
     context_.parallel_for(static_cast<std::size_t>(parts_), [&](std::size_t task) {
       const auto part = static_cast<Index>(task);
-      const Operands o = part_of(0, part);
-      const auto convolution = Convolution::find(key_of(o, written_));
-      if (convolution->packed_weight_bytes() == 0) return;
-      convolution->pack_weight(o.weight.raw(), packed_weight(part));
+      convolution.pack_weight(part_of(0, 1, part).weight.raw(), packed.get() + stride * part);
     });
+    return packed;
   }
 
-  void compute(Index sample, Index part) const {
-    const Operands o = part_of(sample, part);
-    const auto convolution = Convolution::find(key_of(o, written_));
-    const bool is_packed = convolution->packed_weight_bytes() > 0;
-    const auto scratch = context_.pool().allocate(convolution->scratch_bytes());
-    convolution->run({.image = o.image.raw(),
-                      .weight = is_packed ? packed_weight(part) : o.weight.raw(),
-                      .result = o.result.raw(),
-                      .bias = o.bias.defined() ? o.bias.raw() : nullptr},
-                     scratch.get());
+  void compute(const Convolution& convolution, const Operands& part, void* weight) const {
+    const auto scratch = context_.pool().allocate(convolution.scratch_bytes());
+    convolution.run({.image = part.image.raw(),
+                     .weight = weight,
+                     .result = part.result.raw(),
+                     .bias = part.bias.defined() ? part.bias.raw() : nullptr},
+                    scratch.get());
+  }
+
+  /// One block of samples after the other. Parts of a weight are cut along its outermost axis, so
+  /// its elements are added as they lie.
+  void sum_weight(Index part) const {
+    const Index sample_elements = part_of(0, 1, part).image.elements();
+    const Index block = std::max<Index>(1, kBlockImage / sample_elements);
+    std::shared_ptr<std::byte> more;
+    for (Index sample = 0; sample < samples_; sample += block) {
+      const Operands o = part_of(sample, std::min(block, samples_ - sample), part);
+      const auto convolution = Convolution::find(key_of(o, written_));
+      float* sums = o.weight.data<float>();
+      if (sample == 0) {
+        compute(*convolution, o, sums);
+        continue;
+      }
+      if (more == nullptr) more = context_.pool().allocate(o.weight.size_bytes());
+      compute(*convolution, o, more.get());
+      vector_kernels().add_to(Element::kF32, o.weight.elements(), more.get(), sums);
+    }
   }
 
   Context& context_;
   const Operands& whole_;
   const Written written_;
-  Index samples_;                      ///< that are computed apart
-  Index units_;                        ///< groups, or channels of the only group
-  Index part_units_;                   ///< of a part, at most
-  Index parts_;                        ///< of a sample
-  std::shared_ptr<std::byte> packed_;  ///< the weights of all parts
-  std::size_t packed_stride_ = 0;
+  const Index samples_;
+  const Index units_;       ///< groups, or channels of the only group
+  const Index part_units_;  ///< of a part
+  const Index parts_;       ///< of a sample
 };
+
+void copy(const Call& call, const Tensor& from, const Tensor& to) {
+  Attributes attributes;
+  attributes.to = from.dtype();
+  std::array<Tensor, 1> out{to};
+  ops::run(call.context, Op::kCopy, std::array{from}, out, attributes);
+}
 
 /// oneDNN takes strides, but not those that repeat an element.
 Tensor readable(const Call& call, const Tensor& tensor) {
   if (tensor.layout() != Layout::kStrided) return tensor;
-  Attributes attributes;
-  attributes.to = tensor.dtype();
-  std::array<Tensor, 1> copy;
-  ops::run(call.context, Op::kCopy, std::array{tensor}, copy, attributes);
-  return copy[0];
-}
-
-void fill_with_zeros(const Call& call, const Tensor& tensor) {
-  Attributes attributes;
-  attributes.to = tensor.dtype();
-  attributes.shape = tensor.shape();
-  std::array<Tensor, 1> out{tensor};
-  ops::run(call.context, Op::kFill, {}, out, attributes);
+  const Tensor plain = Tensor::empty(call.context.pool(), tensor.dtype(), tensor.shape());
+  copy(call, tensor, plain);
+  return plain;
 }
 
 }  // namespace
@@ -183,13 +210,14 @@ void conv2d_input_grad(const Call& call) {
 }
 
 void conv2d_weight_grad(const Call& call) {
-  if (call.in[0].elements() == 0) return fill_with_zeros(call, call.out[0]);
-  const Operands operands{readable(call, call.in[0]),
-                          call.out[0],
-                          readable(call, call.in[1]),
-                          {},
-                          call.attributes.window};
+  const Tensor& grad = call.out[0];
+  const bool is_whole = grad.layout() != Layout::kStrided;
+  Tensor sums = is_whole ? grad : Tensor::empty(call.context.pool(), DType::kF32, grad.shape());
+  if (call.in[0].elements() == 0) std::fill_n(sums.data<float>(), sums.elements(), 0.0f);
+  const Operands operands{
+      readable(call, call.in[0]), sums, readable(call, call.in[1]), {}, call.attributes.window};
   Conv2d(call.context, operands, Written::kWeight).run();
+  if (!is_whole) copy(call, sums, grad);
 }
 
 }  // namespace reef::ops::cpu

@@ -59,7 +59,7 @@ class Packing {
 };
 
 /// Thread: any number of threads at once; each call runs on the calling thread alone.
-/// Numbers: one order of every sum, given by the key.
+/// Numbers: one order of every sum, given by the key and the instruction set.
 class Convolution {
  public:
   static std::shared_ptr<const Convolution> find(const ConvolutionKey& key);

@@ -57,7 +57,8 @@ const Convolution kConvolutions[] = {
      {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2}},
     {"depthwise", {2, 37, 9, 9}, {37, 1, 3, 3}, {.padding = {1, 1}, .groups = 37}},
     {"depthwise, two of each", {1, 24, 8, 7}, {48, 1, 3, 2}, {.stride = {1, 2}, .groups = 24}},
-    {"of many channels", {1, 70, 6, 5}, {101, 70, 3, 3}, {.padding = {1, 1}}},
+    {"of many channels", {1, 70, 6, 5}, {99, 70, 3, 3}, {.padding = {1, 1}}},
+    {"of a prime number of channels", {1, 4, 6, 5}, {101, 4, 3, 3}, {}},
     {"of large groups", {1, 80, 5, 6}, {120, 40, 3, 1}, {.padding = {1, 0}, .groups = 2}},
     {"of one place", {4, 16, 3, 3}, {32, 16, 3, 3}, {}},
 };
@@ -96,6 +97,45 @@ TEST(CpuVision, ConvolutionTakesARepeatedImage) {
   expect_agreement(
       [&](Context& context) -> std::vector<Tensor> { return {conv2d(context, x, weight, {}, {})}; },
       "repeated");
+}
+
+TEST(CpuVision, ConvolutionWritesWhereItIsTold) {
+  const Tensor x = values(DType::kF32, {2, 3, 6, 6}, "x");
+  const Tensor grad = values(DType::kF32, {2, 5, 4, 4}, "grad");
+  const Shape weight{5, 3, 3, 3};
+  expect_agreement(
+      [&](Context& context) -> std::vector<Tensor> {
+        Attributes attributes;
+        attributes.shape = weight;
+        std::array<Tensor, 1> out{lying(values(DType::kF32, weight, "before"), Lying::kStrided)};
+        run(context, Op::kConv2dWeightGrad, std::array{x, grad}, out, attributes);
+        return {contiguous(context, out[0])};
+      },
+      "into a strided tensor");
+}
+
+TEST(CpuVision, WeightGradientSumsBlocksOfSamples) {
+  const Shape weight{2, 8, 1, 1};
+  for (const Lying how : {Lying::kPlain, Lying::kChannelsLast}) {
+    // Three samples of 1.2 MiB make a block, two are left.
+    const Tensor x = lying(values(DType::kF32, {5, 8, 200, 201}, "x"), how);
+    const Tensor grad = lying(values(DType::kF32, {5, 2, 200, 201}, "grad"), how);
+    expect_agreement(
+        [&](Context& context) -> std::vector<Tensor> {
+          return {contiguous(context, conv2d_weight_grad(context, x, grad, weight, {}))};
+        },
+        "blocks of samples", 2e-5);  // of 200,000 terms
+  }
+}
+
+TEST(CpuVision, WeightGradientPacksABlockOfSamplesAtATime) {
+  ThreadPool context(2);
+  const Tensor x = values(DType::kF32, {64, 64, 32, 32}, "x");
+  const Tensor grad = values(DType::kF32, {64, 64, 32, 32}, "grad");
+  const Tensor result = conv2d_weight_grad(context, x, grad, {64, 64, 1, 1}, {});
+  const auto statistics = context.pool().statistics();
+  // Each of two threads packs 4 MiB of the image and 2 MiB of the gradient; x is 16 MiB.
+  EXPECT_LE(statistics.peak_bytes - statistics.bytes_in_use, 15u << 20);
 }
 
 TEST(CpuVision, ConvolutionOfNoSamplesHasAZeroGradient) {
