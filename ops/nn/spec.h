@@ -3,9 +3,12 @@
 // neither needs a tensor to read it.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "ops/tensor/dtype.h"
 
 namespace reef::nn {
 
@@ -27,6 +30,17 @@ struct GptConfig {
   bool operator==(const GptConfig&) const = default;
 };
 
+/// What forward and backward compute in. Masters, moments, gradients of weights, logits and all
+/// sums are f32 in any case.
+enum class Precision : std::uint8_t {
+  kF32,   ///< everything f32
+  kBF16,  ///< matrices, embeddings, activations and their gradients bf16; vectors (biases, norms),
+          ///< which are small and add up, f32
+};
+/// "fp32" or "bf16", as descriptors and commands have it.
+std::string_view name_of(Precision precision);
+std::optional<Precision> precision_named(std::string_view name);
+
 /// How a parameter starts.
 struct Init {
   enum class Kind : std::uint8_t { kZeros, kOnes, kNormal };
@@ -43,7 +57,8 @@ struct Parameter {
   std::string name;  ///< Hugging Face's, "h.0.attn.c_attn.weight"
   std::vector<std::int64_t> shape;
   Init init;
-  bool decay = false;  ///< weight decay applies: rank 2 and more
+  bool decay = false;                   ///< weight decay applies: rank 2 and more
+  ops::DType dtype = ops::DType::kF32;  ///< what layers see of the f32 master
 
   std::int64_t elements() const;
   bool operator==(const Parameter&) const = default;
@@ -68,6 +83,7 @@ struct Layer {
 struct ModelSpec {
   GptConfig config;
   std::vector<Layer> layers;
+  ops::DType activations = ops::DType::kF32;  ///< and their gradients, between layers
 
   bool operator==(const ModelSpec&) const = default;
 };
@@ -75,7 +91,7 @@ struct ModelSpec {
 /// The reason why no model can have this configuration, in one sentence; empty when one can.
 std::string problem_of(const GptConfig& config);
 /// Precondition: problem_of(config) is empty.
-ModelSpec gpt_spec(const GptConfig& config);
+ModelSpec gpt_spec(const GptConfig& config, Precision precision = Precision::kF32);
 /// Each tied tensor counts once.
 std::int64_t parameter_count(const ModelSpec& spec);
 

@@ -7,15 +7,9 @@
 
 #include "ops/catalog/attributes.h"
 #include "ops/nn/stage.h"
+#include "ops/nn/trained_parameter.h"
 
 namespace reef::nn {
-
-/// What weights and activations are kept in between the steps' f32 sums.
-enum class Precision : std::uint8_t {
-  kF32,   ///< everything f32
-  kBF16,  ///< matrices, embeddings and activations bf16; masters, moments and gradients of weights
-          ///< f32
-};
 
 /// Owns masters, AdamW's moments and, for kBF16, the rounded weights.
 /// Thread: one. Memory: all from the context's pool, which must outlive it.
@@ -41,8 +35,8 @@ class Trainer {
   ModelSpec spec_;
   Stage stage_;
   std::uint64_t seed_;
-  Parameters masters_, means_, squares_;
-  Parameters rounded_;  ///< kBF16: what forward reads in place of the masters of rank 2
+  std::vector<TrainedParameter> trained_;
+  Parameters masters_;  ///< by name
   Parameters weights_;  ///< what forward reads
   Parameters gradients_;
 };

@@ -69,8 +69,7 @@ struct Measured {
   std::vector<Ran> ran;  ///< every kernel of one step
 };
 
-Measured train(ops::Context& context, const StepOptions& options) {
-  const auto precision = options.precision == "bf16" ? nn::Precision::kBF16 : nn::Precision::kF32;
+Measured train(ops::Context& context, const StepOptions& options, nn::Precision precision) {
   nn::Trainer trainer(context, bench_gpt(), precision, 1);
   Measured measured;
   std::vector<double> seconds;
@@ -110,7 +109,8 @@ void print(const nlohmann::ordered_json& line, bool json) {
 }
 
 Result<int> bench_step(const StepOptions& options) {
-  if (options.precision != "fp32" && options.precision != "bf16") {
+  const auto precision = nn::precision_named(options.precision);
+  if (!precision) {
     return Error{Code::kUsage, "--precision", "is fp32 or bf16, not '" + options.precision + "'"};
   }
   if (options.threads < 1 || options.steps < 1) {
@@ -118,7 +118,7 @@ Result<int> bench_step(const StepOptions& options) {
   }
   const std::uint64_t standing = memory("VmRSS:");
   ops::ThreadPool context(options.threads);
-  const Measured measured = train(context, options);
+  const Measured measured = train(context, options, *precision);
   const std::uint64_t peak = memory("VmHWM:");
   // Measured last: its matrices are no part of the step's memory.
   const Roofline roofline = measure_roofline(context);

@@ -30,12 +30,20 @@ GptConfig small(float dropout) {
 }
 
 Parameters initial_weights(const ModelSpec& spec, std::uint64_t seed) {
+  ThreadPool context(1);
   Parameters weights;
   for (const Layer& layer : spec.layers) {
-    for (const Parameter& p : layer.parameters) weights[p.name] = initial_value(p, seed);
+    for (const Parameter& p : layer.parameters) {
+      weights[p.name] = ops::cast(context, initial_value(p, seed), p.dtype);
+    }
   }
   return weights;
 }
+
+constexpr std::pair<Precision, float> kVariants[] = {{Precision::kF32, 0.0f},
+                                                     {Precision::kF32, 0.2f},
+                                                     {Precision::kBF16, 0.0f},
+                                                     {Precision::kBF16, 0.2f}};
 
 struct Outcome {
   double loss = 0;
@@ -80,8 +88,8 @@ void expect_same(const Outcome& a, const Outcome& b) {
 }
 
 TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
-  for (const float dropout : {0.0f, 0.2f}) {
-    const ModelSpec spec = gpt_spec(small(dropout));
+  for (const auto& [precision, dropout] : kVariants) {
+    const ModelSpec spec = gpt_spec(small(dropout), precision);
     const Parameters weights = initial_weights(spec, 5);
     const Sample sample{9, 4, 32, true};
     ThreadPool one(1);
@@ -134,8 +142,9 @@ TEST(Stage, KnowsWhatItBorrows) {
 }
 
 TEST(Stage, StashesWhatTheSpecSays) {
-  for (const float dropout : {0.0f, 0.2f}) {
-    const ModelSpec spec = gpt_spec(small(dropout));
+  for (const auto& [precision, dropout] : kVariants) {
+    SCOPED_TRACE(testing::Message() << name_of(precision) << ", dropout " << dropout);
+    const ModelSpec spec = gpt_spec(small(dropout), precision);
     const Parameters weights = initial_weights(spec, 5);
     ThreadPool context(1);
     double expected = 0;
