@@ -10,34 +10,42 @@
 namespace reef::codec {
 namespace {
 
-// A Word is what an element becomes before it is cut into planes; uint16_t stands for bf16.
+// A Word is what an element becomes before it is cut into planes; uint16_t stands for bf16, as a
+// word and as an element.
 template <typename Word>
-Word to_plain(float value);
+Word to_plain(float value) {
+  return std::bit_cast<Word>(value);
+}
 template <>
 std::uint16_t to_plain<std::uint16_t>(float value) {
   return to_bf16(value);
 }
-template <>
-std::uint32_t to_plain<std::uint32_t>(float value) {
-  return std::bit_cast<std::uint32_t>(value);
+template <typename Word>
+Word to_plain(std::uint16_t value) {
+  return value;
 }
 
-float from_plain(std::uint16_t word) { return from_bf16(word); }
-float from_plain(std::uint32_t word) { return std::bit_cast<float>(word); }
+template <typename Element, typename Word>
+Element from_plain(Word word) {
+  if constexpr (sizeof(Word) == sizeof(Element))
+    return std::bit_cast<Element>(word);
+  else
+    return from_bf16(word);
+}
 
 // ---- without zstd
 
-template <typename Word>
-void encode_plain(std::span<const float> values, std::byte* to) {
+template <typename Word, typename Element>
+void encode_plain(std::span<const Element> values, std::byte* to) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     store(to + i * sizeof(Word), to_plain<Word>(values[i]));
   }
 }
 
-template <typename Word>
-void decode_plain(BytesView encoded, std::span<float> out) {
+template <typename Word, typename Element>
+void decode_plain(BytesView encoded, std::span<Element> out) {
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = from_plain(load<Word>(encoded.data() + i * sizeof(Word)));
+    out[i] = from_plain<Element>(load<Word>(encoded.data() + i * sizeof(Word)));
   }
 }
 
@@ -48,8 +56,8 @@ constexpr unsigned plane_shift(std::size_t plane) {
   return static_cast<unsigned>(8 * (sizeof(Word) - 1 - plane));
 }
 
-template <typename Word>
-std::byte* encode_block(std::span<const float> values, std::byte* to) {
+template <typename Word, typename Element>
+std::byte* encode_block(std::span<const Element> values, std::byte* to) {
   std::byte* const plane = plane_scratch();
   for (std::size_t p = 0; p < sizeof(Word); ++p) {
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -61,8 +69,8 @@ std::byte* encode_block(std::span<const float> values, std::byte* to) {
   return to;
 }
 
-template <typename Word>
-Status decode_block(BytesView& encoded, std::span<float> out) {
+template <typename Word, typename Element>
+Status decode_block(BytesView& encoded, std::span<Element> out) {
   std::array<const std::byte*, sizeof(Word)> planes{};
   for (std::size_t p = 0; p < sizeof(Word); ++p) {
     ATOLL_ASSIGN(planes[p], read_plane(encoded, out.size(), plane_scratch() + p * kBlockElements));
@@ -72,7 +80,7 @@ Status decode_block(BytesView& encoded, std::span<float> out) {
     for (std::size_t p = 0; p < sizeof(Word); ++p) {
       word = static_cast<Word>(word | static_cast<Word>(planes[p][i]) << plane_shift<Word>(p));
     }
-    out[i] = from_plain(std::rotr(word, 1));
+    out[i] = from_plain<Element>(std::rotr(word, 1));
   }
   return {};
 }
@@ -84,8 +92,8 @@ std::span<T> take_block(std::span<T>& rest) {
   return block;
 }
 
-template <typename Word>
-void encode_as(bool zstd, std::span<const float> values, Bytes& out) {
+template <typename Word, typename Element>
+void encode_as(bool zstd, std::span<const Element> values, Bytes& out) {
   if (!zstd) return encode_plain<Word>(values, out.data());
   std::byte* end = out.data();
   while (!values.empty()) end = encode_block<Word>(take_block(values), end);
@@ -101,8 +109,8 @@ Error trailing(std::size_t bytes) {
   return {Code::kDecompress, "codec", std::to_string(bytes) + " bytes follow the last plane"};
 }
 
-template <typename Word>
-Status decode_as(bool zstd, BytesView encoded, std::span<float> out) {
+template <typename Word, typename Element>
+Status decode_as(bool zstd, BytesView encoded, std::span<Element> out) {
   if (!zstd) {
     if (encoded.size() != out.size() * sizeof(Word)) {
       return wrong_size(encoded.size(), out.size() * sizeof(Word));
@@ -161,9 +169,18 @@ void encode(Codec codec, std::span<const float> values, Bytes& out) {
   encode_as<std::uint32_t>(codec.zstd, values, out);
 }
 
+void encode(Codec codec, std::span<const std::uint16_t> values, Bytes& out) {
+  out.resize(planes_bound(values.size(), sizeof(std::uint16_t), codec.zstd));
+  encode_as<std::uint16_t>(codec.zstd, values, out);
+}
+
 Status decode(Codec codec, BytesView encoded, std::span<float> out) {
   if (codec.lossy == Lossy::kBF16) return decode_as<std::uint16_t>(codec.zstd, encoded, out);
   return decode_as<std::uint32_t>(codec.zstd, encoded, out);
+}
+
+Status decode(Codec codec, BytesView encoded, std::span<std::uint16_t> out) {
+  return decode_as<std::uint16_t>(codec.zstd, encoded, out);
 }
 
 void encode_bytes(Codec codec, BytesView raw, Bytes& out) {

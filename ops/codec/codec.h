@@ -2,6 +2,9 @@
 // How a tensor looks on a line. A codec is chosen per edge by the plan; encoding is stateless, so
 // that messages can be lost, repeated or decoded in any order.
 //
+// Tensors are fp32, or bf16 already (std::uint16_t here): then nothing is left to round, and they
+// look as fp32 tensors do that were rounded on the way.
+//
 // Layout. Without zstd: the elements, little-endian (fp32: 4 bytes, bf16: 2). With zstd: blocks of
 // kBlockElements elements (the last one shorter), each block cut into byte planes, each plane
 //
@@ -45,7 +48,7 @@ Result<Codec> parse(std::string_view text);
 /// The text that parse() reads back.
 std::string name(Codec codec);
 
-/// No encoding of this many elements is longer; the planned capacity of a slot.
+/// No encoding of this many fp32 elements is longer.
 std::size_t max_encoded_size(Codec codec, std::size_t elements);
 /// The same for encode_bytes(); `codec.lossy` plays no part.
 std::size_t max_encoded_bytes_size(Codec codec, std::size_t bytes);
@@ -53,11 +56,14 @@ std::size_t max_encoded_bytes_size(Codec codec, std::size_t bytes);
 /// Replaces `out` (its capacity is reused) by the encoding of `values`. Equal input gives equal
 /// bytes. Thread: any; zstd contexts and planes are kept per thread, under 1 MiB.
 void encode(Codec codec, std::span<const float> values, Bytes& out);
+/// The same of bf16; `codec.lossy` plays no part.
+void encode(Codec codec, std::span<const std::uint16_t> values, Bytes& out);
 
 /// Fills `out`, whose length is the number of elements the plan promised.
 /// Failure: kDecompress for anything but exactly one encoding of that many elements (unknown or
 /// wrong size, trailing bytes, a bomb), found before memory is taken; `out` is then unspecified.
 Status decode(Codec codec, BytesView encoded, std::span<float> out);
+Status decode(Codec codec, BytesView encoded, std::span<std::uint16_t> out);
 
 /// As encode() and decode(), for integers and other bytes which must arrive as they are; only
 /// `codec.zstd` is looked at.

@@ -153,6 +153,60 @@ TEST(Codec, ParsesItsOwnNames) {
   }
 }
 
+// ---- bf16 tensors
+
+/// Every bf16 there is, signalling NaNs too.
+std::vector<std::uint16_t> all_words() {
+  std::vector<std::uint16_t> words(1 << 16);
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] = static_cast<std::uint16_t>(i);
+  return words;
+}
+
+std::vector<std::uint16_t> rounded(const std::vector<float>& values) {
+  std::vector<std::uint16_t> words;
+  for (const float value : values) words.push_back(to_bf16(value));
+  return words;
+}
+
+TEST(CodecOfBF16, KeepsEveryBit) {
+  for (const Codec codec : kAll) {
+    for (const auto& words : {all_words(), rounded(gradient(300001)), rounded({})}) {
+      Bytes encoded;
+      encode(codec, words, encoded);
+      EXPECT_LE(encoded.size(), max_encoded_size({Lossy::kBF16, codec.zstd}, words.size()));
+      std::vector<std::uint16_t> decoded(words.size(), 42);
+      const Status status = decode(codec, encoded, decoded);
+      ASSERT_TRUE(status.ok()) << name(codec) << ' ' << status.error().text();
+      EXPECT_EQ(decoded, words) << name(codec);
+    }
+  }
+}
+
+TEST(CodecOfBF16, LooksAsF32ThatWasRoundedOnTheWay) {
+  const auto values = gradient(200'000);
+  for (const Codec codec : kAll) {
+    Bytes narrow, wide;
+    encode(codec, rounded(values), narrow);
+    encode({Lossy::kBF16, codec.zstd}, values, wide);
+    EXPECT_EQ(narrow, wide) << name(codec);
+  }
+}
+
+TEST(CodecOfBF16, RefusesEveryTruncationAndWrongSize) {
+  const auto words = rounded(gradient(50));
+  for (const Codec codec : kAll) {
+    Bytes encoded;
+    encode(codec, words, encoded);
+    std::vector<std::uint16_t> out(words.size());
+    for (std::size_t size = 0; size < encoded.size(); ++size) {
+      EXPECT_FALSE(decode(codec, BytesView(encoded).first(size), out).ok()) << name(codec) << size;
+    }
+    EXPECT_FALSE(decode(codec, encoded, std::span(out).first(49)).ok());
+    encoded.push_back(std::byte{0});
+    EXPECT_FALSE(decode(codec, encoded, out).ok());
+  }
+}
+
 // ---- hostile encodings
 
 Bytes plane(std::uint8_t mode, BytesView content, std::uint32_t length) {
