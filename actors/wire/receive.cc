@@ -1,6 +1,6 @@
 #include "actors/wire/receive.h"
 
-#include "ops/codec/codec.h"
+#include "actors/wire/tensor_codec.h"
 
 namespace reef::actors {
 namespace {
@@ -8,8 +8,8 @@ namespace {
 /// wire -> value
 class Receive final : public Task {
  public:
-  Receive(std::string edge, codec::Codec codec, std::uint64_t capacity)
-      : edge_(std::move(edge)), codec_(codec), capacity_(capacity) {}
+  Receive(const plan::Edge& wire, codec::Codec codec)
+      : edge_(wire.name), dtype_(wire.dtype), codec_(codec), capacity_(wire.bytes) {}
 
   Status run(Firing& firing) override {
     const Token& wire = *firing.inputs[0];
@@ -20,11 +20,10 @@ class Receive final : public Task {
     value.scalars = wire.scalars;
     if (wire.encoded == nullptr) return {};
     ATOLL_ASSIGN(const auto shapes, checked_shapes(*wire.encoded));
-    const std::size_t element = ops::size_of(wire.encoded->dtype);
-    const auto total = static_cast<std::int64_t>(wire.encoded->raw_bytes / element);
+    const auto total = static_cast<std::int64_t>(wire.encoded->raw_bytes / ops::size_of(dtype_));
     // One piece of memory for all tensors: what arrived joined stays joined.
-    const auto joined = ops::Tensor::empty(firing.context.pool(), wire.encoded->dtype, {total});
-    ATOLL_TRY(decode(*wire.encoded, joined));
+    const auto joined = ops::Tensor::empty(firing.context.pool(), dtype_, {total});
+    ATOLL_TRY(decode(wire.encoded->payload, joined));
     std::int64_t at = 0;
     for (const ops::Shape& shape : shapes) {
       value.tensors.push_back(joined.slice(at, shape.elements()).reshape(shape));
@@ -34,13 +33,18 @@ class Receive final : public Task {
   }
 
  private:
-  /// Everything a peer says of sizes is checked before memory is taken.
+  /// Everything a peer says of dtype and sizes is checked before memory is taken.
   Result<std::vector<ops::Shape>> checked_shapes(const Encoded& encoded) const {
+    if (encoded.dtype != dtype_) {
+      return Error{Code::kTensor, edge_,
+                   "tensors of " + std::string(ops::name_of(encoded.dtype)) + ", not of " +
+                       std::string(ops::name_of(dtype_))};
+    }
     std::vector<ops::Shape> shapes;
     std::uint64_t bytes = 0;
     for (const auto& extents : encoded.shapes) {
       ATOLL_ASSIGN(const ops::Shape shape, ops::Shape::make(extents));
-      bytes += static_cast<std::uint64_t>(shape.elements()) * ops::size_of(encoded.dtype);
+      bytes += static_cast<std::uint64_t>(shape.elements()) * ops::size_of(dtype_);
       if (bytes > capacity_)
         return Error{Code::kTensor, edge_, "tensors larger than the edge's slots"};
       shapes.push_back(shape);
@@ -50,15 +54,14 @@ class Receive final : public Task {
     return shapes;
   }
 
-  Status decode(const Encoded& encoded, const ops::Tensor& out) const {
-    const Status status = encoded.dtype == ops::DType::kF32
-                              ? codec::decode(codec_, encoded.payload, out.values<float>())
-                              : codec::decode_bytes(codec_, encoded.payload, out.bytes());
+  Status decode(BytesView payload, const ops::Tensor& out) const {
+    const Status status = actors::decode(codec_, dtype_, payload, out.bytes());
     if (status.ok()) return {};
     return Error{status.error().code, edge_, status.error().what};
   }
 
   std::string edge_;
+  ops::DType dtype_;
   codec::Codec codec_;
   std::uint64_t capacity_;
 };
@@ -68,7 +71,7 @@ class Receive final : public Task {
 Result<std::unique_ptr<Task>> make_receive(const TaskSetup& setup, const plan::Actor& actor) {
   const plan::Edge& wire = setup.plan.edges[actor.acts[0].inputs[0].edge];
   ATOLL_ASSIGN(const codec::Codec codec, codec::parse(wire.codec));
-  return std::unique_ptr<Task>(std::make_unique<Receive>(wire.name, codec, wire.bytes));
+  return std::unique_ptr<Task>(std::make_unique<Receive>(wire, codec));
 }
 
 }  // namespace reef::actors

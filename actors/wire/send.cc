@@ -1,6 +1,6 @@
 #include "actors/wire/send.h"
 
-#include "ops/codec/codec.h"
+#include "actors/wire/tensor_codec.h"
 
 namespace reef::actors {
 namespace {
@@ -8,7 +8,8 @@ namespace {
 /// value -> wire
 class Send final : public Task {
  public:
-  explicit Send(codec::Codec codec) : codec_(codec) {}
+  Send(const plan::Edge& wire, codec::Codec codec)
+      : edge_(wire.name), dtype_(wire.dtype), codec_(codec) {}
 
   Status run(Firing& firing) override {
     const Token& value = *firing.inputs[0];
@@ -19,9 +20,13 @@ class Send final : public Task {
     wire.scalars = value.scalars;
     if (value.tensors.empty()) return {};
     auto encoded = std::make_shared<Encoded>();
-    encoded->dtype = value.tensors[0].dtype();
+    encoded->dtype = dtype_;
     for (const ops::Tensor& tensor : value.tensors) {
-      CHECK(tensor.dtype() == encoded->dtype) << "a token holds one dtype";
+      if (tensor.dtype() != dtype_) {
+        return Error{Code::kTensor, edge_,
+                     "a tensor of " + std::string(ops::name_of(tensor.dtype())) +
+                         " on an edge of " + std::string(ops::name_of(dtype_))};
+      }
       const auto extents = tensor.shape().extents();
       encoded->shapes.emplace_back(extents.begin(), extents.end());
       encoded->raw_bytes += tensor.size_bytes();
@@ -44,15 +49,11 @@ class Send final : public Task {
       }
       raw = joined_;
     }
-    if (encoded.dtype == ops::DType::kF32) {
-      codec::encode(codec_,
-                    {reinterpret_cast<const float*>(raw.data()), raw.size() / sizeof(float)},
-                    encoded.payload);
-    } else {
-      codec::encode_bytes(codec_, raw, encoded.payload);
-    }
+    actors::encode(codec_, dtype_, raw, encoded.payload);
   }
 
+  std::string edge_;
+  ops::DType dtype_;
   codec::Codec codec_;
   Bytes joined_;
 };
@@ -62,7 +63,7 @@ class Send final : public Task {
 Result<std::unique_ptr<Task>> make_send(const TaskSetup& setup, const plan::Actor& actor) {
   const plan::Edge& wire = setup.plan.edges[actor.acts[0].outputs[0].edge];
   ATOLL_ASSIGN(const codec::Codec codec, codec::parse(wire.codec));
-  return std::unique_ptr<Task>(std::make_unique<Send>(codec));
+  return std::unique_ptr<Task>(std::make_unique<Send>(wire, codec));
 }
 
 }  // namespace reef::actors

@@ -66,4 +66,5 @@ struct PlanEdge {
   bytes @9 :UInt64;
   wire @10 :Bool;
   codec @11 :Text;
+  dtype @12 :UInt8;
 }

@@ -6,13 +6,23 @@
 namespace reef::cost {
 namespace {
 
-std::uint64_t elements_of(const nn::ModelSpec& spec, const std::string& name) {
+struct Size {
+  std::uint64_t elements = 0;
+  std::uint64_t bytes = 0;  ///< as forward sees them
+};
+
+Size size_of(const nn::Parameter& parameter) {
+  const auto elements = static_cast<std::uint64_t>(parameter.elements());
+  return {elements, elements * ops::size_of(parameter.dtype)};
+}
+
+Size size_of(const nn::ModelSpec& spec, const std::string& name) {
   for (const nn::Layer& layer : spec.layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
-      if (parameter.name == name) return static_cast<std::uint64_t>(parameter.elements());
+      if (parameter.name == name) return size_of(parameter);
     }
   }
-  return 0;
+  return {};
 }
 
 }  // namespace
@@ -24,9 +34,15 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tok
   cost.forward_flops = layer.forward_flops_per_token * count;
   cost.backward_flops = 2 * cost.forward_flops;
   for (const nn::Parameter& parameter : layer.parameters) {
-    cost.parameters += static_cast<std::uint64_t>(parameter.elements());
+    const Size size = size_of(parameter);
+    cost.parameters += size.elements;
+    cost.weight_bytes += size.bytes;
   }
-  for (const std::string& name : layer.tied) cost.tied_parameters += elements_of(spec, name);
+  for (const std::string& name : layer.tied) {
+    const Size size = size_of(spec, name);
+    cost.tied_parameters += size.elements;
+    cost.tied_weight_bytes += size.bytes;
+  }
   cost.stash_bytes = static_cast<std::uint64_t>(std::ceil(layer.stash_bytes_per_token * count));
   return cost;
 }
@@ -40,6 +56,8 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
     sum.backward_flops += one.backward_flops;
     sum.parameters += one.parameters;
     sum.tied_parameters += one.tied_parameters;
+    sum.weight_bytes += one.weight_bytes;
+    sum.tied_weight_bytes += one.tied_weight_bytes;
     sum.stash_bytes += one.stash_bytes;
   }
   return sum;
@@ -53,14 +71,17 @@ double memory_seconds(std::uint64_t bytes) {
   return static_cast<double>(bytes) / kMemoryBytesPerSecond;
 }
 
-double codec_ratio(std::string_view codec) {
+double codec_ratio(std::string_view codec, ops::DType dtype) {
+  if (dtype == ops::DType::kBF16) return codec.ends_with("+zstd") ? 2 / 2.9 : 1;
   if (codec == "bf16") return 0.5;
   if (codec == "bf16+zstd") return 1 / 2.9;
   if (codec == "none+zstd") return 1 / 1.1;
   return 1;
 }
 
-bool codec_is_lossy(std::string_view codec) { return codec.starts_with("bf16"); }
+bool codec_is_lossy(std::string_view codec, ops::DType dtype) {
+  return codec.starts_with("bf16") && dtype == ops::DType::kF32;
+}
 
 double transfer_seconds(const topology::Line& line, double bytes) { return bytes * 8 / line.rate; }
 

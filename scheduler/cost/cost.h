@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ops/nn/spec.h"
+#include "ops/tensor/dtype.h"
 #include "scheduler/topology/topology.h"
 
 namespace reef::cost {
@@ -20,6 +21,8 @@ struct Layer {
   double backward_flops = 0;
   std::uint64_t parameters = 0;       ///< elements that it owns
   std::uint64_t tied_parameters = 0;  ///< elements that it uses and another layer owns
+  std::uint64_t weight_bytes = 0;     ///< of its parameters as forward sees them
+  std::uint64_t tied_weight_bytes = 0;
   std::uint64_t stash_bytes = 0;
 };
 
@@ -32,10 +35,11 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
 double compute_seconds(double flops, std::uint32_t threads);
 double memory_seconds(std::uint64_t bytes);
 
-/// Expected encoded size over raw size, measured on fp32 tensors: bf16 halves, bf16+zstd gives 2.9,
-/// zstd alone 1.1.
-double codec_ratio(std::string_view codec);
-bool codec_is_lossy(std::string_view codec);
+/// Expected encoded size over raw size. Measured on fp32 tensors: bf16 halves, bf16+zstd gives 2.9,
+/// zstd alone 1.1. bf16 tensors end as fp32 tensors do that were rounded.
+double codec_ratio(std::string_view codec, ops::DType dtype);
+/// bf16 rounds fp32 tensors; of others every bit stays.
+bool codec_is_lossy(std::string_view codec, ops::DType dtype);
 
 /// Time the line is busy with `bytes`, without the way there.
 double transfer_seconds(const topology::Line& line, double bytes);

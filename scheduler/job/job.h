@@ -34,6 +34,7 @@ struct Training {
   std::uint32_t leaves = 8;  ///< V of rule 7: a power of two; one micro-batch is one leaf
   std::uint32_t sequences_per_leaf = 2;  ///< global batch = leaves x sequences_per_leaf
   std::uint32_t context = 128;           ///< tokens per sequence, at most n_positions
+  nn::Precision precision = nn::Precision::kF32;
   bool operator==(const Training&) const = default;
 };
 

@@ -78,6 +78,7 @@ void Builder::edge(const Join& join, const std::string& name, ActRef from, ActRe
   edge.slots = slots;
   edge.initial = initial;
   edge.bytes = join.bytes;
+  edge.dtype = join.dtype;
   edge.wire = wire;
   if (wire) edge.codec = codec_of(join.content);
   if (from.actor == join.from.actor) edge.codec = join.rounding;
@@ -109,7 +110,8 @@ std::string Builder::codec_of(Content content) const {
 std::uint32_t Builder::wire_slots(const Join& join, NodeIndex from, NodeIndex to) const {
   const topology::Line line =
       topology::line_between(topology_, plan_.nodes[from].datacenter, plan_.nodes[to].datacenter);
-  const double bytes = static_cast<double>(join.bytes) * cost::codec_ratio(codec_of(join.content));
+  const double bytes =
+      static_cast<double>(join.bytes) * cost::codec_ratio(codec_of(join.content), join.dtype);
   const std::uint64_t least = is_activation(join.content) ? 2 : 1;
   const std::uint64_t most = std::max<std::uint64_t>(least, join.tokens);
   return static_cast<std::uint32_t>(std::clamp(cost::slots_to_fill(line, bytes), least, most));

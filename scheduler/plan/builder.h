@@ -19,6 +19,7 @@ struct Join {
   std::uint32_t slots = 1;
   std::uint32_t initial = 0;
   std::uint64_t bytes = 0;
+  ops::DType dtype = ops::DType::kF32;
   std::string rounding = {};  ///< codec that the producer applies before giving away
 };
 

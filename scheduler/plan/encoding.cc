@@ -59,6 +59,7 @@ void write_edge(schema::PlanEdge::Builder to, const Edge& from) {
   to.setBytes(from.bytes);
   to.setWire(from.wire);
   to.setCodec(text(from.codec));
+  to.setDtype(static_cast<std::uint8_t>(from.dtype));
 }
 
 void write_node(schema::PlanNode::Builder to, const Node& from) {
@@ -110,6 +111,7 @@ Edge read_edge(schema::PlanEdge::Reader from, EdgeId id) {
   to.bytes = from.getBytes();
   to.wire = from.getWire();
   to.codec = text(from.getCodec());
+  to.dtype = static_cast<ops::DType>(from.getDtype());
   return to;
 }
 

@@ -9,17 +9,22 @@
 namespace reef::plan {
 namespace {
 
+using ops::DType;
+
 constexpr std::int32_t kBackwardPriority = 1;  ///< frees a stash before the next forward fills one
 constexpr std::uint64_t kReportBytes = 4096;   ///< a loss, a norm, a few counters
 
-/// What a stage holds and moves, in bytes.
+/// What a stage holds and moves, in bytes. Weights are as layers see them, all else is f32.
 struct StageSize {
-  std::uint64_t weights = 0;    ///< of the parameters that it owns
-  std::uint64_t tied = 0;       ///< of those that it uses and another layer owns
-  std::uint64_t gradients = 0;  ///< own parameters and tied uses
-  std::uint64_t state = 0;      ///< weights and two moments
-  std::uint64_t stash = 0;      ///< of one micro-batch
-  std::uint64_t squares = 0;    ///< a sum per tensor, named
+  std::uint64_t weights = 0;         ///< of the parameters that it owns
+  std::uint64_t tied_weights = 0;    ///< of those that it uses and another layer owns
+  std::uint64_t gradients = 0;       ///< of the parameters that it owns
+  std::uint64_t tied_gradients = 0;  ///< of tied uses
+  std::uint64_t state = 0;           ///< masters and two moments
+  std::uint64_t stash = 0;           ///< of one micro-batch
+  std::uint64_t squares = 0;         ///< a sum per tensor, named
+
+  std::uint64_t all_gradients() const { return gradients + tied_gradients; }
 };
 
 /// The acts of one shard and of what serves it.
@@ -40,7 +45,7 @@ class Layout {
   Layout(const job::Job& job, const topology::Topology& topology, placement::Spread spread)
       : job_(job),
         builder_(job, topology),
-        spec_(nn::gpt_spec(job.model)),
+        spec_(nn::gpt_spec(job.model, job.training.precision)),
         shards_{job.parallelism.replicas, job.parallelism.stages},
         nodes_(static_cast<std::uint32_t>(topology.nodes.size())),
         spread_(spread),
@@ -76,10 +81,11 @@ class Layout {
     for (std::uint32_t s = 0; s < shards_.stages; ++s) {
       const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
       StageSize size;
-      size.weights = 4 * range.parameters;
-      size.tied = 4 * range.tied_parameters;
-      size.gradients = size.weights + size.tied;
-      size.state = 3 * size.weights;
+      size.weights = range.weight_bytes;
+      size.tied_weights = range.tied_weight_bytes;
+      size.gradients = 4 * range.parameters;
+      size.tied_gradients = 4 * range.tied_parameters;
+      size.state = 3 * size.gradients;
       size.stash = range.stash_bytes;
       for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
         size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
@@ -92,9 +98,14 @@ class Layout {
     return placement::node_of(spread_, shards_, nodes_, r, s);
   }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
-  bool ties_across() const { return last_ > 0 && sizes_[last_].tied > 0; }
-  std::uint64_t activation_bytes(std::int64_t width) const {
-    return 4 * tokens_per_leaf(job_) * static_cast<std::uint64_t>(width);
+  bool ties_across() const { return last_ > 0 && sizes_[last_].tied_weights > 0; }
+  /// Of one micro-batch.
+  std::uint64_t hidden_bytes() const {
+    return ops::size_of(spec_.activations) * tokens_per_leaf(job_) *
+           static_cast<std::uint64_t>(job_.model.n_embd);
+  }
+  std::uint64_t logits_bytes() const {
+    return 4 * tokens_per_leaf(job_) * static_cast<std::uint64_t>(job_.model.vocab_size);
   }
 
   static std::string r(std::uint32_t replica) { return ".r" + std::to_string(replica); }
@@ -153,7 +164,7 @@ class Layout {
     const std::uint64_t partial_sums = static_cast<std::uint64_t>(std::bit_width(micro_));
     Shard shard;
     shard.actor = add(ActorKind::kLayerShard, "layers" + suffix, replica, s,
-                      partial_sums * sizes_[s].gradients);
+                      partial_sums * sizes_[s].all_gradients());
     shard.forward = builder_.add_act(shard.actor, "forward", micro_);
     shard.backward = builder_.add_act(shard.actor, "backward", micro_, kBackwardPriority);
     const ActorId sync = add(ActorKind::kGradientSync, "sync" + suffix, replica, s);
@@ -171,55 +182,55 @@ class Layout {
   void connect_forward(std::uint32_t index) {
     const Replica& replica = replicas_[index];
     const std::uint64_t token_bytes = 4 * tokens_per_leaf(job_);
-    const std::uint64_t hidden_bytes = activation_bytes(job_.model.n_embd);
     builder_.connect({"tokens" + r(index), replica.load, replica.shards[0].forward,
-                      Content::kTokens, micro_, job_.data.prefetch, 0, token_bytes});
+                      Content::kTokens, micro_, job_.data.prefetch, 0, token_bytes, DType::kI32});
     for (std::uint32_t s = 0; s < last_; ++s) {
       builder_.connect({"hidden" + rs(index, s), replica.shards[s].forward,
                         replica.shards[s + 1].forward, Content::kActivation, micro_, 2, 0,
-                        hidden_bytes});
+                        hidden_bytes(), spec_.activations});
     }
     builder_.connect({"logits" + r(index), replica.shards[last_].forward, replica.loss,
-                      Content::kActivation, micro_, 1, 0, activation_bytes(job_.model.vocab_size)});
+                      Content::kActivation, micro_, 1, 0, logits_bytes()});
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     builder_.connect({"targets" + r(index), replica.load, replica.loss, Content::kTokens, micro_,
-                      std::min(micro_, shards_.stages) - 1 + job_.data.prefetch, 0, token_bytes});
+                      std::min(micro_, shards_.stages) - 1 + job_.data.prefetch, 0, token_bytes,
+                      DType::kI32});
   }
 
   void connect_backward(std::uint32_t index) {
     const Replica& replica = replicas_[index];
     builder_.connect({"logits-gradient" + r(index), replica.loss, replica.shards[last_].backward,
-                      Content::kActivationGradient, micro_, 1, 0,
-                      activation_bytes(job_.model.vocab_size)});
+                      Content::kActivationGradient, micro_, 1, 0, logits_bytes()});
     for (std::uint32_t s = shards_.stages; s-- > 0;) {
       const Shard& shard = replica.shards[s];
       builder_.connect({"gradients" + rs(index, s), shard.backward, shard.sync[0],
-                        Content::kGradient, 1, 1, 0, sizes_[s].gradients});
+                        Content::kGradient, 1, 1, 0, sizes_[s].all_gradients()});
       if (s == 0) break;
       builder_.connect({"hidden-gradient" + rs(index, s), shard.backward,
                         replica.shards[s - 1].backward, Content::kActivationGradient, micro_, 2, 0,
-                        activation_bytes(job_.model.n_embd)});
+                        hidden_bytes(), spec_.activations});
     }
     // 1F1B by credit: stage s of S lets S - s micro-batches in before the first must come back.
     for (std::uint32_t s = 0; s < shards_.stages; ++s) {
       const Shard& shard = replica.shards[s];
       builder_.connect({"stash" + rs(index, s), shard.forward, shard.backward, Content::kActivation,
-                        micro_, std::min(micro_, shards_.stages - s), 0, sizes_[s].stash});
+                        micro_, std::min(micro_, shards_.stages - s), 0, sizes_[s].stash,
+                        spec_.activations});
     }
     builder_.connect({"report" + r(index), replica.loss, replica.record, Content::kScalars, micro_,
-                      2, 0, kReportBytes});
+                      2, 0, kReportBytes, DType::kF64});
   }
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
   /// neighbours, which is the balanced tree over the leaves that rule 7 asks for.
   void connect_sync(std::uint32_t s) {
-    const std::uint64_t bytes = sizes_[s].gradients;
+    const std::uint64_t bytes = sizes_[s].all_gradients();
     for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
       const std::string suffix = "." + std::to_string(k);
       for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
         const auto& sync = replicas_[i].shards[s].sync;
         builder_.connect({"kept" + rs(i, s) + suffix, sync[k], sync[k + 1], Content::kGradient, 1,
-                          1, 0, bytes, rounding(s, k)});
+                          1, 0, bytes, DType::kF32, rounding(s, k)});
       }
       for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
         const ActRef partner = replicas_[i ^ (1u << k)].shards[s].sync[k + 1];
@@ -235,7 +246,7 @@ class Layout {
   /// partner's rounded one, and the replicas would drift apart.
   std::string rounding(std::uint32_t s, std::uint32_t k) const {
     const std::string codec = builder_.codec_of(Content::kGradient);
-    if (!cost::codec_is_lossy(codec)) return {};
+    if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
       if (node(i, s) != node(i ^ (1u << k), s)) return codec;
     }
@@ -246,7 +257,7 @@ class Layout {
   /// in none.
   std::string tied_rounding() const {
     const std::string codec = builder_.codec_of(Content::kGradient);
-    if (!cost::codec_is_lossy(codec)) return {};
+    if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
       if (node(i, 0) != node(i, last_)) return codec;
     }
@@ -258,11 +269,11 @@ class Layout {
     const bool splits = s == last_ && ties_across();
     builder_.connect({"reduced" + rs(index, s), shard.sync.back(), shard.measure,
                       Content::kGradient, 1, 1, 0,
-                      splits ? sizes_[s].weights : sizes_[s].gradients});
+                      splits ? sizes_[s].gradients : sizes_[s].all_gradients()});
     if (!splits) return;
     builder_.connect({"tied-reduced" + r(index), shard.sync.back(),
                       replicas_[index].shards[0].measure, Content::kGradient, 1, 1, 0,
-                      sizes_[s].tied, tied_rounding()});
+                      sizes_[s].tied_gradients, DType::kF32, tied_rounding()});
   }
 
   void connect_optimizer(std::uint32_t index) {
@@ -270,17 +281,17 @@ class Layout {
     for (std::uint32_t s = 0; s < shards_.stages; ++s) {
       const Shard& shard = replica.shards[s];
       builder_.connect({"squares" + rs(index, s), shard.measure, replica.norm, Content::kScalars, 1,
-                        1, 0, sizes_[s].squares});
+                        1, 0, sizes_[s].squares, DType::kF64});
       builder_.connect({"held" + rs(index, s), shard.measure, shard.update, Content::kGradient, 1,
-                        1, 0, sizes_[s].weights});
+                        1, 0, sizes_[s].gradients});
     }
     for (std::uint32_t s = 0; s < shards_.stages; ++s) {
       builder_.connect({"scale" + rs(index, s), replica.norm, replica.shards[s].update,
-                        Content::kScalars, 1, 1, 0, kReportBytes});
+                        Content::kScalars, 1, 1, 0, kReportBytes, DType::kF64});
     }
     if (index == 0) {
-      builder_.connect(
-          {"norm", replica.norm, metrics_norm_, Content::kScalars, 1, 2, 0, kReportBytes});
+      builder_.connect({"norm", replica.norm, metrics_norm_, Content::kScalars, 1, 2, 0,
+                        kReportBytes, DType::kF64});
     }
   }
 
@@ -288,12 +299,13 @@ class Layout {
     const Replica& replica = replicas_[index];
     for (std::uint32_t s = 0; s < shards_.stages; ++s) {
       builder_.connect({"weights" + rs(index, s), replica.shards[s].update,
-                        replica.shards[s].forward, Content::kWeights, 1, 1, 1, sizes_[s].weights});
+                        replica.shards[s].forward, Content::kWeights, 1, 1, 1, sizes_[s].weights,
+                        spec_.activations});
     }
     if (!ties_across()) return;
     builder_.connect({"tied-weights" + r(index), replica.shards[0].update,
                       replica.shards[last_].forward, Content::kWeights, 1, 1, 1,
-                      sizes_[last_].tied});
+                      sizes_[last_].tied_weights, spec_.activations});
   }
 
   void connect_state() {

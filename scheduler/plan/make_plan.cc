@@ -26,7 +26,7 @@ Traffic traffic_of(const Plan& plan) {
   for (const Edge& edge : plan.edges) {
     if (!edge.wire || edge.content == Content::kState) continue;
     const double bytes =
-        static_cast<double>(edge.bytes) * edge.tokens * cost::codec_ratio(edge.codec);
+        static_cast<double>(edge.bytes) * edge.tokens * cost::codec_ratio(edge.codec, edge.dtype);
     const Node& from = plan.nodes[plan.actors[edge.producer].node];
     const Node& to = plan.nodes[plan.actors[edge.consumer].node];
     traffic.between_nodes += bytes;
@@ -102,8 +102,9 @@ Error too_little_memory(const Plan& plan, Shortfall shortfall) {
 }
 
 bool is_reproducible(const Plan& plan) {
-  return std::none_of(plan.edges.begin(), plan.edges.end(),
-                      [](const Edge& edge) { return cost::codec_is_lossy(edge.codec); });
+  return std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
+    return cost::codec_is_lossy(edge.codec, edge.dtype);
+  });
 }
 
 Status check_shards(const job::Job& job, const topology::Topology& topology) {
@@ -127,8 +128,8 @@ Result<Plan> make_plan(const job::Job& job, const topology::Topology& topology) 
   plan.reproducible = is_reproducible(plan);
   ATOLL_TRY(validate(plan));
   ATOLL_TRY(prove_live(plan));
-  plan.predicted_step_seconds =
-      predict_step_seconds(plan, topology, nn::gpt_spec(job.model), tokens_per_leaf(job));
+  plan.predicted_step_seconds = predict_step_seconds(
+      plan, topology, nn::gpt_spec(job.model, job.training.precision), tokens_per_leaf(job));
   return plan;
 }
 

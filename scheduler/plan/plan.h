@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/tensor/dtype.h"
 #include "runtime/base/firing.h"
 
 namespace reef::plan {
@@ -89,6 +90,9 @@ struct Edge {
   std::uint32_t slots = 2;
   std::uint32_t initial = 0;  ///< tokens present before the first round (the first weights)
   std::uint64_t bytes = 0;    ///< capacity of one slot, as raw tensors
+  /// Of the tensors, as a wire edge must carry them. A weights edge within a node may hold f32
+  /// vectors beside bf16 matrices; scalars are f64.
+  ops::DType dtype = ops::DType::kF32;
   bool wire = false;  ///< between a kSend and a kReceive on two nodes: sealed, encoded with `codec`
   /// "none", "bf16+zstd", ... Set on wire edges, and on kept and tied reduced edges of GradientSync
   /// where some replica sends through a rounding codec: all replicas then add the same rounded

@@ -46,6 +46,23 @@ bool known_codec(const std::string& codec) {
   return codec == "none" || codec == "bf16" || codec == "none+zstd" || codec == "bf16+zstd";
 }
 
+bool can_hold(Content content, ops::DType dtype) {
+  switch (content) {
+    case Content::kTokens:
+      return dtype == ops::DType::kI32;
+    case Content::kActivation:
+    case Content::kActivationGradient:
+    case Content::kWeights:
+      return dtype == ops::DType::kF32 || dtype == ops::DType::kBF16;
+    case Content::kGradient:
+    case Content::kState:
+      return dtype == ops::DType::kF32;
+    case Content::kScalars:
+      return dtype == ops::DType::kF64;
+  }
+  return false;
+}
+
 bool carries(ActorKind kind) { return kind == ActorKind::kSend || kind == ActorKind::kReceive; }
 
 class Validator {
@@ -115,6 +132,9 @@ class Validator {
     if (edge.content > Content::kState) return broken(edge.name, "unknown content");
     if (edge.slots < 1 || edge.slots > kMostSlots || edge.initial > edge.slots) {
       return broken(edge.name, "slots that cannot be");
+    }
+    if (!can_hold(edge.content, edge.dtype)) {
+      return broken(edge.name, "a dtype that its content does not have");
     }
     if (edge.bytes > kMostBytes) return broken(edge.name, "slots larger than any memory");
     const Actor& producer = plan_.actors[edge.producer];
@@ -198,8 +218,9 @@ class Validator {
     const Edge& in = plan_.edges[act.inputs[0].edge];
     const Edge& out = plan_.edges[act.outputs[0].edge];
     const bool sends = actor.kind == ActorKind::kSend;
-    if (in.content != out.content || in.bytes != out.bytes || in.tokens != out.tokens ||
-        in.tokens != act.firings || in.wire == sends || out.wire != sends) {
+    if (in.content != out.content || in.bytes != out.bytes || in.dtype != out.dtype ||
+        in.tokens != out.tokens || in.tokens != act.firings || in.wire == sends ||
+        out.wire != sends) {
       return broken(actor.name, "does not carry one edge over a wire");
     }
     return {};

@@ -53,7 +53,9 @@ inline plan::Plan plan_on(const job::Job& job, std::uint32_t nodes) {
 struct Rig {
   explicit Rig(job::Job of, std::uint32_t nodes = 1) : Rig(of, plan_on(of, nodes)) {}
   Rig(job::Job of, plan::Plan by)
-      : job(std::move(of)), plan(std::move(by)), model(nn::gpt_spec(job.model)) {}
+      : job(std::move(of)),
+        plan(std::move(by)),
+        model(nn::gpt_spec(job.model, job.training.precision)) {}
 
   Result<std::unique_ptr<Task>> make(const plan::Actor& actor) {
     return make_task({plan, job, model, events, system_clock(), "run"}, actor);
@@ -90,7 +92,8 @@ inline bool same_bits(const ops::Tensor& a, const ops::Tensor& b) {
 
 /// A sender and a receiver around one wire edge:
 /// (0) source -value-> (1) send -wire-> (2) receive -value-> (3) sink.
-inline plan::Plan wire_plan(const std::string& codec, std::uint32_t slots, std::uint64_t bytes) {
+inline plan::Plan wire_plan(const std::string& codec, std::uint32_t slots, std::uint64_t bytes,
+                            ops::DType dtype = ops::DType::kF32) {
   plan::Plan plan;
   plan.job = "tiny";
   plan.nodes.resize(2);
@@ -102,6 +105,7 @@ inline plan::Plan wire_plan(const std::string& codec, std::uint32_t slots, std::
     made.consumer = to;
     made.slots = slots;
     made.bytes = bytes;
+    made.dtype = dtype;
     made.wire = wire;
     if (wire) made.codec = codec;
     plan.edges.push_back(made);

@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "ops/codec/codec.h"
+#include "ops/functional/functional.h"
 #include "rig.h"
 
 namespace reef::actors {
@@ -9,7 +10,8 @@ namespace {
 constexpr std::uint64_t kSlotBytes = 4096;
 
 struct Ends {
-  explicit Ends(const std::string& codec) : rig(tiny_job(1, 1), wire_plan(codec, 2, kSlotBytes)) {
+  explicit Ends(const std::string& codec, ops::DType dtype = ops::DType::kF32)
+      : rig(tiny_job(1, 1), wire_plan(codec, 2, kSlotBytes, dtype)) {
     send = rig.make(rig.plan.actors[1]).value();
     receive = rig.make(rig.plan.actors[2]).value();
   }
@@ -52,8 +54,30 @@ TEST_P(EveryCodec, TakesTensorsAcross) {
   }
 }
 
+TEST_P(EveryCodec, KeepsEveryBitOfBF16) {
+  Ends ends(GetParam(), ops::DType::kBF16);
+  ops::Context& context = ends.rig.context;
+  Token value;
+  value.tensors = {ops::cast(context, wild_tensor(context, {2, 8, 8}, 0), ops::DType::kBF16),
+                   ops::cast(context, wild_tensor(context, {17}, 1), ops::DType::kBF16)};
+  Token back;
+  ASSERT_TRUE(ends.received(ends.sent(value), back).ok());
+  ASSERT_EQ(back.tensors.size(), value.tensors.size());
+  for (std::size_t i = 0; i < value.tensors.size(); ++i)
+    EXPECT_TRUE(same_bits(back.tensors[i], value.tensors[i])) << i;
+}
+
+TEST_P(EveryCodec, RefusesAnotherDtypeThanThePlanS) {
+  Ends wide(GetParam()), narrow(GetParam(), ops::DType::kBF16);
+  Token value;
+  value.tensors = {wild_tensor(wide.rig.context, {4}, 0)};
+  Token out;
+  EXPECT_EQ(narrow.rig.run(*narrow.send, 0, {&value}, {&out}).error().code, Code::kTensor);
+  EXPECT_EQ(narrow.received(wide.sent(value), out).error().code, Code::kTensor);
+}
+
 TEST_P(EveryCodec, NeverRoundsIntegers) {
-  Ends ends(GetParam());
+  Ends ends(GetParam(), ops::DType::kI32);
   const std::vector<std::int32_t> numbers = {1, -1, 255, 1 << 30, 65537, 7};
   Token value;
   value.tensors = {

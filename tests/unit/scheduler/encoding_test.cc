@@ -9,7 +9,9 @@ namespace {
 
 TEST(Encoding, RoundTrips) {
   for (const std::uint32_t nodes : {1, 4}) {
-    const Plan plan = sample_plan(2, 2, nodes);
+    job::Job job = sample_job(2, 2);
+    job.training.precision = nn::Precision::kBF16;
+    const Plan plan = make_plan(job, sample_topology(nodes)).value();
     const auto again = decode(encode(plan));
     ASSERT_TRUE(again.ok()) << again.error().text();
     EXPECT_EQ(*again, plan);

@@ -39,5 +39,14 @@ TEST(Cost, CountsMessagesOnTheWay) {
   EXPECT_DOUBLE_EQ(cost::transfer_seconds(line, 12.5e6), 1.0);
 }
 
+TEST(Cost, OfACodecDependsOnWhatItEncodes) {
+  using ops::DType;
+  EXPECT_DOUBLE_EQ(cost::codec_ratio("bf16", DType::kF32), 0.5);
+  EXPECT_DOUBLE_EQ(cost::codec_ratio("bf16", DType::kBF16), 1);
+  // Bytes on the line of one element are the same, rounded before or on the way.
+  EXPECT_DOUBLE_EQ(2 * cost::codec_ratio("none+zstd", DType::kBF16),
+                   4 * cost::codec_ratio("bf16+zstd", DType::kF32));
+}
+
 }  // namespace
 }  // namespace reef::placement

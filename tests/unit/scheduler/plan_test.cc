@@ -58,6 +58,58 @@ TEST(MakePlan, IsNotReproducibleWithARoundingCodecOnAWire) {
   EXPECT_TRUE(make_plan(job, sample_topology(1)).value().reproducible);
 }
 
+job::Job bf16_job(std::uint32_t replicas, std::uint32_t stages) {
+  job::Job job = sample_job(replicas, stages);
+  job.training.precision = nn::Precision::kBF16;
+  return job;
+}
+
+TEST(MakePlan, HalvesWhatLayersSeeInBF16AndNothingElse) {
+  Plan wide = sample_plan(2, 2, 2);
+  Plan narrow = make_plan(bf16_job(2, 2), sample_topology(2)).value();
+  ASSERT_EQ(narrow.edges.size(), wide.edges.size());
+  for (const char* name : {"hidden.r0.s0", "hidden-gradient.r1.s1", "tied-weights.r0"}) {
+    EXPECT_EQ(2 * edge_named(narrow, name).bytes, edge_named(wide, name).bytes) << name;
+    EXPECT_EQ(edge_named(narrow, name).dtype, ops::DType::kBF16) << name;
+  }
+  for (const char* name : {"tokens.r0", "logits.r0", "logits-gradient.r0", "gradients.r0.s0",
+                           "reduced.r0.s0", "tied-reduced.r0", "held.r0.s1", "snapshot.s0"}) {
+    EXPECT_EQ(edge_named(narrow, name).bytes, edge_named(wide, name).bytes) << name;
+    EXPECT_EQ(edge_named(narrow, name).dtype, edge_named(wide, name).dtype) << name;
+  }
+  for (std::size_t i = 0; i < wide.actors.size(); ++i) {
+    EXPECT_EQ(narrow.actors[i].state_bytes, wide.actors[i].state_bytes) << wide.actors[i].name;
+  }
+  const auto needed = memory_of(narrow), before = memory_of(wide);
+  for (std::size_t i = 0; i < needed.size(); ++i) EXPECT_LT(needed[i], before[i]) << i;
+}
+
+TEST(MakePlan, CountsVectorsOfBF16JobsInF32) {
+  const job::Job job = bf16_job(1, 1);
+  const std::uint64_t c = static_cast<std::uint64_t>(job.model.n_embd);
+  const std::uint64_t matrices = (256 + 128) * c + 4 * 12 * c * c;
+  const std::uint64_t vectors = 4 * 13 * c + 2 * c;  // of a block: norms 4, biases 3 + 1 + 4 + 1
+  Plan plan = make_plan(job, sample_topology(1)).value();
+  EXPECT_EQ(edge_named(plan, "weights.r0.s0").bytes, 2 * matrices + 4 * vectors);
+}
+
+TEST(MakePlan, KnowsThatNothingIsLeftToRoundInBF16) {
+  job::Job job = bf16_job(1, 2);
+  job.codecs.activations = job.codecs.weights = "bf16+zstd";
+  EXPECT_TRUE(make_plan(job, sample_topology(2)).value().reproducible);
+  job.codecs.gradients = "bf16+zstd";  // of weights: f32, and the tied one goes to the other stage
+  EXPECT_FALSE(make_plan(job, sample_topology(2)).value().reproducible);
+  job = sample_job(1, 2);
+  job.codecs.activations = "bf16+zstd";
+  EXPECT_FALSE(make_plan(job, sample_topology(2)).value().reproducible);
+}
+
+TEST(MakePlan, PrintsTheDtypeOfEveryEdge) {
+  std::ostringstream out;
+  print_plan(make_plan(bf16_job(1, 2), sample_topology(2)).value(), out);
+  EXPECT_NE(out.str().find("96.0 KiB    bf16   none"), std::string::npos) << out.str();
+}
+
 TEST(MakePlan, RoundsWhatIsKeptLikeWhatIsSent) {
   // Blocks of three shards: of four replicas of stage 0 three share a node. Their sums must still
   // round alike.
@@ -137,6 +189,9 @@ TEST(Validate, RefusesDamage) {
       [](Plan& p) { p.edges[0].initial = 9; },
       [](Plan& p) { p.edges[1].name = p.edges[0].name; },
       [](Plan& p) { p.edges[0].wire = true; },
+      [](Plan& p) { p.edges[0].dtype = static_cast<ops::DType>(99); },
+      [](Plan& p) { edge_named(p, "gradients.r0.s0").dtype = ops::DType::kBF16; },
+      [](Plan& p) { edge_named(p, "hidden.r0.s0").dtype = ops::DType::kI32; },
       [](Plan& p) { p.edges[0].content = static_cast<Content>(99); },
       [](Plan& p) { p.actors[0].kind = static_cast<ActorKind>(99); },
       [](Plan& p) { p.actors[0].node = 99; },
