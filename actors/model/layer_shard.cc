@@ -23,6 +23,7 @@ class LayerShard final : public Task {
         micro_batches_(setup.plan.leaves / setup.plan.replicas),
         replica_(actor.replica),
         hidden_{sequences_, setup.job.training.context, config_.n_embd},
+        activations_(setup.model.activations),
         gradient_names_(gradient_names(stage_)) {
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
@@ -96,9 +97,18 @@ class LayerShard final : public Task {
   }
 
   Status check_hidden(const Tensor& tensor) const {
-    if (tensor.shape() == hidden_ && tensor.dtype() == ops::DType::kF32) return {};
-    return Error{Code::kTensor, "hidden",
-                 "is " + tensor.shape().text() + ", not " + hidden_.text()};
+    return check(tensor, hidden_, activations_, "hidden");
+  }
+
+  /// kTensor, with what there is and what there should be.
+  static Status check(const Tensor& tensor, const ops::Shape& shape, ops::DType dtype,
+                      const std::string& name) {
+    if (tensor.shape() == shape && tensor.dtype() == dtype) return {};
+    const auto text = [](const ops::Shape& extents, ops::DType of) {
+      return std::string(ops::name_of(of)) + " " + extents.text();
+    };
+    return Error{Code::kTensor, name,
+                 "is " + text(tensor.shape(), tensor.dtype()) + ", not " + text(shape, dtype)};
   }
 
   Status take_weights(Firing& firing) {
@@ -108,10 +118,7 @@ class LayerShard final : public Task {
     for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
     for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
       const Tensor& tied = firing.inputs[2]->tensors.at(i);
-      if (tied.shape() != ops::Shape{config_.vocab_size, config_.n_embd}) {
-        return Error{Code::kTensor, stage_.tied()[i],
-                     "is " + tied.shape().text() + ", not of this model"};
-      }
+      ATOLL_TRY(check(tied, {config_.vocab_size, config_.n_embd}, activations_, stage_.tied()[i]));
       weights_[stage_.tied()[i]] = tied;
     }
     return {};
@@ -129,6 +136,7 @@ class LayerShard final : public Task {
   std::uint32_t replica_;
   std::uint32_t expected_micro_ = 0;
   ops::Shape hidden_;  ///< of one micro-batch between stages
+  ops::DType activations_;
   std::vector<std::string> gradient_names_;
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot

@@ -6,6 +6,7 @@
 #include "actors/checkpoint/format/checkpoint.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
+#include "ops/nn/trained_parameter.h"
 
 namespace reef::actors {
 namespace {
@@ -14,10 +15,8 @@ using ops::Tensor;
 
 enum : std::size_t { kMeasure, kUpdate };
 
-/// One owned tensor with its AdamW state.
-struct Slot {
-  nn::Parameter parameter;
-  Tensor master, m, v;
+/// Where the gradients of one owned tensor come from.
+struct Source {
   std::size_t gradient = 0;               ///< place in the reduced token
   std::optional<std::size_t> tied_local;  ///< place of another use's gradient in the reduced token
   std::optional<std::size_t>
@@ -31,9 +30,9 @@ class Optimizer final : public Task {
   Optimizer(const TaskSetup& setup, const plan::Actor& actor)
       : setup_(setup), actor_(actor), options_(setup.job.optimizer) {
     const nn::Stage stage(setup.model, actor.first_layer, actor.last_layer);
-    for (const auto& parameter : stage.parameters()) slots_.emplace_back().parameter = parameter;
-    std::sort(slots_.begin(), slots_.end(),
-              [](const Slot& a, const Slot& b) { return a.parameter.name < b.parameter.name; });
+    parameters_ = stage.parameters();
+    std::sort(parameters_.begin(), parameters_.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     std::vector<std::string> reduced;
     for (const std::string& name : gradient_names(stage)) {
       if (name.find('@') == std::string::npos || stage.tied().empty()) reduced.push_back(name);
@@ -47,8 +46,14 @@ class Optimizer final : public Task {
     if (!setup_.job.checkpoints.resume.empty()) {
       ATOLL_ASSIGN(from, checkpoint::Checkpoint::open(setup_.job.checkpoints.resume));
     }
-    for (Slot& slot : slots_)
-      ATOLL_TRY(from ? restore(context, slot, *from) : create(context, slot));
+    for (const nn::Parameter& parameter : parameters_) {
+      if (!from) {
+        trained_.push_back(nn::trained(context, parameter, setup_.job.training.seed));
+        continue;
+      }
+      ATOLL_ASSIGN(auto restored, restore(context, parameter, *from));
+      trained_.push_back(std::move(restored));
+    }
     for (std::size_t i = 0; i < initial.size(); ++i) initial[i]->tensors = weights(i == 0);
     return {};
   }
@@ -59,19 +64,20 @@ class Optimizer final : public Task {
 
  private:
   void find_gradients(const std::vector<std::string>& reduced) {
-    for (Slot& slot : slots_) {
+    for (const nn::Parameter& parameter : parameters_) {
+      Source& source = sources_.emplace_back();
       const auto at = [&](const std::string& name) -> std::optional<std::size_t> {
         const auto found = std::find(reduced.begin(), reduced.end(), name);
         if (found == reduced.end()) return std::nullopt;
         return static_cast<std::size_t>(found - reduced.begin());
       };
-      const auto own = at(slot.parameter.name);
-      CHECK(own.has_value()) << slot.parameter.name;
-      slot.gradient = *own;
-      slot.tied_local = at(slot.parameter.name + "@head");
-      const bool remote = actor_.acts[kMeasure].inputs.size() > 1 && !slot.tied_local &&
-                          slot.parameter.name == "wte.weight";
-      if (remote) slot.tied_remote = 0;
+      const auto own = at(parameter.name);
+      CHECK(own.has_value()) << parameter.name;
+      source.gradient = *own;
+      source.tied_local = at(parameter.name + "@head");
+      const bool remote = actor_.acts[kMeasure].inputs.size() > 1 && !source.tied_local &&
+                          parameter.name == "wte.weight";
+      if (remote) source.tied_remote = 0;
     }
   }
 
@@ -82,21 +88,16 @@ class Optimizer final : public Task {
     }
   }
 
-  Status create(ops::Context& context, Slot& slot) {
-    const Tensor initial = nn::initial_value(slot.parameter, setup_.job.training.seed);
-    slot.master = initial.clone(context.pool());
-    slot.m = Tensor::zeros(context.pool(), ops::DType::kF32, initial.shape());
-    slot.v = Tensor::zeros(context.pool(), ops::DType::kF32, initial.shape());
-    return {};
-  }
-
-  Status restore(ops::Context& context, Slot& slot, const checkpoint::Checkpoint& from) {
-    const std::string& name = slot.parameter.name;
-    for (auto [suffix, tensor] : {std::pair{std::string(), &slot.master},
-                                  std::pair{std::string(checkpoint::kAdamM), &slot.m},
-                                  std::pair{std::string(checkpoint::kAdamV), &slot.v}}) {
+  /// Checkpoints hold f32 whatever the precision, so that a run goes on with the same bits.
+  static Result<nn::TrainedParameter> restore(ops::Context& context, const nn::Parameter& parameter,
+                                              const checkpoint::Checkpoint& from) {
+    const std::string& name = parameter.name;
+    Tensor master, mean, square;
+    for (auto [suffix, tensor] :
+         {std::pair{std::string(), &master}, std::pair{std::string(checkpoint::kAdamM), &mean},
+          std::pair{std::string(checkpoint::kAdamV), &square}}) {
       const checkpoint::TensorView* view = from.find(name + suffix);
-      *tensor = Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(slot.parameter.shape));
+      *tensor = Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
       if (view == nullptr || view->dtype != "F32" || view->bytes.size() != tensor->size_bytes()) {
         return Error{Code::kCheckpoint, from.folder().string(),
                      "has no '" + name + suffix +
@@ -104,7 +105,7 @@ class Optimizer final : public Task {
       }
       std::copy(view->bytes.begin(), view->bytes.end(), tensor->bytes().begin());
     }
-    return {};
+    return nn::trained(context, parameter, master, mean, square);
   }
 
   Status measure(Firing& firing) {
@@ -114,17 +115,19 @@ class Optimizer final : public Task {
       output->empty = reduced.empty;
     }
     if (reduced.empty) return {};
-    for (Slot& slot : slots_) {
-      Tensor gradient = reduced.tensors.at(slot.gradient);
-      if (slot.tied_local)
-        gradient = ops::add(firing.context, gradient, reduced.tensors.at(*slot.tied_local));
-      if (slot.tied_remote) {
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const Source& source = sources_[i];
+      Tensor gradient = reduced.tensors.at(source.gradient);
+      if (source.tied_local)
+        gradient = ops::add(firing.context, gradient, reduced.tensors.at(*source.tied_local));
+      if (source.tied_remote) {
+        const std::string& name = parameters_[i].name;
         const Token& tied = *firing.inputs[1];
         if (tied.round != reduced.round)
-          return Error{Code::kProto, slot.parameter.name, "tied gradient of another round"};
-        const Tensor& other = tied.tensors.at(*slot.tied_remote);
+          return Error{Code::kProto, name, "tied gradient of another round"};
+        const Tensor& other = tied.tensors.at(*source.tied_remote);
         if (other.shape() != gradient.shape() || other.dtype() != gradient.dtype()) {
-          return Error{Code::kTensor, slot.parameter.name, "the tied gradient has another shape"};
+          return Error{Code::kTensor, name, "the tied gradient has another shape"};
         }
         gradient = ops::add(firing.context, gradient, other);
       }
@@ -148,7 +151,7 @@ class Optimizer final : public Task {
       factors.step = static_cast<std::int64_t>(held.round.step);
       factors.grad_scale = static_cast<float>(scale.scalars.at(0));
       factors.weight_decay = static_cast<float>(options_.weight_decay);
-      update_all(firing.context, held.tensors, factors);
+      nn::update(firing.context, trained_, held.tensors, factors);
     }
     firing.outputs[0]->tensors = weights(true);
     if (tied_output_) firing.outputs[tied_output_]->tensors = weights(false);
@@ -157,30 +160,12 @@ class Optimizer final : public Task {
     return {};
   }
 
-  /// All tensors in as few calls as the op takes.
-  void update_all(ops::Context& context, std::span<const Tensor> gradients,
-                  ops::Update factors) const {
-    for (std::size_t first = 0; first < slots_.size(); first += ops::kMaxUpdateTensors) {
-      const std::size_t count = std::min(ops::kMaxUpdateTensors, slots_.size() - first);
-      std::vector<Tensor> masters, means, squares;
-      factors.undecayed = {};
-      for (std::size_t i = 0; i < count; ++i) {
-        const Slot& slot = slots_[first + i];
-        masters.push_back(slot.master);
-        means.push_back(slot.m);
-        squares.push_back(slot.v);
-        if (!slot.parameter.decay) factors.undecayed[i / 64] |= std::uint64_t{1} << (i % 64);
-      }
-      ops::adamw(context, {gradients.subspan(first, count), masters, means, squares, {}}, factors);
-    }
-  }
-
-  /// Handles to the masters, in canonical order; `all`, or only the one that another stage uses
+  /// Handles to what layers see, in canonical order; `all`, or only the one that another stage uses
   /// too.
   std::vector<Tensor> weights(bool all) const {
     std::vector<Tensor> handles;
-    for (const Slot& slot : slots_) {
-      if (all || slot.parameter.name == "wte.weight") handles.push_back(slot.master);
+    for (const nn::TrainedParameter& trained : trained_) {
+      if (all || trained.parameter.name == "wte.weight") handles.push_back(trained.weight());
     }
     return handles;
   }
@@ -189,8 +174,8 @@ class Optimizer final : public Task {
   void snapshot(ops::Context& context, Token& token, bool wanted) const {
     token.empty = !wanted;
     if (!wanted) return;
-    for (const Slot& slot : slots_) {
-      for (const Tensor* tensor : {&slot.master, &slot.m, &slot.v}) {
+    for (const nn::TrainedParameter& trained : trained_) {
+      for (const Tensor* tensor : {&trained.master, &trained.mean, &trained.square}) {
         token.tensors.push_back(tensor->clone(context.pool()));
       }
     }
@@ -199,7 +184,9 @@ class Optimizer final : public Task {
   const TaskSetup setup_;
   const plan::Actor& actor_;
   const job::Optimizer& options_;
-  std::vector<Slot> slots_;          ///< in canonical order
+  std::vector<nn::Parameter> parameters_;  ///< in canonical order, as are
+  std::vector<Source> sources_;
+  std::vector<nn::TrainedParameter> trained_;
   std::size_t tied_output_ = 0;      ///< 0: none, since output 0 is the stage's own weights
   std::size_t snapshot_output_ = 0;  ///< 0: none
 };

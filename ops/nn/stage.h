@@ -20,7 +20,8 @@ namespace reef::nn {
 using ops::add;
 using ops::add_into;
 
-/// By logical name, fp32. Canonical order is name order.
+/// By logical name: weights in their parameter's dtype, or gradients in f32. Canonical order is
+/// name order.
 using Parameters = std::map<std::string, ops::Tensor>;
 
 /// A pure function of (seed, parameter name, element), hence the same on any stage and any device.
@@ -49,9 +50,9 @@ class Stage {
   bool is_first() const { return first_ == 0; }
   bool is_last() const { return last_ == spec_.layers.size(); }
 
-  /// `input`: tokens i32 (B, T) for the first stage, else hidden f32 (B, T, C), with T at most
-  /// n_positions. Returns hidden, or logits (B, T, V) from the last stage. `tape` receives what
-  /// backward needs; null keeps nothing (evaluation, generation).
+  /// `input`: tokens i32 (B, T) for the first stage, else hidden (B, T, C) in the spec's
+  /// dtype, with T at most n_positions. Returns hidden, or logits f32 (B, T, V) from the last
+  /// stage. `tape` receives what backward needs; null keeps nothing (evaluation, generation).
   /// `weights` holds parameters() and tied() and may hold more.
   ops::Tensor forward(ops::Context& context, const Parameters& weights, const ops::Tensor& input,
                       const Sample& sample, std::unique_ptr<ops::Tape>* tape) const;

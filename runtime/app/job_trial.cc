@@ -92,7 +92,7 @@ Result<double> time_step(const job::Job& job, std::size_t threads) {
   ATOLL_ASSIGN(const auto reader, actors::BatchReader::open(job));
   const std::uint64_t micro_batches = job.training.leaves / job.parallelism.replicas;
   ops::ThreadPool context(threads);
-  nn::Trainer trainer(context, job.model, nn::Precision::kF32, job.training.seed);
+  nn::Trainer trainer(context, job.model, job.training.precision, job.training.seed);
   Loader loader(job, reader, micro_batches);
   std::vector<double> taken;
   for (std::uint64_t step = 1; step <= kSteps; ++step) {

@@ -22,9 +22,9 @@ ops::Tensor made_up(ops::Context& context, const ops::Shape& shape, std::int64_t
 
 }  // namespace
 
-Practice::Practice(ops::Context& context, const nn::GptConfig& config, std::int64_t sequences,
-                   std::int64_t length)
-    : trainer_(context, config, nn::Precision::kF32, 1),
+Practice::Practice(ops::Context& context, const nn::GptConfig& config, nn::Precision precision,
+                   std::int64_t sequences, std::int64_t length)
+    : trainer_(context, config, precision, 1),
       tokens_(made_up(context, {sequences, length}, config.vocab_size, "tokens")),
       targets_(made_up(context, {sequences, length}, config.vocab_size, "targets")) {}
 

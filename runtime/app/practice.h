@@ -12,8 +12,8 @@ namespace reef::app {
 class Practice {
  public:
   /// Micro-batches of `sequences` times `length` tokens.
-  Practice(ops::Context& context, const nn::GptConfig& config, std::int64_t sequences,
-           std::int64_t length);
+  Practice(ops::Context& context, const nn::GptConfig& config, nn::Precision precision,
+           std::int64_t sequences, std::int64_t length);
 
   /// Forward and backward of one micro-batch.
   void differentiate();

@@ -63,6 +63,9 @@ Training training_from(const Json& from) {
   take(from, "leaves", training.leaves);
   take(from, "sequencesPerLeaf", training.sequences_per_leaf);
   take(from, "context", training.context);
+  std::string precision(nn::name_of(training.precision));
+  take(from, "precision", precision);
+  training.precision = nn::precision_named(precision).value();  // the schema has listed them
   return training;
 }
 
@@ -189,7 +192,8 @@ std::string job_to_json(const Job& job) {
         {"seed", job.training.seed},
         {"leaves", job.training.leaves},
         {"sequencesPerLeaf", job.training.sequences_per_leaf},
-        {"context", job.training.context}}},
+        {"context", job.training.context},
+        {"precision", nn::name_of(job.training.precision)}}},
       {"evaluation", {{"every", job.evaluation.every}, {"rounds", job.evaluation.rounds}}},
       {"checkpoints",
        {{"every", job.checkpoints.every},

@@ -73,7 +73,7 @@ struct Actor {
   std::uint32_t first_layer = 0;
   std::uint32_t last_layer = 0;
   std::vector<Act> acts;
-  std::uint64_t state_bytes = 0;  ///< weights, moments, accumulators held beside the edges
+  std::uint64_t state_bytes = 0;  ///< masters, moments, accumulators held beside the edges
   bool operator==(const Actor&) const = default;
 };
 

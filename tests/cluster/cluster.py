@@ -27,7 +27,7 @@ spec:
   model: {{type: gpt2, vocab_size: 256, n_positions: 32, n_embd: 48, n_layer: 4, n_head: 4{model}}}
   data: {{path: {data}{loader}}}
   optimizer: {{name: adamw, learningRate: 3e-3, minimumLearningRate: 3e-4, warmupSteps: 3, clipNorm: {clip}}}
-  training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32}}
+  training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32{training}}}
   evaluation: {{every: {evaluate}, rounds: 2}}
   checkpoints: {{every: {snapshot}, keep: 3{resume}}}
   parallelism: {{replicas: {replicas}, stages: {stages}}}
@@ -35,8 +35,8 @@ spec:
   peerTimeout: 3s
 """
 
-DEFAULTS = dict(model="", loader="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1, stages=1, codec="none",
-                weights="none")
+DEFAULTS = dict(model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1,
+                stages=1, codec="none", weights="none")
 
 
 def make_text(path, chapters=120):

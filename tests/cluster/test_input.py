@@ -48,6 +48,10 @@ class Input(ClusterTest):
     def test_heads_that_do_not_divide(self):
         self.assert_job_refused(self.edited("n_head: 4", "n_head: 5"), "E_JOB_VALUE", "48", "5")
 
+    def test_unknown_precision(self):
+        self.assert_job_refused(self.job(training=", precision: fp8"), "E_JOB_VALUE", ".yaml:", "spec.training.precision",
+                                "'fp8' is not one of fp32, bf16")
+
     def test_missing_data(self):
         self.assert_job_refused(self.edited(str(self.root / "data"), str(self.root / "nowhere")), "E_DATA", "nowhere")
 

@@ -7,6 +7,9 @@
 #include <set>
 
 #include "actors/checkpoint/format/checkpoint.h"
+#include "actors/data/batch_reader.h"
+#include "ops/cpu/thread_pool.h"
+#include "ops/nn/trainer.h"
 #include "simulated_cluster.h"
 #include "workload.h"
 
@@ -155,7 +158,55 @@ TEST_F(Simulation, AnotherSeedOfTheNetworkChangesTheTraceButNotTheLosses) {
   EXPECT_EQ(figures(first), figures(second));
 }
 
-TEST_F(Simulation, LossesDoNotDependOnLayout) {
+/// Of one leaf a step and without clipping, what the library's plain loop does.
+std::vector<double> losses_of_the_trainer(const job::Job& job) {
+  const auto reader = actors::BatchReader::open(job).value();
+  ops::ThreadPool context(1);
+  nn::Trainer trainer(context, job.model, job.training.precision, job.training.seed);
+  std::vector<double> losses;
+  Round round;
+  for (round.step = 1; round.step <= job.training.steps; ++round.step) {
+    const auto batch = reader.read(context, context.pool(), round, 0).value();
+    losses.push_back(trainer.differentiate(batch.tokens, batch.targets, round.step));
+    const job::Optimizer& optimizer = job.optimizer;
+    trainer.update(
+        {.lr = static_cast<float>(job::learning_rate(optimizer, round.step, job.training.steps)),
+         .beta1 = static_cast<float>(optimizer.beta1),
+         .beta2 = static_cast<float>(optimizer.beta2),
+         .epsilon = static_cast<float>(optimizer.epsilon),
+         .weight_decay = static_cast<float>(optimizer.weight_decay),
+         .step = static_cast<std::int64_t>(round.step)});
+  }
+  return losses;
+}
+
+class InPrecision : public Simulation, public testing::WithParamInterface<nn::Precision> {
+ protected:
+  plan::Plan plan(const Layout& layout) const { return plan_of(job(layout), layout); }
+  job::Job job(const Layout& layout) const {
+    job::Job job = small_job(folder_, layout);
+    job.training.precision = GetParam();
+    return job;
+  }
+};
+
+TEST_P(InPrecision, LossesAreThoseOfTheTrainer) {
+  for (const Layout& layout : {Layout{1, 1, 1}, Layout{2, 1, 2}, Layout{4, 1, 4}}) {
+    SCOPED_TRACE(name_of(layout));
+    job::Job job = this->job(layout);
+    job.training.leaves = 1;
+    job.training.sequences_per_leaf = 4;
+    job.optimizer.clip_norm = 0;
+    const Record record = run(plan_of(job, layout), seed_, name_of(layout));
+    const std::vector<double> expected = losses_of_the_trainer(job);
+    ASSERT_GE(record.progress.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(record.progress[i].loss, expected[i]) << "step " << i + 1;
+    }
+  }
+}
+
+TEST_P(InPrecision, LossesDoNotDependOnLayout) {
   const Layout layouts[] = {{1, 2, 1}, {1, 4, 1}, {1, 1, 2}, {1, 2, 2}, {2, 2, 1}, {2, 1, 2},
                             {2, 2, 2}, {2, 4, 1}, {4, 4, 1}, {4, 2, 2}, {4, 4, 2}};
   const Record alone = run(plan({1, 1, 1}), seed_, "alone");
@@ -173,6 +224,10 @@ TEST_F(Simulation, LossesDoNotDependOnLayout) {
     EXPECT_TRUE(tensors_of(record.checkpoints[0].second) == weights);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Simulation, InPrecision,
+                         testing::Values(nn::Precision::kF32, nn::Precision::kBF16),
+                         [](const auto& info) { return std::string(nn::name_of(info.param)); });
 
 TEST_F(Simulation, AllCreditComesHome) {
   for (const Layout& layout :

@@ -89,7 +89,7 @@ struct Sums {
 
 void compare(const Case& one, std::size_t threads, bool verbose, Sums& sums) {
   ops::ThreadPool context(threads);
-  Practice practice(context, one.config, one.sequences, one.length);
+  Practice practice(context, one.config, nn::Precision::kF32, one.sequences, one.length);
   ops::tune::Tuner tuner({});
   {
     const ops::tune::Tuning tuning(tuner);

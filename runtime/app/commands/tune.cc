@@ -76,7 +76,8 @@ Result<int> measure(const RunOptions& options) {
   ops::tune::Tuner tuner(cache.path());
   const ops::tune::Tuning tuning(tuner);
   ops::ThreadPool context(options.threads);
-  Practice practice(context, job.model, job.training.sequences_per_leaf, job.training.context);
+  Practice practice(context, job.model, job.training.precision, job.training.sequences_per_leaf,
+                    job.training.context);
   const int steps = practise(practice, tuner);
   tuner.save();
   Choices choices;

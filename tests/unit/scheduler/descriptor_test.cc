@@ -91,6 +91,9 @@ INSTANTIATE_TEST_SUITE_P(
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.weights: 'zstd' is not one of none, bf16, "
             "none+zstd, "
             "bf16+zstd"},
+        Row{"steps: 100", "steps: 100\n    precision: fp16",
+            "E_JOB_VALUE: x.yaml:12:5: spec.training.precision: 'fp16' is not one of fp32, bf16; "
+            "did you mean 'fp32'?"},
         Row{"  parallelism:", "  peerTimeout: 5\n  parallelism:",
             "E_JOB_FIELD: x.yaml:12:3: spec.peerTimeout: expected text, found the integer 5"},
         Row{"name: sample", "name: My_Job",
@@ -139,6 +142,16 @@ TEST(Descriptor, KeepsWhatWasSaidThroughJson) {
   const auto again = job::job_from_json(job::job_to_json(*job));
   ASSERT_TRUE(again.ok()) << again.error().text();
   EXPECT_EQ(*again, *job);
+}
+
+TEST(Descriptor, ComputesInF32UnlessItSaysOtherwise) {
+  EXPECT_EQ(sample_job(1, 1).training.precision, nn::Precision::kF32);
+  std::string yaml = sample_yaml();
+  yaml.replace(yaml.find("steps: 100"), 10, "{steps: 100, precision: bf16}");
+  const auto job = parse_job(yaml, "x.yaml");
+  ASSERT_TRUE(job.ok()) << job.error().text();
+  EXPECT_EQ(job->training.precision, nn::Precision::kBF16);
+  EXPECT_EQ(job::job_from_json(job::job_to_json(*job)).value(), *job);
 }
 
 TEST(Descriptor, SaysHowToMakeMissingData) {
