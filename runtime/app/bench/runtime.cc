@@ -164,7 +164,7 @@ Result<std::vector<double>> by_actors(const job::Job& job, const std::filesystem
 Result<std::vector<double>> by_loop(const job::Job& job, std::uint32_t threads) {
   ATOLL_ASSIGN(const auto reader, actors::BatchReader::open(job));
   ops::ThreadPool context(threads);
-  nn::Trainer trainer(context, job.model, nn::Precision::kF32, job.training.seed);
+  nn::Trainer trainer(context, job.model, job.training.precision, job.training.seed);
   std::vector<double> taken;
   for (std::uint64_t step = 1; step <= kWarmup + kTimed; ++step) {
     const Time start = system_clock().now();
