@@ -87,10 +87,9 @@ struct Affine {
 template <typename V>
 ATOLL_PRIMITIVE V gelu_gate(V x) {
   using T = ElementOf<V>;
-  V minus_two_u = -(x + x * x * x * T(0.044715)) * (T(0.7978845608028654) * T(2));
+  const V minus_two_u = -(x + x * x * x * T(0.044715)) * (T(0.7978845608028654) * T(2));
   // At 80 the gate is 2e-35: further out it would only become denormal.
-  minus_two_u = select(minus_two_u > T(80), all<V>(T(80)), minus_two_u);
-  return one<V>() / (exp_bounded(minus_two_u) + T(1));
+  return one<V>() / (exp_bounded(at_most(T(80), minus_two_u)) + T(1));
 }
 // Below -20 the true value is less than 1e-170, but the gate's is not.
 ATOLL_UNARY(Gelu, select(x < T(-20), zero<V>(), x* gelu_gate(x)))
@@ -99,7 +98,7 @@ ATOLL_UNARY(Gelu, select(x < T(-20), zero<V>(), x* gelu_gate(x)))
 template <typename V>
 ATOLL_PRIMITIVE V gelu_slope(V x, V gate) {
   using T = ElementOf<V>;
-  const V y = select(x > T(20), all<V>(T(20)), x);
+  const V y = at_most(T(20), x);
   const V two_u_slope = (y * y * (T(0.044715) * T(3)) + T(1)) * (T(0.7978845608028654) * T(2));
   const V slope = gate + y * gate * (one<V>() - gate) * two_u_slope;
   return select(x < T(-20), zero<V>(), slope);
@@ -109,7 +108,7 @@ struct GeluGrad {
   template <typename V>
   ATOLL_PRIMITIVE V operator()(V x, V grad) const {
     using T = ElementOf<V>;
-    return grad * gelu_slope(x, gelu_gate(select(x > T(20), all<V>(T(20)), x)));
+    return grad * gelu_slope(x, gelu_gate(at_most(T(20), x)));
   }
 };
 
@@ -118,7 +117,7 @@ struct GeluAndGrad {
   template <typename V>
   ATOLL_PRIMITIVE void operator()(V x, V grad, V& y, V& x_grad) const {
     using T = ElementOf<V>;
-    const V gate = gelu_gate(select(x > T(20), all<V>(T(20)), x));
+    const V gate = gelu_gate(at_most(T(20), x));
     y = select(x < T(-20), zero<V>(), x * gate);
     x_grad = grad * gelu_slope(x, gate);
   }

@@ -162,21 +162,52 @@ ATOLL_PRIMITIVE Lanes<T, kCount, kOne> select(const MaskOf<T, kCount, kOne>& mas
       [](auto x, auto y, auto m) __attribute__((always_inline)) { return m ? x : y; }, a, b, mask);
 }
 
+// Of one register, where GCC does not find the instruction by itself. Each of greater() and
+// lesser() gives its second operand when one of them is a NaN.
 ATOLL_PRIMITIVE __m128 root(__m128 x) { return _mm_sqrt_ps(x); }
 ATOLL_PRIMITIVE __m128d root(__m128d x) { return _mm_sqrt_pd(x); }
+ATOLL_PRIMITIVE __m128 greater(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+ATOLL_PRIMITIVE __m128d greater(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
+ATOLL_PRIMITIVE __m128 lesser(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+ATOLL_PRIMITIVE __m128d lesser(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
 #ifdef __AVX2__
 ATOLL_PRIMITIVE __m256 root(__m256 x) { return _mm256_sqrt_ps(x); }
 ATOLL_PRIMITIVE __m256d root(__m256d x) { return _mm256_sqrt_pd(x); }
+ATOLL_PRIMITIVE __m256 greater(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+ATOLL_PRIMITIVE __m256d greater(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+ATOLL_PRIMITIVE __m256 lesser(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+ATOLL_PRIMITIVE __m256d lesser(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
 #endif
 #ifdef __AVX512F__
 ATOLL_PRIMITIVE __m512 root(__m512 x) { return _mm512_maskz_sqrt_ps(0xFFFF, x); }
 ATOLL_PRIMITIVE __m512d root(__m512d x) { return _mm512_maskz_sqrt_pd(0xFF, x); }
+ATOLL_PRIMITIVE __m512 greater(__m512 a, __m512 b) { return _mm512_maskz_max_ps(0xFFFF, a, b); }
+ATOLL_PRIMITIVE __m512d greater(__m512d a, __m512d b) { return _mm512_maskz_max_pd(0xFF, a, b); }
+ATOLL_PRIMITIVE __m512 lesser(__m512 a, __m512 b) { return _mm512_maskz_min_ps(0xFFFF, a, b); }
+ATOLL_PRIMITIVE __m512d lesser(__m512d a, __m512d b) { return _mm512_maskz_min_pd(0xFF, a, b); }
 #endif
 
 template <typename T, int kCount, bool kOne>
 ATOLL_PRIMITIVE Lanes<T, kCount, kOne> sqrt(const Lanes<T, kCount, kOne>& a) {
   return map<T>(
       [](auto x) __attribute__((always_inline)) { return root(x); }, a);
+}
+
+/// x, but no less than `low`; NaN stays.
+template <typename T, int kCount, bool kOne>
+ATOLL_PRIMITIVE Lanes<T, kCount, kOne> at_least(typename Same<T>::Type low,
+                                                const Lanes<T, kCount, kOne>& x) {
+  return map<T>(
+      [](auto a, auto b) __attribute__((always_inline)) { return greater(a, b); },
+      broadcast<Lanes<T, kCount, kOne>>(low), x);
+}
+/// x, but no more than `high`; NaN stays.
+template <typename T, int kCount, bool kOne>
+ATOLL_PRIMITIVE Lanes<T, kCount, kOne> at_most(typename Same<T>::Type high,
+                                               const Lanes<T, kCount, kOne>& x) {
+  return map<T>(
+      [](auto a, auto b) __attribute__((always_inline)) { return lesser(a, b); },
+      broadcast<Lanes<T, kCount, kOne>>(high), x);
 }
 
 /// Whether the mask holds in any lane.

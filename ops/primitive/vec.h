@@ -69,6 +69,10 @@ ATOLL_PRIMITIVE V from_bits(Bits bits) {
   }
 }
 
+ATOLL_PRIMITIVE float at_least(float low, float x) { return low > x ? low : x; }
+ATOLL_PRIMITIVE double at_least(double low, double x) { return low > x ? low : x; }
+ATOLL_PRIMITIVE float at_most(float high, float x) { return high < x ? high : x; }
+ATOLL_PRIMITIVE double at_most(double high, double x) { return high < x ? high : x; }
 ATOLL_PRIMITIVE float select(bool mask, float a, float b) { return mask ? a : b; }
 ATOLL_PRIMITIVE double select(bool mask, double a, double b) { return mask ? a : b; }
 ATOLL_PRIMITIVE std::int32_t select(bool mask, std::int32_t a, std::int32_t b) {

