@@ -28,8 +28,11 @@ KeyView key_view(const SecretBytes& secret) { return KeyView(secret.data(), kKey
 }  // namespace
 
 Result<HandshakeState> HandshakeState::create(HandshakeConfig config) {
-  const Pattern* pattern = find_pattern(config.pattern);
-  if (pattern == nullptr) return misuse("unknown pattern");
+  std::optional<Pattern> pattern = find_pattern(config.pattern);
+  if (!pattern) return misuse("unknown pattern");
+  if (config.suite.cipher == Cipher::kAesGcm && !has_aes()) {
+    return misuse("this processor has no AES instructions");
+  }
   const bool i = config.initiator;
   const bool static_needed =
       (i ? pattern->initiator_known : pattern->responder_known) || uses(*pattern, Token::s, i);
@@ -41,14 +44,14 @@ Result<HandshakeState> HandshakeState::create(HandshakeConfig config) {
   if (config.fixed_ephemeral.size() != 0 && config.fixed_ephemeral.size() != kKeySize) {
     return misuse("ephemeral key");
   }
-  return HandshakeState(*pattern, std::move(config));
+  return HandshakeState(std::move(*pattern), std::move(config));
 }
 
-HandshakeState::HandshakeState(const Pattern& pattern, HandshakeConfig config)
-    : pattern_(&pattern),
+HandshakeState::HandshakeState(Pattern pattern, HandshakeConfig config)
+    : pattern_(std::move(pattern)),
       initiator_(config.initiator),
       psk_mode_(config.psk.size() != 0),
-      symmetric_("Noise_" + std::string(pattern.name) + "_25519_ChaChaPoly_BLAKE2b"),
+      symmetric_(pattern_.name, config.suite),
       static_secret_(std::move(config.static_secret)),
       fixed_ephemeral_(std::move(config.fixed_ephemeral)),
       psk_(std::move(config.psk)),
@@ -56,8 +59,8 @@ HandshakeState::HandshakeState(const Pattern& pattern, HandshakeConfig config)
   if (static_secret_.size() != 0) static_public_ = x25519_public(key_view(static_secret_));
   symmetric_.mix_hash(config.prologue);
   // Pre-messages, the initiator's first.
-  if (pattern.initiator_known) symmetric_.mix_hash(initiator_ ? static_public_ : *remote_static_);
-  if (pattern.responder_known) symmetric_.mix_hash(initiator_ ? *remote_static_ : static_public_);
+  if (pattern_.initiator_known) symmetric_.mix_hash(initiator_ ? static_public_ : *remote_static_);
+  if (pattern_.responder_known) symmetric_.mix_hash(initiator_ ? *remote_static_ : static_public_);
 }
 
 bool HandshakeState::my_turn() const { return !finished() && (next_ % 2 == 0) == initiator_; }
@@ -83,7 +86,7 @@ bool HandshakeState::mix_dh(SymmetricState& symmetric, Token token,
 Result<Bytes> HandshakeState::write(BytesView payload) {
   if (dead_ || !my_turn()) return misuse("not our turn to write");
   Bytes out;
-  for (Token token : pattern_->messages[next_]) {
+  for (Token token : pattern_.messages[next_]) {
     switch (token) {
       case Token::e:
         ephemeral_secret_ = fixed_ephemeral_.size() != 0 ? std::move(fixed_ephemeral_)
@@ -118,7 +121,7 @@ Result<Bytes> HandshakeState::read(BytesView message) {
   SymmetricState symmetric = symmetric_.clone();
   std::optional<PublicKey> remote_static = remote_static_;
   std::optional<PublicKey> remote_ephemeral = remote_ephemeral_;
-  for (Token token : pattern_->messages[next_]) {
+  for (Token token : pattern_.messages[next_]) {
     switch (token) {
       case Token::e: {
         if (message.size() < kKeySize) return refused();
@@ -165,6 +168,7 @@ Session HandshakeState::split() {
   } else {
     symmetric_.split(session.receive, session.send);
   }
+  if (pattern_.one_way()) (initiator_ ? session.receive : session.send) = {};
   return session;
 }
 

@@ -16,19 +16,20 @@ namespace reef::security {
 /// What one side brings to a handshake. Keys that the pattern does not use may be absent.
 struct HandshakeConfig {
   std::string_view pattern = "XK";
+  Suite suite;
   bool initiator = true;
   Bytes prologue;
   SecretBytes static_secret;
   std::optional<PublicKey> peer_static;  ///< where the pattern knows it beforehand
-  SecretBytes psk;                       ///< for "XKpsk3"
+  SecretBytes psk;                       ///< of the pattern's psk modifiers
   SecretBytes fixed_ephemeral;           ///< tests only: the vectors prescribe it
 };
 
 /// The transport ciphers and the hash that names the session (for channel binding).
 struct Session {
   CipherState send;
-  CipherState receive;
-  Hash handshake_hash{};
+  CipherState receive;  ///< of a one-way pattern a side has only one of the two
+  Digest handshake_hash;
 };
 
 /// One side of one handshake: messages are written and read alternately, the initiator first.
@@ -37,13 +38,14 @@ struct Session {
 /// completely before anything of it is committed.
 class HandshakeState {
  public:
-  /// kInternal when the pattern is unknown or a key that it needs is absent: the caller's mistake.
+  /// kInternal when the pattern is unknown, a key that it needs is absent or this processor lacks
+  /// the cipher's instructions: the caller's mistake.
   static Result<HandshakeState> create(HandshakeConfig config);
   HandshakeState(HandshakeState&&) = default;
   HandshakeState& operator=(HandshakeState&&) = default;
 
   bool my_turn() const;
-  bool finished() const { return next_ == pattern_->messages.size(); }
+  bool finished() const { return next_ == pattern_.messages.size(); }
   /// Writes the next message with `payload` inside.
   Result<Bytes> write(BytesView payload);
   /// Reads the peer's next message and returns its payload; kProto for anything that does not
@@ -55,12 +57,12 @@ class HandshakeState {
   Session split();
 
  private:
-  HandshakeState(const Pattern& pattern, HandshakeConfig config);
+  HandshakeState(Pattern pattern, HandshakeConfig config);
   [[nodiscard]] bool mix_dh(SymmetricState& symmetric, Token token,
                             const std::optional<PublicKey>& remote_static,
                             const std::optional<PublicKey>& remote_ephemeral) const;
 
-  const Pattern* pattern_;
+  Pattern pattern_;
   bool initiator_;
   bool dead_ = false;
   bool psk_mode_;

@@ -1,14 +1,24 @@
 #pragma once
-// CipherState and SymmetricState of the Noise specification, section 5, with the suite
-// 25519_ChaChaPoly_BLAKE2b. The names of the methods are those of the paper.
+// CipherState and SymmetricState of the Noise specification, section 5. The names of the methods
+// are those of the paper.
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "security/crypto/crypto.h"
 
 namespace reef::security {
+
+/// What a handshake computes with, beside X25519.
+struct Suite {
+  Cipher cipher = Cipher::kChaChaPoly;
+  HashFunction hash = HashFunction::kBlake2b;
+  /// As in a protocol's name: "25519_ChaChaPoly_BLAKE2b".
+  std::string name() const;
+  bool operator==(const Suite&) const = default;
+};
 
 /// A key and its implicit nonce. Every message costs one nonce; the last one (2^64-1) is reserved
 /// for rekey, and no caller can come near it because records rekey and sessions end long before.
@@ -16,7 +26,7 @@ namespace reef::security {
 class CipherState {
  public:
   CipherState() = default;
-  explicit CipherState(KeyView key) : key_(SecretBytes::copy_of(key)) {}
+  CipherState(Cipher cipher, KeyView key) : cipher_(cipher), key_(SecretBytes::copy_of(key)) {}
 
   bool has_key() const { return key_.size() != 0; }
   std::uint64_t nonce() const { return n_; }
@@ -29,6 +39,7 @@ class CipherState {
 
  private:
   KeyView key() const { return KeyView(key_.data(), kKeySize); }
+  Cipher cipher_ = Cipher::kChaChaPoly;
   SecretBytes key_;
   std::uint64_t n_ = 0;
 };
@@ -37,8 +48,8 @@ class CipherState {
 /// Thread: one at a time. Memory: wiped when destroyed.
 class SymmetricState {
  public:
-  /// `protocol` is the full name, "Noise_XK_25519_ChaChaPoly_BLAKE2b".
-  explicit SymmetricState(std::string_view protocol);
+  /// Of the protocol Noise_<pattern>_<suite>.
+  SymmetricState(std::string_view pattern, const Suite& suite);
   SymmetricState(SymmetricState&&) = default;
   SymmetricState& operator=(SymmetricState&&) = default;
   ~SymmetricState();
@@ -54,13 +65,15 @@ class SymmetricState {
   void split(CipherState& forward, CipherState& backward);
 
   bool has_key() const { return cipher_.has_key(); }
-  const Hash& hash() const { return h_; }
+  const Digest& hash() const { return h_; }
   SymmetricState clone() const;
 
  private:
   SymmetricState() = default;
-  Hash h_{};
-  Hash ck_{};
+  CipherState cipher_with(const Digest& key) const;
+  Suite suite_;
+  Digest h_;
+  Digest ck_;
   CipherState cipher_;
 };
 

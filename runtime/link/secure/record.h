@@ -45,7 +45,7 @@ class RecordCipher {
   void rekey_receive() { session_.receive.rekey(); }
   std::uint64_t records_since_rekey() const { return records_since_rekey_; }
 
-  const security::Hash& handshake_hash() const { return session_.handshake_hash; }
+  const security::Digest& handshake_hash() const { return session_.handshake_hash; }
   /// No more records; the hash stays.
   void wipe_keys();
 

@@ -50,7 +50,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const std::string& peer_name() const { return peer_name_; }
   const Credential& peer() const { return peer_; }
   std::uint16_t stream() const { return stream_; }
-  const security::Hash& handshake_hash() const { return records_.handshake_hash(); }
+  const security::Digest& handshake_hash() const { return records_.handshake_hash(); }
   std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
   void count_queued(std::size_t bytes) { queued_bytes_ += bytes; }
@@ -153,7 +153,7 @@ class Handle final : public SecureLink {
   Executor& executor() override { return core_->executor(); }
   const Credential& peer() const override { return core_->peer(); }
   std::uint16_t stream() const override { return core_->stream(); }
-  const security::Hash& handshake_hash() const override { return core_->handshake_hash(); }
+  const security::Digest& handshake_hash() const override { return core_->handshake_hash(); }
 
  private:
   std::shared_ptr<Core> core_;

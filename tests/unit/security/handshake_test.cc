@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <iostream>
+#include <map>
+#include <sstream>
+
 #include "tests/unit/security/vectors.h"
 
 namespace reef::security {
@@ -13,15 +17,40 @@ SecretBytes secret_of(const Json& vector, const std::string& field) {
   return vector.contains(field) ? SecretBytes::copy_of(unhex(vector[field])) : SecretBytes();
 }
 
-HandshakeState side(const Json& vector, std::string_view pattern, bool initiator) {
+/// What a vector's name says: Noise_<pattern>_25519_ChaChaPoly_BLAKE2b.
+struct Protocol {
+  std::string pattern, curve, cipher, hash;
+  explicit Protocol(const std::string& name) {
+    std::istringstream parts(name);
+    std::string noise;
+    for (std::string* part : {&noise, &pattern, &curve, &cipher, &hash}) {
+      std::getline(parts, *part, '_');
+    }
+  }
+  /// Nothing where it is not ours.
+  std::optional<Suite> suite() const {
+    if (curve != "25519") return std::nullopt;
+    for (const Cipher c : {Cipher::kChaChaPoly, Cipher::kAesGcm}) {
+      for (const HashFunction h :
+           {HashFunction::kBlake2b, HashFunction::kSha256, HashFunction::kSha512}) {
+        if (Suite{c, h}.name() == curve + "_" + cipher + "_" + hash) return Suite{c, h};
+      }
+    }
+    return std::nullopt;
+  }
+};
+
+HandshakeState side(const Json& vector, const Protocol& protocol, bool initiator) {
   const std::string me = initiator ? "init_" : "resp_";
   HandshakeConfig config;
-  config.pattern = pattern;
+  config.pattern = protocol.pattern;
+  config.suite = protocol.suite().value();
   config.initiator = initiator;
   config.prologue = unhex(vector[me + "prologue"]);
   config.static_secret = secret_of(vector, me + "static");
   config.fixed_ephemeral = secret_of(vector, me + "ephemeral");
   if (vector.contains(me + "psks")) {
+    EXPECT_EQ(vector[me + "psks"].size(), 1u);
     config.psk = SecretBytes::copy_of(unhex(vector[me + "psks"][0]));
   }
   if (vector.contains(me + "remote_static")) {
@@ -33,47 +62,70 @@ HandshakeState side(const Json& vector, std::string_view pattern, bool initiator
   return HandshakeState::create(std::move(config)).value();
 }
 
-class Vectors : public testing::TestWithParam<std::string> {};
-
-TEST_P(Vectors, AreReproducedByteForByte) {
-  ATOLL_VECTORS_OR_SKIP(file, "noise-cacophony.json");
-  int found = 0;
-  for (const Json& vector : file["vectors"]) {
-    if (vector["protocol_name"] != "Noise_" + GetParam() + "_25519_ChaChaPoly_BLAKE2b") continue;
-    ++found;
-    HandshakeState initiator = side(vector, GetParam(), true);
-    HandshakeState responder = side(vector, GetParam(), false);
-    Session sessions[2];
-    std::size_t turn = 0;
-    for (const Json& message : vector["messages"]) {
-      const Bytes payload = unhex(message["payload"]);
-      const Bytes ciphertext = unhex(message["ciphertext"]);
-      const bool from_initiator = turn++ % 2 == 0;
-      if (!initiator.finished()) {
-        HandshakeState& writer = from_initiator ? initiator : responder;
-        HandshakeState& reader = from_initiator ? responder : initiator;
-        ASSERT_EQ(writer.write(payload).value(), ciphertext);
-        ASSERT_EQ(reader.read(ciphertext).value(), payload);
-        if (!initiator.finished()) continue;
-        sessions[0] = initiator.split();
-        sessions[1] = responder.split();
-        EXPECT_EQ(to_bytes(sessions[0].handshake_hash), unhex(vector["handshake_hash"]));
-        EXPECT_EQ(sessions[0].handshake_hash, sessions[1].handshake_hash);
-        continue;
-      }
-      Bytes sealed(payload.size() + kTagSize);
-      sessions[from_initiator ? 0 : 1].send.encrypt(sealed, {}, payload);
-      ASSERT_EQ(sealed, ciphertext);
-      Bytes opened(payload.size());
-      ASSERT_TRUE(sessions[from_initiator ? 1 : 0].receive.decrypt(opened, {}, sealed));
-      ASSERT_EQ(opened, payload);
+/// Both sides of one vector, through the handshake and on.
+void replay(const Json& vector, const Protocol& protocol) {
+  HandshakeState initiator = side(vector, protocol, true);
+  HandshakeState responder = side(vector, protocol, false);
+  const bool one_way = find_pattern(protocol.pattern)->one_way();
+  Session sessions[2];
+  std::size_t turn = 0;
+  for (const Json& message : vector["messages"]) {
+    const Bytes payload = unhex(message["payload"]);
+    const Bytes ciphertext = unhex(message["ciphertext"]);
+    const bool from_initiator = one_way || turn % 2 == 0;
+    ++turn;
+    if (!initiator.finished()) {
+      HandshakeState& writer = from_initiator ? initiator : responder;
+      HandshakeState& reader = from_initiator ? responder : initiator;
+      ASSERT_EQ(writer.write(payload).value(), ciphertext);
+      ASSERT_EQ(reader.read(ciphertext).value(), payload);
+      if (!initiator.finished()) continue;
+      sessions[0] = initiator.split();
+      sessions[1] = responder.split();
+      EXPECT_EQ(to_bytes(sessions[0].handshake_hash), unhex(vector["handshake_hash"]));
+      EXPECT_EQ(sessions[0].handshake_hash, sessions[1].handshake_hash);
+      EXPECT_NE(sessions[0].receive.has_key(), one_way);
+      EXPECT_NE(sessions[1].send.has_key(), one_way);
+      continue;
     }
+    Bytes sealed(payload.size() + kTagSize);
+    sessions[from_initiator ? 0 : 1].send.encrypt(sealed, {}, payload);
+    ASSERT_EQ(sealed, ciphertext);
+    Bytes opened(payload.size());
+    ASSERT_TRUE(sessions[from_initiator ? 1 : 0].receive.decrypt(opened, {}, sealed));
+    ASSERT_EQ(opened, payload);
   }
-  EXPECT_EQ(found, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Patterns, Vectors, testing::Values("XK", "XKpsk3", "XX", "IK", "KK"),
-                         [](const auto& info) { return info.param; });
+TEST(Vectors, AreReproducedByteForByte) {
+  ATOLL_VECTORS_OR_SKIP(file, "noise-cacophony.json");
+  std::map<std::string, int> replayed, left_out;
+  for (const Json& vector : file["vectors"]) {
+    const std::string name = vector["protocol_name"];
+    SCOPED_TRACE(name);
+    const Protocol protocol(name);
+    const std::string suite = protocol.curve + "_" + protocol.cipher + "_" + protocol.hash;
+    const bool can = protocol.suite() && (protocol.suite()->cipher != Cipher::kAesGcm || has_aes());
+    ++(can ? replayed : left_out)[suite];
+    if (can) replay(vector, protocol);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  for (const auto& [suite, count] : replayed) std::cout << suite << ": " << count << std::endl;
+  for (const auto& [suite, count] : left_out) {
+    std::cout << suite << ": " << count << " left out: not a suite of ours" << std::endl;
+  }
+  EXPECT_EQ(replayed.size(), has_aes() ? 6u : 3u);
+  for (const auto& [suite, count] : replayed) EXPECT_EQ(count, 59) << suite;
+}
+
+TEST(Pattern, RefusesWhatTheSpecificationDoesNotName) {
+  for (const char* name : {"", "XY", "psk0", "XKpsk4", "XKpsk", "XKpsk33", "XKpsk3+", "XK1psk",
+                           "XKpsk0+psk9", "XKfallback"}) {
+    EXPECT_FALSE(find_pattern(name).has_value()) << name;
+  }
+  EXPECT_EQ(find_pattern("NNpsk0+psk2")->messages.front().front(), Token::psk);
+  EXPECT_EQ(find_pattern("NNpsk0+psk2")->messages.back().back(), Token::psk);
+}
 
 struct Pair {
   SecretBytes initiator_secret = SecretBytes::random(kKeySize);
@@ -116,7 +168,8 @@ TEST(Handshake, RefusesAnotherPrologueShortMessagesAndZeroPoints) {
 
 TEST(Handshake, RekeyKeepsBothSidesTogether) {
   const SecretBytes key = SecretBytes::random(kKeySize);
-  CipherState a(KeyView(key.data(), kKeySize)), b(KeyView(key.data(), kKeySize));
+  CipherState a(Cipher::kChaChaPoly, KeyView(key.data(), kKeySize));
+  CipherState b(Cipher::kChaChaPoly, KeyView(key.data(), kKeySize));
   Bytes sealed(3 + kTagSize), opened(3);
   a.rekey();
   a.encrypt(sealed, {}, as_bytes("abc"));
