@@ -7,26 +7,32 @@ namespace {
 
 constexpr std::size_t kMessage1Size = security::kKeySize + security::kTagSize;
 
-void append_suite(Bytes& out, security::Role role, std::uint16_t stream) {
+void append_suite(Bytes& out, SuiteId suite, security::Role role, std::uint16_t stream) {
   append_number(out, static_cast<std::uint16_t>(kVersion));
-  append_number(out, static_cast<std::uint8_t>(kSuiteChaCha));
+  append_number(out, static_cast<std::uint8_t>(suite));
   append_number(out, static_cast<std::uint8_t>(role));
   append_number(out, stream);
 }
 
 /// What the first frame says in clear.
-Bytes preamble(security::Role role, std::uint16_t stream) {
+Bytes preamble(SuiteId suite, security::Role role, std::uint16_t stream) {
   Bytes out = to_bytes(as_bytes(kMagic));
-  append_suite(out, role, stream);
+  append_suite(out, suite, role, stream);
   return out;
 }
 
 /// What both ends must agree on, or message 1 does not verify.
-Bytes prologue(const security::ClusterId& cluster, security::Role role, std::uint16_t stream) {
+Bytes prologue(const security::ClusterId& cluster, SuiteId suite, security::Role role,
+               std::uint16_t stream) {
   Bytes out = to_bytes(as_bytes(kMagic));
   append(out, cluster);
-  append_suite(out, role, stream);
+  append_suite(out, suite, role, stream);
   return out;
+}
+
+security::Suite suite_of(SuiteId suite) {
+  return {suite == SuiteId::kAesGcm ? security::Cipher::kAesGcm : security::Cipher::kChaChaPoly,
+          security::HashFunction::kBlake2b};
 }
 
 }  // namespace
@@ -43,7 +49,9 @@ Status Handshake::create() {
   security::HandshakeConfig config;
   config.pattern = "XK";
   config.initiator = initiator_;
-  config.prologue = prologue(local_.cluster, initiator_ ? expected_.role : local_.role, stream_);
+  config.suite = suite_of(local_.suite);
+  config.prologue =
+      prologue(local_.cluster, local_.suite, initiator_ ? expected_.role : local_.role, stream_);
   config.static_secret = local_.key->noise_secret();
   if (initiator_) config.peer_static = expected_.noise_key;
   ATOLL_ASSIGN(state_, security::HandshakeState::create(std::move(config)));
@@ -52,7 +60,7 @@ Status Handshake::create() {
 
 Result<Bytes> Handshake::open() {
   ATOLL_TRY(create());
-  Bytes frame = preamble(expected_.role, stream_);
+  Bytes frame = preamble(local_.suite, expected_.role, stream_);
   ATOLL_ASSIGN(const Bytes message, state_->write({}));
   append(frame, message);
   return frame;
@@ -70,7 +78,8 @@ Result<Bytes> Handshake::read_first(BytesView frame) {
   const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
   if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
   stream_ = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_);
-  if (!security::equal(frame.first(kPreambleSize), preamble(local_.role, stream_))) return stranger;
+  if (!security::equal(frame.first(kPreambleSize), preamble(local_.suite, local_.role, stream_)))
+    return stranger;
   ATOLL_TRY(create());
   if (!state_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
   return state_->write(local_.credential);

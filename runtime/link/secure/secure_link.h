@@ -31,6 +31,8 @@ struct Local {
   security::PublicKey authority{};
   security::ClusterId cluster{};
   security::Role role = security::Role::kNode;  ///< ours: an acceptor refuses who dialled another
+  /// The cluster's: who comes with another is a stranger. kAesGcm needs security::has_aes().
+  SuiteId suite = SuiteId::kChaChaPoly;
   std::function<std::uint64_t()> unix_now = system_unix_now;
   std::shared_ptr<Counters> counters = nullptr;
 
@@ -58,7 +60,7 @@ class SecureLink : public RecordLink {
   virtual const security::Credential& peer() const = 0;
   virtual std::uint16_t stream() const = 0;
   /// The Noise handshake hash: the same at both ends, unique to the session.
-  virtual const security::Hash& handshake_hash() const = 0;
+  virtual const security::Digest& handshake_hash() const = 0;
 };
 
 using Established = std::function<void(Result<std::unique_ptr<SecureLink>>)>;

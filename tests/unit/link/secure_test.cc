@@ -89,6 +89,26 @@ TEST_F(SecureLink, KnowsItsPeerAndItsSession) {
   EXPECT_EQ(scheduler_.counters->established, 1u);
 }
 
+TEST_F(SecureLink, SealsWithAesWhereTheClusterWantsIt) {
+  if (!security::has_aes()) GTEST_SKIP() << "this processor has no AES instructions";
+  node_.suite = scheduler_.suite = secure::SuiteId::kAesGcm;
+  open();
+  say("the tide comes in");
+  network_.run_for(1s);
+  ASSERT_EQ(got_right_.frames.size(), 1u);
+  EXPECT_EQ(as_text(got_right_.frames[0]), "the tide comes in");
+}
+
+TEST_F(SecureLink, TakesAnotherSuiteForAStranger) {
+  node_.suite = secure::SuiteId::kAesGcm;
+  if (!security::has_aes()) std::swap(node_.suite, scheduler_.suite);
+  handshake();
+  EXPECT_FALSE(left_->ok());
+  ASSERT_FALSE(right_->ok());
+  EXPECT_EQ(right_->error().code, Code::kProto);
+  EXPECT_EQ(scheduler_.counters->garbage, 1u);
+}
+
 TEST_F(SecureLink, ShowsNothingToTheLine) {
   open();
   const std::string secret = "the weights of layer seventeen";
