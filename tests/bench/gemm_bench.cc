@@ -1,6 +1,6 @@
-// The matrix products of one training step of a GPT (384 wide, 8 samples of 256 tokens): ours,
-// oneDNN's sgemm, oneDNN's matmul primitive with its weights packed beforehand, and the peak of the
-// processor's multiply-adds in the same run.
+// The matrix products of one training step of a GPT (384 wide, 6 heads, 8 samples of 256 tokens):
+// our ops with the tiling that the tuner chose, oneDNN's sgemm, oneDNN's matmul primitive with its
+// right operand packed beforehand, and the peak of the processor's multiply-adds in the same run.
 //
 //   gemm_bench --benchmark_repetitions=5 --benchmark_report_aggregates_only
 
@@ -13,8 +13,9 @@
 #include <string>
 #include <thread>
 
-#include "ops/cpu/gemm/gemm.h"
 #include "ops/cpu/thread_pool.h"
+#include "ops/functional/functional.h"
+#include "ops/tune/tuner.h"
 #include "runtime/base/check.h"
 
 namespace reef::ops::cpu {
@@ -22,35 +23,53 @@ namespace {
 
 struct Case {
   const char* name;
-  bool transpose_a, transpose_b;
+  Product product;
   std::int64_t rows, columns, inner;
+  std::int64_t batch = 1;  ///< such products side by side: the heads of all samples
 
-  double flops() const { return 2.0 * static_cast<double>(rows * columns * inner); }
-  std::int64_t lda() const { return transpose_a ? rows : inner; }
-  std::int64_t ldb() const { return transpose_b ? inner : columns; }
+  bool transpose_a() const { return product == Product::kTN; }
+  bool transpose_b() const { return product == Product::kNT; }
+  double flops() const { return 2.0 * static_cast<double>(batch * rows * columns * inner); }
+  std::int64_t lda() const { return transpose_a() ? rows : inner; }
+  std::int64_t ldb() const { return transpose_b() ? inner : columns; }
 };
 
+constexpr std::int64_t kHeads = 48;
 constexpr Case kCases[] = {
-    {"qkv", false, false, 2048, 1152, 384},         {"projection", false, false, 2048, 384, 384},
-    {"up", false, false, 2048, 1536, 384},          {"down", false, false, 2048, 384, 1536},
-    {"head", false, true, 2048, 256, 384},          {"qkv_dx", false, true, 2048, 384, 1152},
-    {"projection_dx", false, true, 2048, 384, 384}, {"up_dx", false, true, 2048, 384, 1536},
-    {"down_dx", false, true, 2048, 1536, 384},      {"qkv_dw", true, false, 384, 1152, 2048},
-    {"projection_dw", true, false, 384, 384, 2048}, {"up_dw", true, false, 384, 1536, 2048},
-    {"down_dw", true, false, 1536, 384, 2048},      {"scores", false, true, 64, 256, 64},
-    {"context", false, false, 64, 64, 256},         {"values_dx", true, false, 256, 64, 64},
+    {"qkv", Product::kNN, 2048, 1152, 384},
+    {"projection", Product::kNN, 2048, 384, 384},
+    {"up", Product::kNN, 2048, 1536, 384},
+    {"down", Product::kNN, 2048, 384, 1536},
+    {"head", Product::kNT, 2048, 256, 384},
+    {"qkv_dx", Product::kNT, 2048, 384, 1152},
+    {"projection_dx", Product::kNT, 2048, 384, 384},
+    {"up_dx", Product::kNT, 2048, 384, 1536},
+    {"down_dx", Product::kNT, 2048, 1536, 384},
+    {"qkv_dw", Product::kTN, 384, 1152, 2048},
+    {"projection_dw", Product::kTN, 384, 384, 2048},
+    {"up_dw", Product::kTN, 384, 1536, 2048},
+    {"down_dw", Product::kTN, 1536, 384, 2048},
+    {"scores", Product::kNT, 256, 256, 64, kHeads},
+    {"context", Product::kNN, 256, 64, 256, kHeads},
+    {"values_dx", Product::kTN, 256, 64, 256, kHeads},
 };
 
 /// As a context's pool gives them: aligned to a cache line.
 struct Matrices {
   Tensor a, b, c;
   explicit Matrices(const Case& shape)
-      : a(Tensor::empty(Pool::host(), DType::kF32, {shape.rows, shape.inner})),
-        b(Tensor::empty(Pool::host(), DType::kF32, {shape.inner, shape.columns})),
-        c(Tensor::empty(Pool::host(), DType::kF32, {shape.rows, shape.columns})) {
+      : a(of(shape, shape.transpose_a(), shape.rows, shape.inner)),
+        b(of(shape, shape.transpose_b(), shape.inner, shape.columns)),
+        c(of(shape, false, shape.rows, shape.columns)) {
     int i = 0;
     for (float& value : a.values<float>()) value = static_cast<float>(i++ % 7) - 3;
     for (float& value : b.values<float>()) value = static_cast<float>(i++ % 5) - 2;
+  }
+  static Tensor of(const Case& shape, bool transposed, std::int64_t rows, std::int64_t columns) {
+    if (transposed) std::swap(rows, columns);
+    const Shape one{rows, columns};
+    return Tensor::empty(Pool::host(), DType::kF32,
+                         shape.batch > 1 ? one.inserted(0, shape.batch) : one);
   }
 };
 
@@ -59,35 +78,34 @@ void report(benchmark::State& state, double flops) {
       benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-MatrixProduct product_of(const Case& shape, Matrices& m) {
-  const auto operand = [](const float* data, bool transposed, std::int64_t stride) {
-    return Operand{data, DType::kF32, transposed ? 1 : stride, transposed ? stride : 1};
-  };
-  return {.rows = shape.rows,
-          .columns = shape.columns,
-          .inner = shape.inner,
-          .a = operand(m.a.data<float>(), shape.transpose_a, shape.lda()),
-          .b = operand(m.b.data<float>(), shape.transpose_b, shape.ldb()),
-          .c = {m.c.data<float>(), DType::kF32, shape.columns}};
-}
+/// Calls after which the tuner has chosen among the candidates of a product.
+constexpr int kTuningCalls = 40;
 
 void ours(benchmark::State& state, const Case& shape, int threads) {
-  Matrices m(shape);
-  ThreadPool workers(static_cast<std::size_t>(threads));
-  const MatrixProduct product = product_of(shape, m);
-  for (auto _ : state) gemm(workers, product);
+  const Matrices m(shape);
+  ThreadPool context(static_cast<std::size_t>(threads));
+  const auto multiply = [&] {
+    return shape.batch > 1 ? batch_matmul(context, m.a, m.b, shape.product)
+                           : matmul(context, m.a, m.b, shape.product);
+  };
+  for (int i = 0; i < kTuningCalls; ++i) multiply();
+  for (auto _ : state) benchmark::DoNotOptimize(multiply());
   report(state, shape.flops());
 }
 
 void onednn_sgemm(benchmark::State& state, const Case& shape, int threads) {
   Matrices m(shape);
   omp_set_num_threads(threads);
-  for (auto _ : state) {
+  const auto multiply = [&](std::int64_t i) {
     const dnnl_status_t status =
-        dnnl_sgemm(shape.transpose_a ? 'T' : 'N', shape.transpose_b ? 'T' : 'N', shape.rows,
-                   shape.columns, shape.inner, 1, m.a.data<float>(), shape.lda(), m.b.data<float>(),
-                   shape.ldb(), 0, m.c.data<float>(), shape.columns);
+        dnnl_sgemm(shape.transpose_a() ? 'T' : 'N', shape.transpose_b() ? 'T' : 'N', shape.rows,
+                   shape.columns, shape.inner, 1, m.a.data<float>() + i * shape.rows * shape.inner,
+                   shape.lda(), m.b.data<float>() + i * shape.inner * shape.columns, shape.ldb(), 0,
+                   m.c.data<float>() + i * shape.rows * shape.columns, shape.columns);
     CHECK(status == dnnl_success) << status;
+  };
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < shape.batch; ++i) multiply(i);
   }
   report(state, shape.flops());
 }
@@ -99,13 +117,17 @@ void onednn_primitive(benchmark::State& state, const Case& shape, int threads) {
   dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   const auto f32 = memory::data_type::f32;
-  const auto tag = [](bool transposed) {
+  const auto tag = [&shape](bool transposed) {
+    if (shape.batch > 1) return transposed ? memory::format_tag::acb : memory::format_tag::abc;
     return transposed ? memory::format_tag::ba : memory::format_tag::ab;
   };
-  const memory::desc a({shape.rows, shape.inner}, f32, tag(shape.transpose_a));
-  const memory::desc b({shape.inner, shape.columns}, f32, tag(shape.transpose_b));
-  const memory::desc any({shape.inner, shape.columns}, f32, memory::format_tag::any);
-  const memory::desc c({shape.rows, shape.columns}, f32, memory::format_tag::ab);
+  const auto dims = [&shape](std::int64_t rows, std::int64_t columns) {
+    return shape.batch > 1 ? memory::dims{shape.batch, rows, columns} : memory::dims{rows, columns};
+  };
+  const memory::desc a(dims(shape.rows, shape.inner), f32, tag(shape.transpose_a()));
+  const memory::desc b(dims(shape.inner, shape.columns), f32, tag(shape.transpose_b()));
+  const memory::desc any(dims(shape.inner, shape.columns), f32, memory::format_tag::any);
+  const memory::desc c(dims(shape.rows, shape.columns), f32, tag(false));
   const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, any, c), engine);
   const dnnl::matmul matmul(description);
   memory given(b, engine, m.b.data<float>());
@@ -189,6 +211,8 @@ void register_all() {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  reef::ops::tune::Tuner tuner({});
+  const reef::ops::tune::Tuning tuning(tuner);
   reef::ops::cpu::register_all();
   benchmark::RunSpecifiedBenchmarks();
 }
