@@ -9,11 +9,12 @@
 #include <dnnl.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "ops/cpu/attention/attention.h"
-#include "ops/cpu/isa/kernels.h"
+#include "ops/cpu/isa/softmax.h"
 #include "ops/cpu/thread_pool.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
@@ -80,14 +81,14 @@ void fused_backward(Context& context, Operands& o) {
                      o.part<void>(o.grad_qkv, 2));
 }
 
-/// Row-major c = op(a) op(b) on the calling thread alone.
-void product(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
-             const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c,
-             std::int64_t ldc) {
+/// Row-major c = factor op(a) op(b) on the calling thread alone.
+void product(float factor, bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n,
+             std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+             float* c, std::int64_t ldc) {
   // OpenMP's setting is one for each thread; oneDNN would start a team beside our workers.
   [[maybe_unused]] static thread_local const bool alone = (omp_set_num_threads(1), true);
   const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
-                                          1, a, lda, b, ldb, 0, c, ldc);
+                                          factor, a, lda, b, ldb, 0, c, ldc);
   CHECK(status == dnnl_success) << "dnnl_sgemm: " << status;
 }
 
@@ -101,28 +102,32 @@ class Unfused {
         grads_(weights_.size()) {}
 
   void forward(Context& context) {
-    each(context, [this](const Head& h) { square(h.q, row(), h.k, row(), h.p); });
+    each(context, [this](const Head& h) { square(scale(), h.q, row(), h.k, row(), h.p); });
     each(context, [this](const Head& h) {
       for (std::int64_t i = 0; i < p_.length; ++i) {
-        vector_kernels().softmax(i + 1, p_.length, scale(), h.p + i * p_.length);
+        float* p = h.p + i * p_.length;
+        softmax_kernels().softmax({.columns = i + 1, .x = p, .out = p}, 0, 1);
+        std::fill(p + i + 1, p + p_.length, 0.0f);
       }
     });
-    each(context, [this](const Head& h) { narrow(false, h.p, h.v, row(), h.out, p_.channels()); });
+    each(context,
+         [this](const Head& h) { narrow(1, false, h.p, h.v, row(), h.out, p_.channels()); });
   }
 
   void backward(Context& context) {
-    each(context, [this](const Head& h) { narrow(true, h.p, h.grad, p_.channels(), h.dv, row()); });
-    each(context, [this](const Head& h) { square(h.grad, p_.channels(), h.v, row(), h.dp); });
+    each(context,
+         [this](const Head& h) { narrow(1, true, h.p, h.grad, p_.channels(), h.dv, row()); });
+    each(context, [this](const Head& h) { square(1, h.grad, p_.channels(), h.v, row(), h.dp); });
     each(context, [this](const Head& h) {
       for (std::int64_t i = 0; i < p_.length; ++i) {
         float* dp = h.dp + i * p_.length;
         const float* p = h.p + i * p_.length;
-        const float mean = vector_kernels().dot(p_.length, p, dp);
-        vector_kernels().softmax_grad(p_.length, p, dp, mean, scale(), dp);
+        softmax_kernels().softmax_grad({.columns = i + 1, .x = p, .grad = dp, .out = dp}, 0, 1);
+        std::fill(dp + i + 1, dp + p_.length, 0.0f);
       }
     });
-    each(context, [this](const Head& h) { narrow(false, h.dp, h.k, row(), h.dq, row()); });
-    each(context, [this](const Head& h) { narrow(true, h.dp, h.q, row(), h.dk, row()); });
+    each(context, [this](const Head& h) { narrow(scale(), false, h.dp, h.k, row(), h.dq, row()); });
+    each(context, [this](const Head& h) { narrow(scale(), true, h.dp, h.q, row(), h.dk, row()); });
   }
 
  private:
@@ -135,13 +140,15 @@ class Unfused {
   float scale() const { return 1 / std::sqrt(static_cast<float>(p_.width)); }
 
   /// (T, T) from two (T, width).
-  void square(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* to) const {
-    product(false, true, p_.length, p_.length, p_.width, a, lda, b, ldb, to, p_.length);
+  void square(float factor, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+              float* to) const {
+    product(factor, false, true, p_.length, p_.length, p_.width, a, lda, b, ldb, to, p_.length);
   }
   /// (T, width) from (T, T) and (T, width).
-  void narrow(bool transpose, const float* a, const float* b, std::int64_t ldb, float* to,
-              std::int64_t ldto) const {
-    product(transpose, false, p_.length, p_.width, p_.length, a, p_.length, b, ldb, to, ldto);
+  void narrow(float factor, bool transpose, const float* a, const float* b, std::int64_t ldb,
+              float* to, std::int64_t ldto) const {
+    product(factor, transpose, false, p_.length, p_.width, p_.length, a, p_.length, b, ldb, to,
+            ldto);
   }
   template <typename Body>
   void each(Context& context, const Body& body) {

@@ -3,8 +3,6 @@
 
 #include "ops/cpu/isa/kernels.h"
 
-#include <math.h>
-
 #include "ops/primitive/functors.h"
 #include "ops/primitive/rows.h"
 #include "ops/primitive/runs.h"
@@ -40,17 +38,6 @@ void add_to(Element element, Index n, const void* x, float* sum) {
   });
 }
 
-void exp(Index n, const float* x, float* out) {
-  map_row(
-      n, out, [](Floats v) { return exp_bounded(v); }, x);
-}
-
-void gelu(Index n, const float* x, float* out) { map_row(n, out, Gelu{}, x); }
-
-void gelu_grad(Index n, const float* x, const float* grad, float* out) {
-  map_row(n, out, GeluGrad{}, x, grad);
-}
-
 void column_sum(Index rows, Index columns, Index first, Index count, const float* x, float* out) {
   // Four vectors side by side hide the latency of the addition; each column's order is unchanged.
   Index c = first;
@@ -80,41 +67,13 @@ void column_sum(Index rows, Index columns, Index first, Index count, const float
   }
 }
 
-float softmax(Index valid, Index n, float scale, float* s) {
-  const float shift = max_row(valid, s) * scale;
-  const float sum = exp_sum(valid, s, scale, shift, s);
-  const float inverse = 1.0f / sum;
-  map_row(
-      valid, s, [inverse](const Floats& v) __attribute__((always_inline)) { return v * inverse; },
-      s);
-  for (Index i = valid; i < n; ++i) s[i] = 0;
-  return shift + logf(sum);
-}
-
-void softmax_again(Index valid, Index n, float scale, float log_sum_exp, float* s) {
-  exp_sum(valid, s, scale, log_sum_exp, s);
-  for (Index i = valid; i < n; ++i) s[i] = 0;
-}
-
-void softmax_grad(Index n, const float* p, const float* dp, float d, float scale, float* out) {
-  map_row(
-      n, out, [ d, scale ](const Floats& v, const Floats& g) __attribute__((always_inline)) {
-        return v * (g - d) * scale;
-      },
-      p, dp);
-}
-
-float dot(Index n, const float* a, const float* b) { return sum_row(n, Mul{}, a, b); }
-
 // Forwards: what is written never lies beyond what was read.
 void to_bf16(Index n, const float* x, void* out) { store_run(x, 1, n, static_cast<BF16*>(out)); }
 
 }  // namespace
 
 extern const VectorKernels kVectorKernels;
-const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add,          add_to,     exp,
-                                      gelu,           gelu_grad,    column_sum, softmax,
-                                      softmax_again,  softmax_grad, dot,        to_bf16};
+const VectorKernels kVectorKernels = {ATOLL_ISA_NAME, add, add_to, column_sum, to_bf16};
 
 }  // namespace ATOLL_ISA
 }  // namespace reef::ops::cpu

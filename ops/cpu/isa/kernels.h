@@ -19,22 +19,9 @@ struct VectorKernels {
   void (*add)(Element element, Index n, const void* a, const void* b, void* out);
   /// sum += x, likewise.
   void (*add_to)(Element element, Index n, const void* x, float* sum);
-  /// Accurate to 2 ulp on [-87.3, 88.3]; 0 below, 2.4e38 above; NaN stays NaN.
-  void (*exp)(Index n, const float* x, float* out);
-  void (*gelu)(Index n, const float* x, float* out);
-  void (*gelu_grad)(Index n, const float* x, const float* grad, float* out);
-
   /// Columns [first, first + count) of the sums over all rows.
   void (*column_sum)(Index rows, Index columns, Index first, Index count, const float* x,
                      float* out);
-
-  /// s[0, valid) becomes softmax(scale * s), s[valid, n) zero; returns the log of the sum.
-  float (*softmax)(Index valid, Index n, float scale, float* s);
-  /// The same from a known log-sum-exp.
-  void (*softmax_again)(Index valid, Index n, float scale, float log_sum_exp, float* s);
-  /// out = p * (dp - d) * scale.
-  void (*softmax_grad)(Index n, const float* p, const float* dp, float d, float scale, float* out);
-  float (*dot)(Index n, const float* a, const float* b);
   /// Rounds to bf16, which may begin where x does.
   void (*to_bf16)(Index n, const float* x, void* out);
 };

@@ -120,6 +120,20 @@ void expect_accuracy(double Case::*bound) {
 TEST(Primitive, FloatFunctionsAreAccurate) { expect_accuracy<float>(&Case::float_ulps); }
 TEST(Primitive, DoubleFunctionsAreAccurate) { expect_accuracy<double>(&Case::double_ulps); }
 
+TEST(Primitive, BoundedExponentialIsAccurateWhereItIsNotZero) {
+  double worst = 0;
+  for (const float x : spread<float>(-87.3, 88.3, 1 << 20)) {
+    const float got = primitive::exp_bounded(x);
+    worst = std::max(worst, static_cast<double>(ulps(got, std::exp(static_cast<long double>(x)))));
+  }
+  EXPECT_LE(worst, 2.0);
+  EXPECT_EQ(primitive::exp_bounded(-88.0f), 0.0f);
+  EXPECT_EQ(primitive::exp_bounded(-std::numeric_limits<float>::infinity()), 0.0f);
+  EXPECT_EQ(primitive::exp_bounded(0.0f), 1.0f);
+  EXPECT_LT(primitive::exp_bounded(1000.0f), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(primitive::exp_bounded(std::numeric_limits<float>::quiet_NaN())));
+}
+
 /// The function as CUDA compiles it: over one scalar at a time.
 template <typename F, typename T>
 std::vector<T> one_by_one(F f, const std::vector<T>& x) {
