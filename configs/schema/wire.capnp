@@ -47,6 +47,8 @@ struct Peer {
   host @1 :Text;
   port @2 :UInt16;
   noiseKey @3 :Data;
+  streams @4 :UInt16;  # connections for data that the dialler opens, beside the one for control
+  congestion @5 :Text;  # of their sockets; empty: the system's
 }
 
 # Scheduler to node: your part of a plan. Payload: the plan (plan.capnp).

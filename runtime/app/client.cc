@@ -20,7 +20,7 @@ Result<std::unique_ptr<Client>> Client::connect(const node::Identity& identity,
   link::tcp::dial(client->loop_, host, port, deadline, [&identity, promise, deadline](auto plain) {
     if (!plain.ok()) return promise->set_value(plain.error());
     const link::secure::ExpectedPeer expected{identity.scheduler, security::Role::kScheduler};
-    link::secure::connect(std::move(*plain), identity.local, expected, 0, deadline,
+    link::secure::connect(std::move(*plain), identity.local, expected, {}, deadline,
                           [promise](Sealed sealed) { promise->set_value(std::move(sealed)); });
   });
   Sealed sealed = promise->get_future().get();

@@ -8,7 +8,7 @@
 #include <optional>
 #include <variant>
 
-#include "runtime/link/channel.h"
+#include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"

@@ -32,7 +32,14 @@ link::Lane lane_of(plan::Content content) {
 }  // namespace
 
 Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
-    : identity_(std::move(identity)), options_(std::move(options)), factory_(std::move(factory)) {}
+    : identity_(std::move(identity)),
+      options_(std::move(options)),
+      factory_(std::move(factory)),
+      gatherer_(loop_, [this](link::Streams streams) {
+        // A peer whose assignment came sooner than ours waits; frames wait with it.
+        if (peers_ == nullptr) return early_.push_back(std::move(streams));
+        peers_->accepted(std::move(streams));
+      }) {}
 
 Node::~Node() {
   stopping_ = true;
@@ -61,9 +68,7 @@ Status Node::listen() {
     link::secure::accept(std::move(plain), identity_.local, deadline, [this](auto sealed) {
       if (!sealed.ok()) return log_warning("refused a connection: " + sealed.error().text());
       if ((*sealed)->peer().role != security::Role::kNode) return (*sealed)->close();
-      // A peer whose assignment came sooner than ours waits; frames wait with it.
-      if (peers_ == nullptr) return early_.push_back(std::move(*sealed));
-      peers_->accepted(std::move(*sealed));
+      gatherer_.add(std::move(*sealed));
     });
   };
   ATOLL_ASSIGN(listener_, link::tcp::Listener::listen(loop_, options_.listen_host,
@@ -84,7 +89,7 @@ void Node::dial_scheduler() {
       [this, deadline, fail](auto plain) {
         if (!plain.ok()) return fail(plain.error());
         link::secure::ExpectedPeer expected{identity_.scheduler, security::Role::kScheduler};
-        link::secure::connect(std::move(*plain), identity_.local, expected, 0, deadline,
+        link::secure::connect(std::move(*plain), identity_.local, expected, {}, deadline,
                               [this, fail](auto sealed) {
                                 if (!sealed.ok()) return fail(sealed.error());
                                 joined(std::move(*sealed));
@@ -153,7 +158,7 @@ Status Node::assign(const link::Message& message) {
           },
           [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); }});
   peers_->connect();
-  for (auto& link : early_) peers_->accepted(std::move(link));
+  for (auto& streams : early_) peers_->accepted(std::move(streams));
   early_.clear();
   return {};
 }

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/link/channel.h"
+#include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/node/crew.h"
@@ -72,8 +72,8 @@ class Node final : public Events, public Wire {
   std::unique_ptr<link::Channel> control_;
   std::optional<plan::Plan> plan_;
   Assign assign_;
-  std::vector<std::unique_ptr<link::secure::SecureLink>>
-      early_;  ///< peers that dialled before our plan came
+  link::StreamGatherer gatherer_;
+  std::vector<link::Streams> early_;  ///< peers that dialled before our plan came
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Crew> crew_;
   std::atomic<std::uint64_t> payload_bytes_{0};

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "runtime/link/tcp/tcp.h"
-
 namespace reef::node {
 
 Peers::Peers(link::Loop& loop, const Identity& identity, const plan::Plan& plan,
@@ -42,37 +40,32 @@ void Peers::dial(plan::NodeIndex node, const Peer& peer) {
   const Deadline deadline = loop_.clock().now() + timeout_;
   link::secure::ExpectedPeer expected{.role = security::Role::kNode};
   std::copy(peer.noise_key.begin(), peer.noise_key.end(), expected.noise_key.begin());
-  auto established = [this, node, alive = std::weak_ptr(alive_)](auto sealed) {
-    if (alive.expired()) return;
-    if (!sealed.ok()) return lost(node, sealed.error());
-    connected(node, std::move(*sealed));
-  };
-  link::tcp::dial(
-      loop_, peer.host, peer.port, deadline,
-      [this, node, expected, deadline, established, alive = std::weak_ptr(alive_)](auto plain) {
-        if (alive.expired()) return;
-        if (!plain.ok()) return lost(node, plain.error());
-        link::secure::connect(std::move(*plain), identity_.local, expected, 1, deadline,
-                              established);
-      });
+  link::StreamOptions options{.data = peer.streams, .control = {}, .socket = {}};
+  options.socket.congestion = peer.congestion;
+  link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, options, deadline,
+                        [this, node, alive = std::weak_ptr(alive_)](auto streams) {
+                          if (alive.expired()) return;
+                          if (!streams.ok()) return lost(node, streams.error());
+                          connected(node, std::move(*streams));
+                        });
 }
 
-void Peers::accepted(std::unique_ptr<link::secure::SecureLink> link) {
+void Peers::accepted(link::Streams streams) {
+  const security::Credential& peer = streams.front()->peer();
   for (const plan::NodeIndex node : expected_) {
-    const bool same = plan_.nodes[node].name == link->peer().name &&
-                      std::ranges::equal(assign_.peers[node].noise_key, link->peer().noise_key);
+    const bool same = plan_.nodes[node].name == peer.name &&
+                      std::ranges::equal(assign_.peers[node].noise_key, peer.noise_key);
     if (same && node < assign_.node && !channels_.contains(node))
-      return connected(node, std::move(link));
+      return connected(node, std::move(streams));
   }
-  link->close();
 }
 
-void Peers::connected(plan::NodeIndex node, std::unique_ptr<link::secure::SecureLink> link) {
+void Peers::connected(plan::NodeIndex node, link::Streams streams) {
   std::uint64_t largest = 0;
   for (const plan::Edge& edge : plan_.edges) largest = std::max(largest, edge.bytes);
   // An encoded token is at most a little longer than the raw one.
   auto channel =
-      link::Channel::create(std::move(link), {.max_payload = largest + largest / 8 + 65536});
+      link::Channel::create(std::move(streams), {.max_payload = largest + largest / 8 + 65536});
   link::Channel& started = *channel;
   channels_[node] = std::move(channel);
   started.start(

@@ -7,7 +7,8 @@
 #include <memory>
 #include <set>
 
-#include "runtime/link/channel.h"
+#include "runtime/link/channel/channel.h"
+#include "runtime/link/channel/streams.h"
 #include "runtime/link/loop.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"
@@ -34,7 +35,7 @@ class Peers {
   /// Dials whom this node dials, and waits for the others.
   void connect();
   /// A peer dialled us. Refused when nobody of this name and key is expected.
-  void accepted(std::unique_ptr<link::secure::SecureLink> link);
+  void accepted(link::Streams streams);
 
   /// The channel to a node with which this one shares a wire edge.
   link::Channel& channel(plan::NodeIndex node) { return *channels_.at(node); }
@@ -44,7 +45,7 @@ class Peers {
 
  private:
   void dial(plan::NodeIndex node, const Peer& peer);
-  void connected(plan::NodeIndex node, std::unique_ptr<link::secure::SecureLink> link);
+  void connected(plan::NodeIndex node, link::Streams streams);
   void lost(plan::NodeIndex node, const Error& error);
 
   link::Loop& loop_;

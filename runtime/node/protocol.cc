@@ -196,6 +196,8 @@ link::Message assign_message(const Assign& assign) {
           peers[i].setPort(peer.port);
           peers[i].setNoiseKey(
               {reinterpret_cast<const kj::byte*>(peer.noise_key.data()), peer.noise_key.size()});
+          peers[i].setStreams(peer.streams);
+          peers[i].setCongestion(peer.congestion);
         }
       });
   message.payload = link::Payload(assign.plan);
@@ -210,8 +212,9 @@ Result<Assign> read_assign(const link::Message& message) {
                   text(from.getRunFolder()),
                   to_bytes(message.payload.view())};
     for (const auto peer : from.getPeers()) {
-      assign.peers.push_back(
-          {text(peer.getName()), text(peer.getHost()), peer.getPort(), bytes(peer.getNoiseKey())});
+      assign.peers.push_back({text(peer.getName()), text(peer.getHost()), peer.getPort(),
+                              bytes(peer.getNoiseKey()), peer.getStreams(),
+                              text(peer.getCongestion())});
     }
     return assign;
   });

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/base/error.h"
-#include "runtime/link/channel.h"
+#include "runtime/link/channel/channel.h"
 #include "runtime/node/events.h"
 #include "runtime/register/token.h"
 #include "security/policy/policy.h"
@@ -63,6 +63,8 @@ struct Peer {
   std::string host;
   std::uint16_t port = 0;
   Bytes noise_key;
+  std::uint16_t streams = 1;  ///< for data, beside the one for control
+  std::string congestion;     ///< control of their sockets; empty: the system's
 };
 struct Assign {
   std::uint64_t epoch = 0;

@@ -255,10 +255,16 @@ void Service::assign(std::uint64_t epoch) {
     const Member& member = *node_named(node.name);
     run_->unstopped.insert(node.name);
     assign.peers.push_back(
-        {node.name, member.host, member.port, to_bytes(member.credential.noise_key)});
+        {node.name, member.host, member.port, to_bytes(member.credential.noise_key), 1, ""});
   }
   for (std::uint32_t i = 0; i < run_->plan.nodes.size(); ++i) {
     assign.node = i;
+    for (std::uint32_t k = 0; k < run_->plan.nodes.size(); ++k) {
+      const topology::Line line = topology::line_between(topology_, run_->plan.nodes[i].datacenter,
+                                                         run_->plan.nodes[k].datacenter);
+      assign.peers[k].streams = topology::data_streams(line);
+      assign.peers[k].congestion = line.congestion;
+    }
     send(*node_named(run_->plan.nodes[i].name), node::assign_message(assign));
   }
 }

@@ -12,7 +12,7 @@
 #include <set>
 #include <string>
 
-#include "runtime/link/channel.h"
+#include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/node/identity.h"

@@ -14,6 +14,9 @@ using job::complaint;
 using job::Document;
 using job::Json;
 
+constexpr std::chrono::milliseconds kLongRoundTrip{5};
+constexpr std::uint16_t kLongStreams = 8;
+
 /// `value`, or its error as a complaint about the field it was parsed from.
 template <typename T>
 Result<T> at(const Document& document, const std::string& pointer, Result<T> value) {
@@ -99,6 +102,8 @@ class Reader {
     if (line.rate < 1) return no(document_, pointer + "/rate", "a line that carries nothing");
     ATOLL_ASSIGN(line.round_trip, at(document_, pointer + "/roundTrip",
                                      parse_duration(from["roundTrip"].get<std::string>())));
+    line.streams = from.value("streams", line.streams);
+    line.congestion = from.value("congestion", line.congestion);
     topology_.lines.push_back(std::move(line));
     return {};
   }
@@ -135,6 +140,11 @@ Result<Topology> parse_topology(std::string_view yaml, const std::string& file) 
 Result<Topology> read_topology(const std::string& path) {
   ATOLL_ASSIGN(const Document document, job::read_document(path));
   return Reader(document).read();
+}
+
+std::uint16_t data_streams(const Line& line) {
+  if (line.streams > 0) return line.streams;
+  return line.round_trip >= kLongRoundTrip ? kLongStreams : 1;
 }
 
 Line line_between(const Topology& topology, std::string_view from, std::string_view to) {

@@ -25,6 +25,8 @@ struct Line {
   std::string from, to;  ///< datacenters; a line works both ways
   double rate = 10e9;    ///< bits per second
   Duration round_trip = std::chrono::microseconds(100);
+  std::uint16_t streams = 0;    ///< connections for data between two nodes; 0: see data_streams()
+  std::string congestion = {};  ///< congestion control of their sockets; empty: the system's
   bool operator==(const Line&) const = default;
 };
 
@@ -39,6 +41,10 @@ struct Topology {
 /// datacenters must have a line.
 Result<Topology> read_topology(const std::string& path);
 Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
+
+/// What is written, else 8 on a line with a round trip of 5 ms or more (one connection halves its
+/// window for each lost packet and takes many round trips to grow back), else 1.
+std::uint16_t data_streams(const Line& line);
 
 /// The line between two datacenters; inside one, the default Line above, until it is measured.
 Line line_between(const Topology& topology, std::string_view from, std::string_view to);

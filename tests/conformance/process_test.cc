@@ -158,8 +158,9 @@ TEST(ChildProcess, DISABLED_Echoes) {
               local.authority = read_key(folder / "authority");
               local.cluster = security::cluster_id_of(local.authority);
               secure::connect(std::move(dialled).value(), local,
-                              {read_key(folder / "scheduler"), security::Role::kScheduler}, 1,
-                              kNoDeadline, [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
+                              {read_key(folder / "scheduler"), security::Role::kScheduler},
+                              {.stream = 1, .streams = 2}, kNoDeadline,
+                              [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
                                 ASSERT_TRUE(sealed.ok()) << sealed.error().text();
                                 run(std::move(sealed).value());
                               });

@@ -161,8 +161,8 @@ class Rig {
       };
     };
     secure::accept(std::move(accepted), identities.scheduler_local(), kNoDeadline, keep(b));
-    secure::connect(std::move(dialled), identities.node_local(), identities.expected(), 3,
-                    kNoDeadline, keep(a));
+    secure::connect(std::move(dialled), identities.node_local(), identities.expected(),
+                    {.stream = 3, .streams = 4}, kNoDeadline, keep(a));
     ASSERT_TRUE(wait([this] { return a && b; }));
   }
 

@@ -1,5 +1,7 @@
 #include "runtime/link/secure/handshake.h"
 
+#include <algorithm>
+
 #include "runtime/link/secure/record.h"
 
 namespace reef::link::secure {
@@ -38,7 +40,7 @@ security::Suite suite_of(SuiteId suite) {
 }  // namespace
 
 Handshake::Handshake(const Local& local, bool initiator, const ExpectedPeer& expected,
-                     std::uint16_t stream, std::string peer_name)
+                     const StreamId& stream, std::string peer_name)
     : local_(local),
       initiator_(initiator),
       expected_(expected),
@@ -50,8 +52,8 @@ Status Handshake::create() {
   config.pattern = "XK";
   config.initiator = initiator_;
   config.suite = suite_of(local_.suite);
-  config.prologue =
-      prologue(local_.cluster, local_.suite, initiator_ ? expected_.role : local_.role, stream_);
+  config.prologue = prologue(local_.cluster, local_.suite,
+                             initiator_ ? expected_.role : local_.role, stream_.stream);
   config.static_secret = local_.key->noise_secret();
   if (initiator_) config.peer_static = expected_.noise_key;
   ATOLL_ASSIGN(state_, security::HandshakeState::create(std::move(config)));
@@ -60,7 +62,7 @@ Status Handshake::create() {
 
 Result<Bytes> Handshake::open() {
   ATOLL_TRY(create());
-  Bytes frame = preamble(local_.suite, expected_.role, stream_);
+  Bytes frame = preamble(local_.suite, expected_.role, stream_.stream);
   ATOLL_ASSIGN(const Bytes message, state_->write({}));
   append(frame, message);
   return frame;
@@ -77,9 +79,11 @@ Result<Bytes> Handshake::read(BytesView frame) {
 Result<Bytes> Handshake::read_first(BytesView frame) {
   const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
   if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
-  stream_ = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_);
-  if (!security::equal(frame.first(kPreambleSize), preamble(local_.suite, local_.role, stream_)))
+  stream_.stream = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_.stream);
+  if (!security::equal(frame.first(kPreambleSize),
+                       preamble(local_.suite, local_.role, stream_.stream))) {
     return stranger;
+  }
   ATOLL_TRY(create());
   if (!state_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
   return state_->write(local_.credential);
@@ -94,12 +98,24 @@ Result<Bytes> Handshake::read_second(BytesView frame) {
                      std::string(role_name(expected_.role))};
   }
   complete_ = true;
-  return state_->write(local_.credential);
+  Bytes payload(stream_.bundle.begin(), stream_.bundle.end());
+  append_number(payload, stream_.streams);
+  append(payload, local_.credential);
+  return state_->write(payload);
 }
 
 Result<Bytes> Handshake::read_third(BytesView frame) {
-  ATOLL_ASSIGN(const Bytes credential, state_->read(frame));
-  verdict_ = check_peer(credential);
+  ATOLL_ASSIGN(const Bytes payload, state_->read(frame));
+  constexpr std::size_t kFront = kBundleSize + sizeof stream_.streams;
+  if (payload.size() < kFront) return Error{Code::kProto, peer_name_, "a short third message"};
+  std::copy_n(payload.begin(), kBundleSize, stream_.bundle.begin());
+  stream_.streams = load<std::uint16_t>(payload.data() + kBundleSize);
+  if (stream_.streams > kMaxStreams || stream_.stream >= stream_.streams) {
+    return Error{Code::kProto, peer_name_,
+                 "stream " + std::to_string(stream_.stream) + " of " +
+                     std::to_string(stream_.streams) + "; limit " + std::to_string(kMaxStreams)};
+  }
+  verdict_ = check_peer(BytesView(payload).subspan(kFront));
   complete_ = true;
   return Bytes{};
 }

@@ -6,7 +6,7 @@
 //        ...
 //        -> e, es            preamble in clear before it
 //        <- e, ee            payload: the responder's credential
-//        -> s, se            payload: the initiator's credential
+//        -> s, se            payload: which stream of which bundle, the initiator's credential
 //        <- PING or CLOSE    the first record: whether that credential was accepted
 
 #include <optional>
@@ -21,10 +21,10 @@ namespace reef::link::secure {
 /// kRefused for a credential; after one the handshake is dead.
 class Handshake {
  public:
-  /// The acceptor learns the stream from the first frame. `local` must outlive it; `peer_name` is
-  /// for complaints.
-  Handshake(const Local& local, bool initiator, const ExpectedPeer& expected, std::uint16_t stream,
-            std::string peer_name);
+  /// The acceptor learns the stream from the peer. `local` must outlive it; `peer_name` is for
+  /// complaints.
+  Handshake(const Local& local, bool initiator, const ExpectedPeer& expected,
+            const StreamId& stream, std::string peer_name);
 
   /// The initiator's first frame.
   Result<Bytes> open();
@@ -37,7 +37,7 @@ class Handshake {
   /// in the first record, but not why.
   const Status& verdict() const { return verdict_; }
   const security::Credential& peer() const { return peer_; }
-  std::uint16_t stream() const { return stream_; }
+  const StreamId& stream() const { return stream_; }
   /// The keys of the session; once, when complete.
   security::Session split() { return state_->split(); }
 
@@ -51,7 +51,7 @@ class Handshake {
   const Local& local_;
   bool initiator_;
   ExpectedPeer expected_;
-  std::uint16_t stream_;
+  StreamId stream_;
   std::string peer_name_;
   std::optional<security::HandshakeState> state_;
   security::Credential peer_;

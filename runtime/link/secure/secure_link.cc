@@ -21,7 +21,7 @@ using security::Credential;
 class Core : public std::enable_shared_from_this<Core> {
  public:
   Core(std::unique_ptr<Link> inner, Local local, bool initiator, ExpectedPeer expected,
-       std::uint16_t stream, Established established)
+       const StreamId& stream, Established established)
       : inner_(std::move(inner)),
         executor_(inner_->executor()),
         peer_name_(inner_->peer_name()),
@@ -49,7 +49,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Executor& executor() { return executor_; }
   const std::string& peer_name() const { return peer_name_; }
   const Credential& peer() const { return peer_; }
-  std::uint16_t stream() const { return stream_; }
+  const StreamId& stream() const { return stream_; }
   const security::Digest& handshake_hash() const { return records_.handshake_hash(); }
   std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
@@ -67,7 +67,9 @@ class Core : public std::enable_shared_from_this<Core> {
   void count(const Error& why);
 
   void on_record(Bytes& frame);
-  RecordType body_type() const { return stream_ == 0 ? RecordType::kControl : RecordType::kData; }
+  RecordType body_type() const {
+    return stream_.stream == 0 ? RecordType::kControl : RecordType::kData;
+  }
   void seal_and_send(RecordType type, const RecordHeader& header, std::span<const BytesView> pieces,
                      Deadline deadline, Done done);
   void rekey_if_due();
@@ -86,7 +88,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   Phase phase_ = Phase::kHandshake;
   TimerId handshake_timer_ = 0;
-  std::uint16_t stream_ = 0;  ///< this and the next: once the handshake is complete
+  StreamId stream_;  ///< this and the next: once the handshake is complete
   Credential peer_;
   RecordCipher records_;
 
@@ -152,7 +154,7 @@ class Handle final : public SecureLink {
   }
   Executor& executor() override { return core_->executor(); }
   const Credential& peer() const override { return core_->peer(); }
-  std::uint16_t stream() const override { return core_->stream(); }
+  const StreamId& stream() const override { return core_->stream(); }
   const security::Digest& handshake_hash() const override { return core_->handshake_hash(); }
 
  private:
@@ -231,7 +233,7 @@ void Core::refuse(const Error& why) {
 void Core::enter() {
   stream_ = handshake_->stream();
   peer_ = handshake_->peer();
-  records_ = {handshake_->split(), stream_};
+  records_ = {handshake_->split(), stream_.stream};
   handshake_.reset();
   last_rekey_ = last_sent_ = last_heard_ = executor_.clock().now();
   inner_->set_frame_limit(kFrameLimit);
@@ -482,7 +484,7 @@ void Core::detach() {
 }
 
 void begin(std::unique_ptr<Link> link, Local local, bool initiator, ExpectedPeer expected,
-           std::uint16_t stream, Deadline deadline, Established done) {
+           const StreamId& stream, Deadline deadline, Established done) {
   Executor& executor = link->executor();
   const auto core = std::make_shared<Core>(std::move(link), std::move(local), initiator, expected,
                                            stream, std::move(done));
@@ -497,13 +499,13 @@ std::uint64_t system_unix_now() {
                                         .count());
 }
 
-void connect(std::unique_ptr<Link> link, Local local, ExpectedPeer expected, std::uint16_t stream,
+void connect(std::unique_ptr<Link> link, Local local, ExpectedPeer expected, StreamId stream,
              Deadline deadline, Established done) {
   begin(std::move(link), std::move(local), true, expected, stream, deadline, std::move(done));
 }
 
 void accept(std::unique_ptr<Link> link, Local local, Deadline deadline, Established done) {
-  begin(std::move(link), std::move(local), false, {}, 0, deadline, std::move(done));
+  begin(std::move(link), std::move(local), false, {}, {}, deadline, std::move(done));
 }
 
 }  // namespace reef::link::secure

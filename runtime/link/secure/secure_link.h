@@ -1,6 +1,7 @@
 #pragma once
 // A sealed link over any other: Noise XK, credentials inside the handshake, then records.
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -50,6 +51,15 @@ struct ExpectedPeer {
   security::Role role = security::Role::kScheduler;
 };
 
+/// Which of the links between two peers one is. Links that belong together share the bundle's id
+/// and know how many they are; the id is random, or zero for a link alone.
+struct StreamId {
+  std::uint16_t stream = 0;   ///< 0 carries control, and everything when it is alone
+  std::uint16_t streams = 1;  ///< of the bundle
+  std::array<std::byte, kBundleSize> bundle{};
+  bool operator==(const StreamId&) const = default;
+};
+
 /// Stream 0 carries CTRL records, every other stream DATA.
 /// Failure, beyond Link's: a record that does not verify is kProto; the peer's farewell is kClosed;
 /// an end without one is kPeerLost (truncation is not a farewell). Close: what was sent before goes
@@ -58,7 +68,7 @@ class SecureLink : public RecordLink {
  public:
   /// The verified identity of the other end.
   virtual const security::Credential& peer() const = 0;
-  virtual std::uint16_t stream() const = 0;
+  virtual const StreamId& stream() const = 0;
   /// The Noise handshake hash: the same at both ends, unique to the session.
   virtual const security::Digest& handshake_hash() const = 0;
 };
@@ -70,7 +80,7 @@ using Established = std::function<void(Result<std::unique_ptr<SecureLink>>)>;
 /// kHandshakeTime. Call start() before it returns, or frames wait with the peer. kRefused: their
 /// credential or ours was not accepted; kPeerLost: they closed without a word (which is how a wrong
 /// key looks); kTimedOut; kProto.
-void connect(std::unique_ptr<Link> link, Local local, ExpectedPeer expected, std::uint16_t stream,
+void connect(std::unique_ptr<Link> link, Local local, ExpectedPeer expected, StreamId stream,
              Deadline deadline, Established done);
 
 /// Accepts. A stranger learns nothing: any failure closes the line in silence; `done` has the

@@ -18,6 +18,8 @@ inline constexpr std::string_view kMagic = "atoll/1";
 /// Inside each record: `type u8 | flags u8 | stream u16 | message id u64 | epoch u64 | body`.
 enum class RecordType : std::uint8_t { kControl = 1, kData = 2, kRekey = 3, kPing = 4, kClose = 5 };
 
+/// The initiator's payload in message 3: `bundle 16 | streams u16 | credential`.
+
 /// What a session is sealed with, beside X25519 and BLAKE2b. Both ends must mean the same one.
 enum class SuiteId : std::uint8_t { kChaChaPoly = 1, kAesGcm = 2 };
 
@@ -27,6 +29,8 @@ enum CloseFlag : std::uint8_t { kGoodbye = 0, kRefusedByPeer = 1 };
 enum Limit : std::size_t {
   kVersion = 1,
   kPreambleSize = 13,
+  kBundleSize = 16,
+  kMaxStreams = 65,  ///< links between two peers: one for control, 64 for data
   kHandshakeFrameLimit = 1024,
   kRecordHeaderSize = 20,
   kRecordOverhead = 36,  ///< header and tag

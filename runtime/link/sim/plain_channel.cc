@@ -61,12 +61,21 @@ std::unique_ptr<RecordLink> PlainChannelForTests::records(std::unique_ptr<Link> 
 
 std::unique_ptr<Channel> PlainChannelForTests::create(std::unique_ptr<Link> link,
                                                       ChannelOptions options) {
-  return std::unique_ptr<Channel>(new Channel(records(std::move(link)), nullptr, options));
+  return over_records(records(std::move(link)), options);
+}
+
+std::unique_ptr<Channel> PlainChannelForTests::create(std::vector<std::unique_ptr<Link>> links,
+                                                      ChannelOptions options) {
+  std::vector<std::unique_ptr<RecordLink>> streams;
+  for (auto& link : links) streams.push_back(records(std::move(link)));
+  return std::unique_ptr<Channel>(new Channel(std::move(streams), nullptr, options));
 }
 
 std::unique_ptr<Channel> PlainChannelForTests::over_records(std::unique_ptr<RecordLink> link,
                                                             ChannelOptions options) {
-  return std::unique_ptr<Channel>(new Channel(std::move(link), nullptr, options));
+  std::vector<std::unique_ptr<RecordLink>> streams;
+  streams.push_back(std::move(link));
+  return std::unique_ptr<Channel>(new Channel(std::move(streams), nullptr, options));
 }
 
 }  // namespace reef::link

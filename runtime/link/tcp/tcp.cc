@@ -2,12 +2,16 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <vector>
 
 namespace reef::link::tcp {
@@ -53,11 +57,33 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
   return addresses;
 }
 
+/// Before connect or listen: the buffers decide the window that is offered.
+Status apply(const SocketOptions& options, int fd) {
+  ATOLL_TRY(check(options));
+  const auto set = [fd](int level, int name, auto value) {
+    return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
+  };
+  bool done = true;
+  if (options.send_buffer > 0) {
+    done &= set(SOL_SOCKET, SO_SNDBUF, static_cast<int>(options.send_buffer));
+  }
+  if (options.receive_buffer > 0) {
+    done &= set(SOL_SOCKET, SO_RCVBUF, static_cast<int>(options.receive_buffer));
+  }
+  if (options.pace > 0) done &= set(SOL_SOCKET, SO_MAX_PACING_RATE, options.pace);
+  if (!options.congestion.empty()) {
+    done &= ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, options.congestion.data(),
+                         static_cast<socklen_t>(options.congestion.size())) == 0;
+  }
+  if (!done) return Error{Code::kIo, "socket options", std::strerror(errno)};
+  return {};
+}
+
 /// One dial. Held by its timer, so it lives until it is done or the loop is gone.
 class Dialler : public std::enable_shared_from_this<Dialler> {
  public:
-  Dialler(Loop& loop, std::string name, Dialled done)
-      : loop_(loop), name_(std::move(name)), done_(std::move(done)) {}
+  Dialler(Loop& loop, std::string name, SocketOptions options, Dialled done)
+      : loop_(loop), name_(std::move(name)), options_(std::move(options)), done_(std::move(done)) {}
   ~Dialler() {
     if (fd_ >= 0) ::close(fd_);
     if (done_) done_(Error{Code::kClosed, name_, "the loop has stopped"});
@@ -81,6 +107,8 @@ class Dialler : public std::enable_shared_from_this<Dialler> {
       const Address& address = addresses_[next_];
       fd_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
       if (fd_ < 0) continue;
+      if (const Status applied = apply(options_, fd_); !applied.ok())
+        return finish(applied.error());
       if (::connect(fd_, address.raw(), address.size) != 0 && errno != EINPROGRESS) {
         last_error_ = errno;
         ::close(std::exchange(fd_, -1));
@@ -122,6 +150,7 @@ class Dialler : public std::enable_shared_from_this<Dialler> {
 
   Loop& loop_;
   std::string name_;
+  SocketOptions options_;
   Dialled done_;
   TimerId timer_ = 0;
   std::vector<Address> addresses_;
@@ -132,9 +161,24 @@ class Dialler : public std::enable_shared_from_this<Dialler> {
 
 }  // namespace
 
-void dial(Loop& loop, std::string host, std::uint16_t port, Deadline deadline, Dialled done) {
+Status check(const SocketOptions& options) {
+  if (options.congestion.empty()) return {};
+  std::ifstream file("/proc/sys/net/ipv4/tcp_available_congestion_control");
+  std::string offered;
+  std::getline(file, offered);
+  std::istringstream names(offered);
+  for (std::string name; names >> name;) {
+    if (name == options.congestion) return {};
+  }
+  return Error{Code::kUsage, "congestion control " + options.congestion,
+               "this machine does not offer it; there are: " + offered + "; modprobe tcp_" +
+                   options.congestion + " may add it"};
+}
+
+void dial(Loop& loop, std::string host, std::uint16_t port, Deadline deadline, Dialled done,
+          const SocketOptions& options) {
   const auto dialler =
-      std::make_shared<Dialler>(loop, host + ":" + std::to_string(port), std::move(done));
+      std::make_shared<Dialler>(loop, host + ":" + std::to_string(port), options, std::move(done));
   loop.post([dialler, &loop, host, port, deadline] {
     dialler->begin(deadline);
     auto numeric = resolve(host, port, AI_NUMERICHOST);
@@ -195,12 +239,16 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
 
 namespace {
 
-Result<int> open_listening(const Address& address) {
+Result<int> open_listening(const Address& address, const SocketOptions& options) {
   const std::string name = text_of(address);
   const int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return Error{Code::kIo, name, std::strerror(errno)};
   const int one = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (const Status applied = apply(options, fd); !applied.ok()) {
+    ::close(fd);
+    return applied.error();
+  }
   if (::bind(fd, address.raw(), address.size) == 0 && ::listen(fd, SOMAXCONN) == 0) return fd;
   const int error = errno;
   ::close(fd);
@@ -215,9 +263,10 @@ Result<int> open_listening(const Address& address) {
 }  // namespace
 
 Result<std::unique_ptr<Listener>> Listener::listen(Loop& loop, const std::string& host,
-                                                   std::uint16_t port, Accepted accepted) {
+                                                   std::uint16_t port, Accepted accepted,
+                                                   const SocketOptions& options) {
   ATOLL_ASSIGN(const std::vector<Address> addresses, resolve(host, port, AI_PASSIVE));
-  ATOLL_ASSIGN(const int fd, open_listening(addresses.front()));
+  ATOLL_ASSIGN(const int fd, open_listening(addresses.front(), options));
   Address bound;
   bound.size = sizeof bound.storage;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound.storage), &bound.size);

@@ -11,22 +11,36 @@
 
 namespace reef::link::tcp {
 
+/// How a socket treats its line. Zero or empty leaves a thing to the system.
+struct SocketOptions {
+  std::string congestion;          ///< "bbr", "cubic": what the system offers, see check()
+  std::size_t send_buffer = 0;     ///< bytes; fixing it ends the system's own tuning
+  std::size_t receive_buffer = 0;  ///< bytes
+  std::uint64_t pace = 0;          ///< at most so many bytes a second leave
+};
+
+/// kUsage, naming what there is, when this machine does not offer `options.congestion`.
+Status check(const SocketOptions& options);
+
 using Dialled = std::function<void(Result<std::unique_ptr<Link>>)>;
 using Accepted = std::function<void(std::unique_ptr<Link>)>;
 
 /// Connects to host:port, trying each address of the name in turn. `done` runs once on the loop:
-/// kTimedOut at `deadline`, kPeerLost when nobody answers, kPath when the name does not resolve.
-void dial(Loop& loop, std::string host, std::uint16_t port, Deadline deadline, Dialled done);
+/// kTimedOut at `deadline`, kPeerLost when nobody answers, kPath when the name does not resolve;
+/// kUsage as check().
+void dial(Loop& loop, std::string host, std::uint16_t port, Deadline deadline, Dialled done,
+          const SocketOptions& options = {});
 
 /// Accepts connections on one address.
 /// Thread: made and destroyed on any; `accepted` runs on the loop. Failure: an accept that fails
 /// for want of descriptors waits 100 ms and goes on; existing links do not notice.
 class Listener {
  public:
-  /// Port 0 takes a free one, see port(). An empty host is every address. kAddressInUse names the
-  /// address and what to try.
+  /// Port 0 takes a free one, see port(). Accepted sockets have `options`. An empty host is every
+  /// address. kAddressInUse names the address and what to try.
   static Result<std::unique_ptr<Listener>> listen(Loop& loop, const std::string& host,
-                                                  std::uint16_t port, Accepted accepted);
+                                                  std::uint16_t port, Accepted accepted,
+                                                  const SocketOptions& options = {});
   /// Accepts no more; links already handed out live on.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -41,7 +55,7 @@ class Listener {
   std::uint16_t port_;
 };
 
-/// A link over a connected stream socket, which it owns from now on.
+/// A link over a connected stream socket, which it owns from now on; its options are set already.
 std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name);
 
 }  // namespace reef::link::tcp

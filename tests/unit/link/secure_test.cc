@@ -38,7 +38,8 @@ class SecureLink : public testing::Test {
           if (to) to->close();
         });
   }
-  void handshake(std::uint16_t stream = 7) {
+  void handshake(const secure::StreamId& stream = {
+                     .stream = 7, .streams = 9, .bundle = {std::byte{5}}}) {
     secure::accept(std::move(acceptor_), scheduler_, kNoDeadline,
                    [this](auto link) { right_.emplace(std::move(link)); });
     secure::connect(std::move(dialler_), node_, expected_, stream, kNoDeadline,
@@ -85,7 +86,8 @@ TEST_F(SecureLink, KnowsItsPeerAndItsSession) {
   EXPECT_EQ((**left_)->peer(), identities_.credential(Role::kScheduler));
   EXPECT_EQ((**right_)->peer(), identities_.credential(Role::kNode));
   EXPECT_EQ((**left_)->handshake_hash(), (**right_)->handshake_hash());
-  EXPECT_EQ((**right_)->stream(), 7);
+  EXPECT_EQ((**right_)->stream(),
+            (secure::StreamId{.stream = 7, .streams = 9, .bundle = {std::byte{5}}}));
   EXPECT_EQ(scheduler_.counters->established, 1u);
 }
 

@@ -74,7 +74,7 @@ TEST(Sim, SealedSilenceBecomesPeerLost) {
   std::unique_ptr<secure::SecureLink> left, right;
   secure::accept(std::move(b), identities.scheduler_local(), kNoDeadline,
                  [&](auto link) { right = std::move(link).value(); });
-  secure::connect(std::move(a), identities.node_local(), identities.expected(), 0, kNoDeadline,
+  secure::connect(std::move(a), identities.node_local(), identities.expected(), {}, kNoDeadline,
                   [&](auto link) { left = std::move(link).value(); });
   std::vector<Error> closed;
   ASSERT_TRUE(network.run_while_not([&] { return left && right; }, 1s));

@@ -29,7 +29,8 @@ WireToken sample_token() {
 Assign sample_assign() {
   return {3,
           1,
-          {{"node-0", "10.0.0.1", 7000, Bytes(32, std::byte{1})}, {"node-1", "::1", 65535, {}}},
+          {{"node-0", "10.0.0.1", 7000, Bytes(32, std::byte{1}), 8, "bbr"},
+           {"node-1", "::1", 65535, {}, 1, ""}},
           "runs/r",
           Bytes(100000, std::byte{2})};
 }
@@ -104,6 +105,8 @@ TEST(Protocol, AssignmentsRoundTrip) {
     EXPECT_EQ(back.peers[i].host, assign.peers[i].host);
     EXPECT_EQ(back.peers[i].port, assign.peers[i].port);
     EXPECT_EQ(back.peers[i].noise_key, assign.peers[i].noise_key);
+    EXPECT_EQ(back.peers[i].streams, assign.peers[i].streams);
+    EXPECT_EQ(back.peers[i].congestion, assign.peers[i].congestion);
   }
 }
 

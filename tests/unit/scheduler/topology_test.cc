@@ -22,6 +22,25 @@ TEST(Topology, ReadsNodesAndLines) {
   EXPECT_EQ(line_between(*topology, "east", "east").rate, Line{}.rate);
 }
 
+TEST(Topology, GivesALongLineMoreStreams) {
+  const auto streams = [](const char* line) {
+    return data_streams(parse_topology(text(line), "t.yaml")->lines[0]);
+  };
+  EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 4.9ms}]\n"), 1);
+  EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 5ms}]\n"), 8);
+  EXPECT_EQ(
+      streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 5ms, streams: 3}]\n"),
+      3);
+  const auto line = parse_topology(
+      text("  lines: [{between: [east, west], rate: 1Gbit/s, roundTrip: 5ms, streams: 65}]\n"),
+      "t.yaml");
+  EXPECT_FALSE(line.ok());
+  const auto bbr = parse_topology(
+      text("  lines: [{between: [east, west], rate: 1Gbit/s, roundTrip: 5ms, congestion: bbr}]\n"),
+      "t.yaml");
+  EXPECT_EQ(bbr->lines[0].congestion, "bbr");
+}
+
 TEST(Topology, RefusesInOneExactLine) {
   const std::pair<const char*, const char*> rows[] = {
       {"",

@@ -1,0 +1,95 @@
+#include "runtime/link/channel/streams.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace reef::link {
+namespace {
+
+/// The dials of one bundle. Held by the callbacks that are on their way.
+class Dialling : public std::enable_shared_from_this<Dialling> {
+ public:
+  Dialling(Loop& loop, std::size_t count, std::function<void(Result<Streams>)> done)
+      : loop_(loop), links_(count), missing_(count), done_(std::move(done)) {}
+
+  void dial(const std::string& host, std::uint16_t port, const secure::Local& local,
+            const secure::ExpectedPeer& expected, const secure::StreamId& stream,
+            const tcp::SocketOptions& options, Deadline deadline) {
+    const auto sealed = [self = shared_from_this(), index = stream.stream](auto link) {
+      self->finished(index, std::move(link));
+    };
+    tcp::dial(
+        loop_, host, port, deadline,
+        [self = shared_from_this(), local, expected, stream, deadline, sealed](auto plain) {
+          if (!plain.ok()) return self->finished(stream.stream, plain.error());
+          secure::connect(std::move(*plain), local, expected, stream, deadline, sealed);
+        },
+        options);
+  }
+
+ private:
+  void finished(std::size_t index, Result<std::unique_ptr<secure::SecureLink>> link) {
+    if (!done_) return;
+    if (!link.ok()) {
+      links_.clear();
+      return std::exchange(done_, nullptr)(link.error());
+    }
+    links_[index] = std::move(*link);
+    if (--missing_ == 0) std::exchange(done_, nullptr)(std::move(links_));
+  }
+
+  Loop& loop_;
+  Streams links_;
+  std::size_t missing_;
+  std::function<void(Result<Streams>)> done_;
+};
+
+}  // namespace
+
+void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
+                     const secure::Local& local, const secure::ExpectedPeer& expected,
+                     const StreamOptions& options, Deadline deadline,
+                     std::function<void(Result<Streams>)> done) {
+  secure::StreamId stream{
+      .stream = 0, .streams = static_cast<std::uint16_t>(options.data + 1), .bundle = {}};
+  security::random_bytes(stream.bundle);
+  const auto dialling = std::make_shared<Dialling>(loop, stream.streams, std::move(done));
+  for (; stream.stream < stream.streams; ++stream.stream) {
+    dialling->dial(host, port, local, expected, stream,
+                   stream.stream == 0 ? options.control : options.socket, deadline);
+  }
+}
+
+StreamGatherer::StreamGatherer(Executor& executor, Complete complete)
+    : executor_(executor), complete_(std::move(complete)) {}
+
+void StreamGatherer::add(std::unique_ptr<secure::SecureLink> link) {
+  const secure::StreamId& id = link->stream();
+  if (id.streams == 1) {
+    Streams alone;
+    alone.push_back(std::move(link));
+    return complete_(std::move(alone));
+  }
+  const Key key{link->peer().noise_key, id.bundle};
+  auto found = bundles_.find(key);
+  if (found == bundles_.end()) {
+    if (bundles_.size() == kMost) return;
+    found = bundles_.emplace(key, Bundle{Streams(id.streams), id.streams}).first;
+    executor_.at(executor_.clock().now() + secure::kHandshakeTime,
+                 [this, key, alive = std::weak_ptr(alive_)] {
+                   if (!alive.expired()) bundles_.erase(key);
+                 });
+  }
+  Bundle& bundle = found->second;
+  if (bundle.links.size() != id.streams || bundle.links[id.stream] != nullptr) {
+    bundles_.erase(found);
+    return;
+  }
+  bundle.links[id.stream] = std::move(link);
+  if (--bundle.missing > 0) return;
+  Streams links = std::move(bundle.links);
+  bundles_.erase(found);
+  complete_(std::move(links));
+}
+
+}  // namespace reef::link
