@@ -18,6 +18,12 @@ using ClosedHandler = std::function<void(Error why)>;
 /// The largest frame that any link carries: its length must fit the u16 on the wire.
 inline constexpr std::size_t kMaxFrame = 65535;
 
+/// What the transport below knows of its packets; zeros where it has none.
+struct TransportStats {
+  std::uint64_t packets = 0;        ///< with data, sent
+  std::uint64_t retransmitted = 0;  ///< of them
+};
+
 /// An ordered, reliable path of frames to one peer, so that whoever uses it need not know whether
 /// the peer is a thread, a rack or an ocean away. Thread: send and close from any; handlers and
 /// Done run on executor(), never inline in send. Order: frames arrive in the order of send; Done
@@ -54,6 +60,8 @@ class Link {
   virtual std::size_t max_frame() const = 0;
   /// Bytes taken by send that have not left yet.
   virtual std::size_t queued_bytes() const = 0;
+  /// Since the start. Thread: executor() only.
+  virtual TransportStats transport_stats() const { return {}; }
   /// For messages to people: "tcp 10.0.0.2:7000".
   virtual std::string peer_name() const = 0;
   virtual Executor& executor() = 0;

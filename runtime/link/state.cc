@@ -166,6 +166,7 @@ class Handle final : public Link {
   }
   void set_reading(bool reading) override { state_->set_reading(reading); }
   void set_frame_limit(std::size_t bytes) override { state_->set_frame_limit(bytes); }
+  TransportStats transport_stats() const override { return state_->transport_stats(); }
   std::size_t max_frame() const override { return kMaxFrame; }
   std::size_t queued_bytes() const override { return state_->queued_bytes(); }
   std::string peer_name() const override { return state_->peer_name(); }

@@ -27,6 +27,7 @@ class LinkState : public std::enable_shared_from_this<LinkState> {
   void start(FrameHandler on_frame, ClosedHandler on_closed);
   void set_reading(bool reading);
   virtual void set_frame_limit(std::size_t) {}
+  virtual TransportStats transport_stats() const { return {}; }
   /// The one way in which a link ends: releases the transport, completes what is queued, tells.
   void fail(Error why);
   /// The handle is going away: as fail(kClosed), but tells nobody.

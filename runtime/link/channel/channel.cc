@@ -48,6 +48,7 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
 
   ChannelCounters counters() const;
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
+  TransportStats transport_stats() const;
   const security::Credential* peer() const { return peer_ ? &*peer_ : nullptr; }
   const std::string& name() const { return name_; }
   Executor& executor() { return executor_; }
@@ -358,6 +359,16 @@ ChannelCounters Channel::Core::counters() const {
           payload_received_, wire_sent_,         wire_received_};
 }
 
+TransportStats Channel::Core::transport_stats() const {
+  TransportStats all;
+  for (const Stream& stream : streams_) {
+    const TransportStats one = stream.link->transport_stats();
+    all.packets += one.packets;
+    all.retransmitted += one.retransmitted;
+  }
+  return all;
+}
+
 // --- the handle --------------------------------------------------------------------------------
 
 std::unique_ptr<Channel> Channel::create(std::vector<std::unique_ptr<secure::SecureLink>> streams,
@@ -399,6 +410,7 @@ void Channel::close(bool drain) {
 }
 
 ChannelCounters Channel::counters() const { return core_->counters(); }
+TransportStats Channel::transport_stats() const { return core_->transport_stats(); }
 std::size_t Channel::queued_bytes() const { return core_->queued_bytes(); }
 const security::Credential* Channel::peer() const { return core_->peer(); }
 std::string Channel::peer_name() const { return core_->name(); }

@@ -60,6 +60,8 @@ class Channel {
   void close(bool drain);
 
   ChannelCounters counters() const;
+  /// Of all streams together. Thread: executor() only.
+  TransportStats transport_stats() const;
   /// Bytes of header and payload accepted by send that have not left yet.
   std::size_t queued_bytes() const;
   /// The verified peer, or null on a plain channel of a test.

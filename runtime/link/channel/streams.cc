@@ -50,8 +50,10 @@ void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
                      const secure::Local& local, const secure::ExpectedPeer& expected,
                      const StreamOptions& options, Deadline deadline,
                      std::function<void(Result<Streams>)> done) {
-  secure::StreamId stream{
-      .stream = 0, .streams = static_cast<std::uint16_t>(options.data + 1), .bundle = {}};
+  secure::StreamId stream{.stream = 0,
+                          .streams = static_cast<std::uint16_t>(options.data + 1),
+                          .bundle = {},
+                          .purpose = options.purpose};
   security::random_bytes(stream.bundle);
   const auto dialling = std::make_shared<Dialling>(loop, stream.streams, std::move(done));
   for (; stream.stream < stream.streams; ++stream.stream) {

@@ -100,16 +100,18 @@ Result<Bytes> Handshake::read_second(BytesView frame) {
   complete_ = true;
   Bytes payload(stream_.bundle.begin(), stream_.bundle.end());
   append_number(payload, stream_.streams);
+  append_number(payload, static_cast<std::uint8_t>(stream_.purpose));
   append(payload, local_.credential);
   return state_->write(payload);
 }
 
 Result<Bytes> Handshake::read_third(BytesView frame) {
   ATOLL_ASSIGN(const Bytes payload, state_->read(frame));
-  constexpr std::size_t kFront = kBundleSize + sizeof stream_.streams;
+  constexpr std::size_t kFront = kBundleSize + 2 + 1;
   if (payload.size() < kFront) return Error{Code::kProto, peer_name_, "a short third message"};
   std::copy_n(payload.begin(), kBundleSize, stream_.bundle.begin());
   stream_.streams = load<std::uint16_t>(payload.data() + kBundleSize);
+  stream_.purpose = static_cast<Purpose>(payload[kFront - 1]);
   if (stream_.streams > kMaxStreams || stream_.stream >= stream_.streams) {
     return Error{Code::kProto, peer_name_,
                  "stream " + std::to_string(stream_.stream) + " of " +

@@ -53,6 +53,9 @@ class Core : public std::enable_shared_from_this<Core> {
   const security::Digest& handshake_hash() const { return records_.handshake_hash(); }
   std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
+  TransportStats transport_stats() const {
+    return inner_ ? inner_->transport_stats() : TransportStats();
+  }
   void count_queued(std::size_t bytes) { queued_bytes_ += bytes; }
 
  private:
@@ -149,6 +152,7 @@ class Handle final : public SecureLink {
   std::size_t record_overhead() const override { return kRecordOverhead + 2; }
   std::size_t max_frame() const override { return core_->max_frame(); }
   std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  TransportStats transport_stats() const override { return core_->transport_stats(); }
   std::string peer_name() const override {
     return core_->peer().name + " (" + core_->peer_name() + ")";
   }

@@ -57,6 +57,7 @@ struct StreamId {
   std::uint16_t stream = 0;   ///< 0 carries control, and everything when it is alone
   std::uint16_t streams = 1;  ///< of the bundle
   std::array<std::byte, kBundleSize> bundle{};
+  Purpose purpose = Purpose::kWork;
   bool operator==(const StreamId&) const = default;
 };
 

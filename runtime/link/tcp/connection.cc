@@ -1,5 +1,5 @@
+#include <linux/tcp.h>  // tcp_info with its newer half, which <netinet/tcp.h> lacks
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -69,6 +69,12 @@ class Connection final : public LinkState {
     });
   }
   void set_frame_limit(std::size_t bytes) override { limit_ = bytes; }
+  TransportStats transport_stats() const override {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (fd_ < 0 || ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+    return {info.tcpi_data_segs_out, info.tcpi_total_retrans};
+  }
 
  private:
   void ready(std::uint32_t events) {
