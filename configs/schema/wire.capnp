@@ -103,6 +103,41 @@ struct Submit {
   runFolder @0 :Text;
 }
 
+# Client to scheduler: measure the line between two nodes.
+struct TestLine {
+  from @0 :Text;
+  to @1 :Text;
+  streams @2 :List(UInt16);
+  congestion @3 :Text;
+  seconds @4 :UInt32;
+}
+
+# Scheduler to node: measure the line to this peer.
+struct ProbeLine {
+  ticket @0 :UInt64;
+  peer @1 :Peer;
+  streams @2 :List(UInt16);
+  seconds @3 :UInt32;
+}
+
+struct Trial {
+  streams @0 :UInt16;
+  rate @1 :Float64;  # bits per second
+  roundTrip @2 :UInt64;  # nanoseconds, as all times here
+  slowest @3 :UInt64;
+  loss @4 :Float64;
+  echoes @5 :UInt32;
+}
+
+# Node to scheduler, scheduler to client: what was measured, or why it could not be.
+struct LineResult {
+  ticket @0 :UInt64;
+  roundTrip @1 :UInt64;
+  fastest @2 :UInt64;
+  trials @3 :List(Trial);
+  error @4 :Failure;
+}
+
 # Scheduler to client.
 struct Status {
   state @0 :Text;

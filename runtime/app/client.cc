@@ -47,6 +47,10 @@ void Client::submit(const std::string& job_json, const std::string& run_folder) 
   channel_->send(node::submit_message({run_folder, job_json}), kNoDeadline, [](const Status&) {});
 }
 
+void Client::test_line(const node::TestLine& test) {
+  channel_->send(node::test_line_message(test), kNoDeadline, [](const Status&) {});
+}
+
 void Client::cancel() {
   channel_->send(node::signal_message(node::Kind::kCancel, {}), kNoDeadline, [](const Status&) {});
 }
@@ -70,6 +74,8 @@ void Client::receive(const link::Message& message) {
       return take(node::read_progress(message));
     case node::Kind::kCheckpoint:
       return take(node::read_checkpoint(message));
+    case node::Kind::kLineResult:
+      return take(node::read_line_result(message));
     default:
       return take(node::read_failure(message));
   }

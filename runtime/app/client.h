@@ -17,7 +17,7 @@ namespace reef::app {
 
 /// What the scheduler says of the job; an Error of its own means the connection is gone.
 using Event = std::variant<node::JobStatus, node::ProgressReport, node::CheckpointReport,
-                           node::FailureReport, Error>;
+                           node::FailureReport, node::LineResult, Error>;
 
 /// Thread: one caller.
 class Client {
@@ -28,6 +28,8 @@ class Client {
   ~Client();
 
   void submit(const std::string& job_json, const std::string& run_folder);
+  /// Asks what the line between two nodes can do; the answer is one node::LineResult.
+  void test_line(const node::TestLine& test);
   /// Asks for a clean stop with a checkpoint.
   void cancel();
   /// The next event, or nothing within `wait`.

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   reef::app::add_export(app, action);
   reef::app::add_scheduler(app, action);
   reef::app::add_node(app, action);
+  reef::app::add_link(app, action);
   reef::app::add_bench(app, action);
   reef::app::add_tune(app, action);
   try {

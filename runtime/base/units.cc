@@ -63,6 +63,16 @@ std::string format_size(std::uint64_t bytes) {
   return text;
 }
 
+std::string format_rate(double bits_per_second) {
+  static constexpr const char* kUnits[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+  std::size_t unit = 0;
+  for (; bits_per_second >= 999.5 && unit + 1 < std::size(kUnits); ++unit) bits_per_second /= 1000;
+  char text[48];
+  const int decimals = bits_per_second < 9.995 ? 2 : bits_per_second < 99.95 ? 1 : 0;
+  std::snprintf(text, sizeof text, "%.*f%s", decimals, bits_per_second, kUnits[unit]);
+  return text;
+}
+
 std::string format_duration(Duration duration) {
   const double total = seconds(duration);
   const auto whole = static_cast<long long>(std::llround(total));

@@ -20,6 +20,8 @@ Result<double> parse_rate(std::string_view text);
 
 /// "1.5 MiB", for people.
 std::string format_size(std::uint64_t bytes);
+/// "48.2Mbit/s": three digits, as parse_rate reads them.
+std::string format_rate(double bits_per_second);
 /// "1h02m", "3m05s", "12.4s", for people.
 std::string format_duration(Duration duration);
 

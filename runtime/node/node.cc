@@ -1,5 +1,7 @@
 #include "runtime/node/node.h"
 
+#include <algorithm>
+
 #include "runtime/base/log.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/encoding.h"
@@ -9,6 +11,7 @@ namespace reef::node {
 namespace {
 
 constexpr Duration kJoinTime = std::chrono::seconds(10);
+constexpr std::size_t kMostProbes = 8;  // answered at a time
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 /// A token that has not left in this time will not: the line is down though nobody said so.
 constexpr Duration kSendTime = std::chrono::seconds(60);
@@ -35,11 +38,7 @@ Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
     : identity_(std::move(identity)),
       options_(std::move(options)),
       factory_(std::move(factory)),
-      gatherer_(loop_, [this](link::Streams streams) {
-        // A peer whose assignment came sooner than ours waits; frames wait with it.
-        if (peers_ == nullptr) return early_.push_back(std::move(streams));
-        peers_->accepted(std::move(streams));
-      }) {}
+      gatherer_(loop_, [this](link::Streams streams) { gathered(std::move(streams)); }) {}
 
 Node::~Node() {
   stopping_ = true;
@@ -47,6 +46,7 @@ Node::~Node() {
   loop_.call([this] {
     if (peers_) peers_->close();
     crew_.reset();
+    probed_.clear();
   });
   peers_.reset();
   control_.reset();
@@ -73,6 +73,46 @@ Status Node::listen() {
   };
   ATOLL_ASSIGN(listener_, link::tcp::Listener::listen(loop_, options_.listen_host,
                                                       options_.listen_port, accepted));
+  return {};
+}
+
+void Node::gathered(link::Streams streams) {
+  if (streams.front()->stream().purpose == link::secure::Purpose::kProbe) {
+    return answer_probe(std::move(streams));
+  }
+  // A peer whose assignment came sooner than ours waits; frames wait with it.
+  if (peers_ == nullptr) return early_.push_back(std::move(streams));
+  peers_->accepted(std::move(streams));
+}
+
+void Node::answer_probe(link::Streams streams) {
+  if (probed_.size() >= kMostProbes) return;
+  const std::uint64_t id = next_probe_++;
+  probed_[id] = std::make_unique<link::ProbeServer>(
+      link::Channel::create(std::move(streams)),
+      [this, id] { loop_.post([this, id] { probed_.erase(id); }); });
+}
+
+Status Node::probe_line(const link::Message& message) {
+  ATOLL_ASSIGN(const ProbeLine order, read_probe_line(message));
+  if (order.peer.noise_key.size() != security::kKeySize) {
+    return Error{Code::kProto, order.peer.name, "a key of the wrong size"};
+  }
+  link::secure::ExpectedPeer expected{.role = security::Role::kNode};
+  std::ranges::copy(order.peer.noise_key, expected.noise_key.begin());
+  const auto open = [this, peer = order.peer, expected](std::uint16_t streams, auto opened) {
+    link::StreamOptions options{.purpose = link::secure::Purpose::kProbe, .data = streams};
+    options.socket.congestion = peer.congestion;
+    link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, options,
+                          loop_.clock().now() + kJoinTime, [opened](auto sealed) {
+                            if (!sealed.ok()) return opened(sealed.error());
+                            opened(link::Channel::create(std::move(*sealed)));
+                          });
+  };
+  link::ProbeOptions options{.streams = order.streams, .load = std::chrono::seconds(order.seconds)};
+  link::measure(loop_, options, open, [this, ticket = order.ticket](auto report_or_error) {
+    report(line_result_message({ticket, std::move(report_or_error)}));
+  });
   return {};
 }
 
@@ -118,6 +158,7 @@ void Node::on_control(link::Message message) {
 
 Status Node::dispatch(Kind kind, const link::Message& message) {
   if (kind == Kind::kAssign) return assign(message);
+  if (kind == Kind::kProbeLine) return probe_line(message);
   ATOLL_ASSIGN(const Signal signal, read_signal(message));
   if (kind == Kind::kStop) {
     stop();

@@ -51,6 +51,9 @@ class Node final : public Events, public Wire {
   void dial_scheduler();
   void joined(std::unique_ptr<link::secure::SecureLink> link);
   void on_control(link::Message message);
+  void gathered(link::Streams streams);
+  Status probe_line(const link::Message& message);
+  void answer_probe(link::Streams streams);
   Status dispatch(Kind kind, const link::Message& message);
   Status assign(const link::Message& message);
   void ready();
@@ -73,6 +76,8 @@ class Node final : public Events, public Wire {
   std::optional<plan::Plan> plan_;
   Assign assign_;
   link::StreamGatherer gatherer_;
+  std::map<std::uint64_t, std::unique_ptr<link::ProbeServer>> probed_;
+  std::uint64_t next_probe_ = 1;
   std::vector<link::Streams> early_;  ///< peers that dialled before our plan came
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Crew> crew_;

@@ -40,7 +40,7 @@ void Peers::dial(plan::NodeIndex node, const Peer& peer) {
   const Deadline deadline = loop_.clock().now() + timeout_;
   link::secure::ExpectedPeer expected{.role = security::Role::kNode};
   std::copy(peer.noise_key.begin(), peer.noise_key.end(), expected.noise_key.begin());
-  link::StreamOptions options{.data = peer.streams, .control = {}, .socket = {}};
+  link::StreamOptions options{.data = peer.streams};
   options.socket.congestion = peer.congestion;
   link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, options, deadline,
                         [this, node, alive = std::weak_ptr(alive_)](auto streams) {

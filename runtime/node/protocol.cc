@@ -1,81 +1,17 @@
 #include "runtime/node/protocol.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize.h>
-#include <kj/exception.h>
-
-#include "configs/schema/wire.capnp.h"
+#include "runtime/node/protocol_parts.h"
 
 namespace reef::node {
-namespace {
-
-/// Words a reader may traverse: a header of at most kMaxMessageHeader bytes cannot need more, so
-/// pointer loops and amplification end at once.
-constexpr capnp::ReaderOptions kLimits{.traversalLimitInWords = link::kMaxMessageHeader,
-                                       .nestingLimit = 8};
-
-template <typename Struct, typename Fill>
-link::Message build(Kind kind, link::Lane lane, Fill&& fill) {
-  capnp::MallocMessageBuilder builder;
-  fill(builder.initRoot<Struct>());
-  const auto words = capnp::messageToFlatArray(builder);
-  const auto bytes = words.asBytes();
-  link::Message message;
-  message.kind = static_cast<std::uint16_t>(kind);
-  message.lane = lane;
-  const auto* data = reinterpret_cast<const std::byte*>(bytes.begin());
-  message.header.assign(data, data + bytes.size());
-  return message;
-}
-
-/// Reads the header as `Struct` and hands it to `take`. Cap'n Proto reports by exception; it ends
-/// here.
-template <typename Struct, typename T, typename Take>
-Result<T> parse(const link::Message& message, Take&& take) {
-  if (message.header.empty() || message.header.size() % sizeof(capnp::word) != 0) {
-    return Error{Code::kProto, "message", "a header that is not whole words"};
-  }
-  // A copy of its own, because Cap'n Proto wants words aligned.
-  auto words = kj::heapArray<capnp::word>(message.header.size() / sizeof(capnp::word));
-  std::memcpy(words.begin(), message.header.data(), message.header.size());
-  std::optional<Result<T>> result;
-  auto failure = kj::runCatchingExceptions([&] {
-    capnp::FlatArrayMessageReader reader(words, kLimits);
-    result.emplace(take(reader.getRoot<Struct>()));
-  });
-  if (failure != nullptr || !result)
-    return Error{Code::kProto, "message", "a header that cannot be read"};
-  return std::move(*result);
-}
-
-std::string text(capnp::Text::Reader reader) { return {reader.begin(), reader.size()}; }
-Bytes bytes(capnp::Data::Reader reader) {
-  const auto* data = reinterpret_cast<const std::byte*>(reader.begin());
-  return {data, data + reader.size()};
-}
-
-void put(wire::Round::Builder to, const Round& round) {
-  to.setNumber(round.number);
-  to.setStep(round.step);
-  to.setEvaluation(round.evaluation);
-  to.setSnapshot(round.snapshot);
-  to.setLast(round.last);
-}
-
-Round get(wire::Round::Reader from) {
-  return {from.getNumber(), from.getStep(), from.getEvaluation(), from.getSnapshot(),
-          from.getLast()};
-}
-
-}  // namespace
 
 security::Policy scheduler_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
   policy.allow(security::Role::kNode,
                {n(Kind::kHello), n(Kind::kReady), n(Kind::kProgress), n(Kind::kCheckpoint),
-                n(Kind::kFailure), n(Kind::kHeld), n(Kind::kHeartbeat), n(Kind::kStopped)});
-  policy.allow(security::Role::kClient, {n(Kind::kSubmit), n(Kind::kCancel)});
+                n(Kind::kFailure), n(Kind::kHeld), n(Kind::kHeartbeat), n(Kind::kStopped),
+                n(Kind::kLineResult)});
+  policy.allow(security::Role::kClient, {n(Kind::kSubmit), n(Kind::kCancel), n(Kind::kTestLine)});
   return policy;
 }
 
@@ -83,8 +19,9 @@ security::Policy node_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
   policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit)});
-  policy.allow(security::Role::kScheduler, {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold),
-                                            n(Kind::kRelease), n(Kind::kStop)});
+  policy.allow(security::Role::kScheduler,
+               {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold), n(Kind::kRelease),
+                n(Kind::kStop), n(Kind::kProbeLine)});
   return policy;
 }
 
@@ -92,7 +29,8 @@ security::Policy client_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
   policy.allow(security::Role::kScheduler,
-               {n(Kind::kStatus), n(Kind::kProgress), n(Kind::kCheckpoint), n(Kind::kFailure)});
+               {n(Kind::kStatus), n(Kind::kProgress), n(Kind::kCheckpoint), n(Kind::kFailure),
+                n(Kind::kLineResult)});
   return policy;
 }
 
@@ -189,16 +127,7 @@ link::Message assign_message(const Assign& assign) {
         to.setNode(assign.node);
         to.setRunFolder(assign.run_folder);
         auto peers = to.initPeers(static_cast<unsigned>(assign.peers.size()));
-        for (unsigned i = 0; i < assign.peers.size(); ++i) {
-          const Peer& peer = assign.peers[i];
-          peers[i].setName(peer.name);
-          peers[i].setHost(peer.host);
-          peers[i].setPort(peer.port);
-          peers[i].setNoiseKey(
-              {reinterpret_cast<const kj::byte*>(peer.noise_key.data()), peer.noise_key.size()});
-          peers[i].setStreams(peer.streams);
-          peers[i].setCongestion(peer.congestion);
-        }
+        for (unsigned i = 0; i < assign.peers.size(); ++i) put(peers[i], assign.peers[i]);
       });
   message.payload = link::Payload(assign.plan);
   return message;
@@ -211,11 +140,7 @@ Result<Assign> read_assign(const link::Message& message) {
                   {},
                   text(from.getRunFolder()),
                   to_bytes(message.payload.view())};
-    for (const auto peer : from.getPeers()) {
-      assign.peers.push_back({text(peer.getName()), text(peer.getHost()), peer.getPort(),
-                              bytes(peer.getNoiseKey()), peer.getStreams(),
-                              text(peer.getCongestion())});
-    }
+    for (const auto peer : from.getPeers()) assign.peers.push_back(get(peer));
     return assign;
   });
 }
@@ -278,24 +203,13 @@ Result<CheckpointReport> read_checkpoint(const link::Message& message) {
 }
 
 link::Message failure_message(const FailureReport& report) {
-  return build<wire::Failure>(Kind::kFailure, link::Lane::kControl, [&](wire::Failure::Builder to) {
-    to.setEpoch(report.epoch);
-    to.setCode(static_cast<std::uint16_t>(report.error.code));
-    to.setWhere(report.error.where);
-    to.setWhat(report.error.what);
-  });
+  return build<wire::Failure>(Kind::kFailure, link::Lane::kControl,
+                              [&](wire::Failure::Builder to) { put(to, report); });
 }
 
 Result<FailureReport> read_failure(const link::Message& message) {
-  return parse<wire::Failure, FailureReport>(
-      message, [](wire::Failure::Reader from) -> Result<FailureReport> {
-        if (from.getCode() > static_cast<std::uint16_t>(Code::kInternal)) {
-          return Error{Code::kProto, "message", "unknown error code"};
-        }
-        return FailureReport{
-            from.getEpoch(),
-            {static_cast<Code>(from.getCode()), text(from.getWhere()), text(from.getWhat())}};
-      });
+  return parse<wire::Failure, FailureReport>(message,
+                                             [](wire::Failure::Reader from) { return get(from); });
 }
 
 link::Message heartbeat_message(Kind kind, const Traffic& traffic) {

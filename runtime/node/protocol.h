@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/link/channel/channel.h"
+#include "runtime/link/probe.h"
 #include "runtime/node/events.h"
 #include "runtime/register/token.h"
 #include "security/policy/policy.h"
@@ -26,14 +27,17 @@ enum class Kind : std::uint16_t {
   kHeld = 15,
   kHeartbeat = 16,
   kStopped = 17,
+  kLineResult = 19,  // and scheduler -> client
   kAssign = 30,
   kStart = 31,
   kHold = 32,
   kRelease = 33,
-  kStop = 34,  // scheduler -> node
+  kStop = 34,
+  kProbeLine = 37,  // scheduler -> node
   kSubmit = 40,
-  kCancel = 41,  // client -> scheduler
-  kStatus = 50,  // scheduler -> client, beside kProgress, kCheckpoint and kFailure
+  kCancel = 41,
+  kTestLine = 42,  // client -> scheduler
+  kStatus = 50,    // scheduler -> client, beside kProgress, kCheckpoint and kFailure
 };
 
 /// Who may say what to whom; all else is denied.
@@ -106,6 +110,24 @@ struct Submit {
   std::string run_folder;
   std::string job;  ///< canonical JSON
 };
+/// A client's wish to know what the line between two nodes can do.
+struct TestLine {
+  std::string from, to;
+  std::vector<std::uint16_t> streams;  ///< counts to try; 1 to 16 of them
+  std::string congestion;
+  std::uint32_t seconds = 5;  ///< of load for each count
+};
+/// The same for the node that is to measure.
+struct ProbeLine {
+  std::uint64_t ticket = 0;
+  Peer peer;  ///< with the congestion control to use
+  std::vector<std::uint16_t> streams;
+  std::uint32_t seconds = 5;
+};
+struct LineResult {
+  std::uint64_t ticket = 0;
+  Result<link::LineReport> report;
+};
 struct JobStatus {
   std::string state;  ///< "waiting", "running", "stopping", "succeeded", "stopped", "failed"
   Traffic traffic;
@@ -124,6 +146,9 @@ link::Message progress_message(const ProgressReport& report);
 link::Message checkpoint_message(const CheckpointReport& report);
 link::Message failure_message(const FailureReport& report);
 link::Message heartbeat_message(Kind kind, const Traffic& traffic);
+link::Message test_line_message(const TestLine& test);
+link::Message probe_line_message(const ProbeLine& probe);
+link::Message line_result_message(const LineResult& result);
 link::Message submit_message(const Submit& submit);
 link::Message status_message(const JobStatus& status);
 
@@ -137,6 +162,10 @@ Result<ProgressReport> read_progress(const link::Message& message);
 Result<CheckpointReport> read_checkpoint(const link::Message& message);
 Result<FailureReport> read_failure(const link::Message& message);
 Result<Traffic> read_heartbeat(const link::Message& message);
+/// kProto for no count of streams or more than 16, one of 0 or over 64, no or over 600 seconds.
+Result<TestLine> read_test_line(const link::Message& message);
+Result<ProbeLine> read_probe_line(const link::Message& message);
+Result<LineResult> read_line_result(const link::Message& message);
 Result<Submit> read_submit(const link::Message& message);
 Result<JobStatus> read_status(const link::Message& message);
 

@@ -38,6 +38,7 @@ Service::~Service() {
 }
 
 Result<std::uint16_t> Service::start() {
+  apply_measured_lines();
   auto on_connection = [this](std::unique_ptr<link::Link> plain) {
     link::secure::accept(std::move(plain), identity_.local, loop_.clock().now() + kHandshakeTime,
                          [this](auto sealed) {
@@ -100,6 +101,10 @@ Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& messa
     ATOLL_ASSIGN(const auto request, node::read_submit(message));
     return submit(id, request);
   }
+  if (kind == Kind::kTestLine) {
+    ATOLL_ASSIGN(const auto request, node::read_test_line(message));
+    return test_line(id, request);
+  }
   if (kind == Kind::kCancel) {
     if (run_ && run_->client == id) cancel();
     return {};
@@ -123,6 +128,10 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
                                hello.host + ":" + std::to_string(hello.port)));
     advance();
     return {};
+  }
+  if (kind == Kind::kLineResult) {
+    ATOLL_ASSIGN(const auto result, node::read_line_result(message));
+    return line_measured(member, result);
   }
   if (kind == Kind::kHeartbeat || kind == Kind::kStopped) {
     ATOLL_ASSIGN(member.traffic, node::read_heartbeat(message));
@@ -182,6 +191,7 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   // Destroyed later, because this is its own callback.
   loop_.post([this, id] { members_.erase(id); });
   found->second.port = 0;
+  forget_line_tests(who.name, why);
   if (expected) return;
   if (who.role == security::Role::kClient) {
     std::erase_if(queue_, [id](const Run& run) { return run.client == id; });

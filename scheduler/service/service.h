@@ -75,12 +75,25 @@ class Service {
     std::set<std::string> unstopped;            ///< nodes that have not said farewell
   };
 
+  /// A node measures a line for a client.
+  struct LineTest {
+    std::uint64_t client = 0;
+    security::Credential from, to;
+  };
+
   void accepted(std::unique_ptr<link::secure::SecureLink> link);
   void on_message(std::uint64_t id, link::Message message);
   void on_closed(std::uint64_t id, const Error& why);
   Status dispatch(std::uint64_t id, node::Kind kind, const link::Message& message);
   Status on_node(std::uint64_t id, Member& member, node::Kind kind, const link::Message& message);
   Status on_epoch_message(Member& member, node::Kind kind, const link::Message& message);
+
+  // lines.cc
+  void apply_measured_lines();
+  void use_line(const topology::Line& measured);
+  Status test_line(std::uint64_t client, const node::TestLine& test);
+  Status line_measured(const Member& member, const node::LineResult& result);
+  void forget_line_tests(const std::string& node, const Error& why);
 
   Status submit(std::uint64_t client, const node::Submit& submit);
   void advance();
@@ -114,6 +127,8 @@ class Service {
   std::uint64_t next_member_ = 1;
   std::deque<Run> queue_;
   std::optional<Run> run_;
+  std::map<std::uint64_t, LineTest> line_tests_;  ///< by ticket
+  std::uint64_t next_ticket_ = 1;
   bool shutting_down_ = false;
 
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <functional>
 #include <variant>
 
@@ -49,6 +50,8 @@ constexpr const char* kSchema = R"(
     step INTEGER NOT NULL DEFAULT 0, submitted TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
   CREATE TABLE IF NOT EXISTS nodes (name TEXT PRIMARY KEY, datacenter TEXT NOT NULL, address TEXT NOT NULL,
     seen TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+  CREATE TABLE IF NOT EXISTS lines (a TEXT NOT NULL, b TEXT NOT NULL, rate INTEGER NOT NULL, round_trip INTEGER NOT NULL,
+    streams INTEGER NOT NULL, measured TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (a, b));
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL);
 )";
 
@@ -107,6 +110,29 @@ Result<std::vector<JobRecord>> Store::jobs() const {
              static_cast<std::uint64_t>(sqlite3_column_int64(row, 5)), text_column(row, 6)});
       }));
   return records;
+}
+
+Status Store::set_line(const topology::Line& line) {
+  return execute(
+      database_,
+      "INSERT OR REPLACE INTO lines (a, b, rate, round_trip, streams) VALUES (?, ?, ?, ?, ?)",
+      {std::min(line.from, line.to), std::max(line.from, line.to),
+       static_cast<std::int64_t>(line.rate), std::int64_t{line.round_trip.count()},
+       std::int64_t{line.streams}});
+}
+
+Result<std::vector<topology::Line>> Store::lines() const {
+  std::vector<topology::Line> lines;
+  ATOLL_TRY(execute(database_, "SELECT a, b, rate, round_trip, streams FROM lines ORDER BY a, b",
+                    {}, [&lines](sqlite3_stmt* row) {
+                      lines.push_back(
+                          {.from = text_column(row, 0),
+                           .to = text_column(row, 1),
+                           .rate = static_cast<double>(sqlite3_column_int64(row, 2)),
+                           .round_trip = Duration(sqlite3_column_int64(row, 3)),
+                           .streams = static_cast<std::uint16_t>(sqlite3_column_int64(row, 4))});
+                    }));
+  return lines;
 }
 
 }  // namespace reef::service

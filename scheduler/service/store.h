@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/base/error.h"
+#include "scheduler/topology/topology.h"
 
 struct sqlite3;
 
@@ -42,6 +43,9 @@ class Store {
   Status add_node(const std::string& name, const std::string& datacenter,
                   const std::string& address);
   Result<std::vector<JobRecord>> jobs() const;
+  /// What was measured between two datacenters; the latest counts.
+  Status set_line(const topology::Line& line);
+  Result<std::vector<topology::Line>> lines() const;
 
  private:
   explicit Store(sqlite3* database) : database_(database) {}

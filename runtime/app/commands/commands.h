@@ -18,6 +18,7 @@ void add_generate(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_scheduler(CLI::App& app, Action& action);
 void add_node(CLI::App& app, Action& action);
+void add_link(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_tune(CLI::App& app, Action& action);
 

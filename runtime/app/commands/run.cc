@@ -164,6 +164,8 @@ class Follower {
     return true;
   }
 
+  bool on(const node::LineResult&) { return false; }  // nobody asked
+
   bool on(const Error& error) {
     if (!summary_.error) summary_.error = error;
     return true;

@@ -19,9 +19,9 @@ using Streams = std::vector<std::unique_ptr<secure::SecureLink>>;
 
 struct StreamOptions {
   secure::Purpose purpose = secure::Purpose::kWork;
-  std::uint16_t data = 0;      ///< streams beside the first, at most secure::kMaxStreams - 1
-  tcp::SocketOptions control;  ///< of the first
-  tcp::SocketOptions socket;   ///< of the others
+  std::uint16_t data = 0;           ///< streams beside the first, at most secure::kMaxStreams - 1
+  tcp::SocketOptions control = {};  ///< of the first
+  tcp::SocketOptions socket = {};   ///< of the others
 };
 
 /// Dials all of them, each with its own handshake. `done` runs once on the loop, with the error of

@@ -33,6 +33,11 @@ TEST(Units, ArePrintedForPeople) {
   EXPECT_EQ(format_size(1023), "1023 B");
   EXPECT_EQ(format_size(1536), "1.5 KiB");
   EXPECT_EQ(format_size(std::uint64_t{3} << 30), "3.0 GiB");
+  EXPECT_EQ(format_rate(48.23e6), "48.2Mbit/s");
+  EXPECT_EQ(format_rate(999.7e6), "1.00Gbit/s");
+  EXPECT_EQ(format_rate(123456), "123kbit/s");
+  EXPECT_EQ(format_rate(1), "1.00bit/s");
+  EXPECT_EQ(parse_rate(format_rate(7.5e9)).value(), 7.5e9);
   EXPECT_EQ(format_duration(12'400ms), "12.4s");
   EXPECT_EQ(format_duration(185s), "3m05s");
   EXPECT_EQ(format_duration(3720s), "1h02m");

@@ -110,6 +110,68 @@ TEST(Protocol, AssignmentsRoundTrip) {
   }
 }
 
+TEST(Protocol, TestsOfLinesRoundTrip) {
+  const link::Message test = test_line_message({"east-0", "west-1", {1, 8, 64}, "bbr", 20});
+  expect_kind(test, Kind::kTestLine);
+  const TestLine asked = read_test_line(test).value();
+  EXPECT_EQ(asked.from, "east-0");
+  EXPECT_EQ(asked.to, "west-1");
+  EXPECT_EQ(asked.streams, (std::vector<std::uint16_t>{1, 8, 64}));
+  EXPECT_EQ(asked.congestion, "bbr");
+  EXPECT_EQ(asked.seconds, 20u);
+  const ProbeLine order{9, {"west-1", "10.0.0.2", 7000, Bytes(32), 1, "bbr"}, {8}, 20};
+  const ProbeLine probe = read_probe_line(probe_line_message(order)).value();
+  EXPECT_EQ(probe.ticket, 9u);
+  EXPECT_EQ(probe.peer.host, "10.0.0.2");
+  EXPECT_EQ(probe.streams, order.streams);
+}
+
+TEST(Protocol, RefusesTestsOfLinesBeyondTheLimits) {
+  for (const auto& [streams, seconds] :
+       std::vector<std::pair<std::vector<std::uint16_t>, std::uint32_t>>{
+           {{}, 5},
+           {{0}, 5},
+           {{65}, 5},
+           {std::vector<std::uint16_t>(17, 1), 5},
+           {{1}, 0},
+           {{1}, 601}}) {
+    EXPECT_EQ(read_test_line(test_line_message({"a", "b", streams, "", seconds})).error().code,
+              Code::kProto);
+  }
+}
+
+TEST(Protocol, ResultsOfLinesRoundTrip) {
+  using std::chrono::milliseconds;
+  link::LineReport report{milliseconds(100), milliseconds(99), {}};
+  report.trials = {{1, 8e6, milliseconds(101), milliseconds(300), 0.001, 100},
+                   {8, 47e6, milliseconds(140), milliseconds(200), 0.002, 90}};
+  const link::Message message = line_result_message({7, report});
+  expect_kind(message, Kind::kLineResult);
+  const LineResult back = read_line_result(message).value();
+  EXPECT_EQ(back.ticket, 7u);
+  ASSERT_TRUE(back.report.ok());
+  EXPECT_EQ(back.report->round_trip, milliseconds(100));
+  EXPECT_EQ(back.report->best().streams, 8);
+  EXPECT_EQ(back.report->trials[0].loss, 0.001);
+  EXPECT_EQ(back.report->trials[1].slowest, milliseconds(200));
+
+  const Error lost{Code::kPeerLost, "west", "no answer"};
+  EXPECT_EQ(read_line_result(line_result_message({8, lost}))->report.error().text(), lost.text());
+}
+
+TEST(Protocol, BelievesNoImpossibleMeasurement) {
+  const auto refused = [](std::vector<link::Trial> trials) {
+    return !read_line_result(line_result_message({1, link::LineReport{{}, {}, std::move(trials)}}))
+                .ok();
+  };
+  EXPECT_TRUE(refused({}));
+  EXPECT_TRUE(refused({{.streams = 1, .rate = -1}}));
+  EXPECT_TRUE(refused({{.streams = 1, .rate = std::numeric_limits<double>::quiet_NaN()}}));
+  EXPECT_TRUE(refused({{.streams = 1, .rate = std::numeric_limits<double>::infinity()}}));
+  EXPECT_TRUE(refused({{.streams = 1, .rate = 1, .loss = 1.5}}));
+  EXPECT_FALSE(refused({{.streams = 1, .rate = 1, .loss = 1}}));
+}
+
 TEST(Protocol, SignalsRoundTripUnderEachKind) {
   for (const Kind kind : {Kind::kReady, Kind::kHeld, Kind::kStart, Kind::kHold, Kind::kRelease,
                           Kind::kStop, Kind::kCancel}) {
