@@ -136,6 +136,8 @@ struct LineResult {
   fastest @2 :UInt64;
   trials @3 :List(Trial);
   error @4 :Failure;
+  from @5 :Text;  # datacenters, for the client
+  to @6 :Text;
 }
 
 # Scheduler to client.

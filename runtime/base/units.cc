@@ -77,7 +77,9 @@ std::string format_duration(Duration duration) {
   const double total = seconds(duration);
   const auto whole = static_cast<long long>(std::llround(total));
   char text[32];
-  if (total < 60) {
+  if (total > 0 && total < 0.1) {
+    std::snprintf(text, sizeof text, "%.2fms", 1000 * total);
+  } else if (total < 60) {
     std::snprintf(text, sizeof text, "%.1fs", total);
   } else if (whole < 3600) {
     std::snprintf(text, sizeof text, "%lldm%02llds", whole / 60, whole % 60);

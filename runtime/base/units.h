@@ -22,7 +22,7 @@ Result<double> parse_rate(std::string_view text);
 std::string format_size(std::uint64_t bytes);
 /// "48.2Mbit/s": three digits, as parse_rate reads them.
 std::string format_rate(double bits_per_second);
-/// "1h02m", "3m05s", "12.4s", for people.
+/// "1h02m", "3m05s", "12.4s", "0.17ms", for people.
 std::string format_duration(Duration duration);
 
 }  // namespace reef

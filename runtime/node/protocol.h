@@ -127,6 +127,7 @@ struct ProbeLine {
 struct LineResult {
   std::uint64_t ticket = 0;
   Result<link::LineReport> report;
+  std::string from = {}, to = {};  ///< datacenters, filled in by the scheduler
 };
 struct JobStatus {
   std::string state;  ///< "waiting", "running", "stopping", "succeeded", "stopped", "failed"

@@ -97,6 +97,8 @@ link::Message line_result_message(const LineResult& result) {
   return build<wire::LineResult>(
       Kind::kLineResult, link::Lane::kControl, [&](wire::LineResult::Builder to) {
         to.setTicket(result.ticket);
+        to.setFrom(result.from);
+        to.setTo(result.to);
         if (!result.report.ok()) return put(to.initError(), {0, result.report.error()});
         const link::LineReport& report = *result.report;
         to.setRoundTrip(nanoseconds(report.round_trip));
@@ -111,14 +113,16 @@ Result<LineResult> read_line_result(const link::Message& message) {
       message, [](wire::LineResult::Reader from) -> Result<LineResult> {
         if (from.hasError()) {
           ATOLL_ASSIGN(FailureReport failure, get(from.getError()));
-          return LineResult{from.getTicket(), std::move(failure.error)};
+          return LineResult{from.getTicket(), std::move(failure.error), text(from.getFrom()),
+                            text(from.getTo())};
         }
         link::LineReport report{duration(from.getRoundTrip()), duration(from.getFastest()), {}};
         for (const auto trial : from.getTrials()) {
           ATOLL_ASSIGN(report.trials.emplace_back(), get(trial));
         }
         if (report.trials.empty()) return Error{Code::kProto, "message", "nothing was measured"};
-        return LineResult{from.getTicket(), std::move(report)};
+        return LineResult{from.getTicket(), std::move(report), text(from.getFrom()),
+                          text(from.getTo())};
       });
 }
 

@@ -59,7 +59,8 @@ Status Service::line_measured(const Member& member, const node::LineResult& resu
   }
   const LineTest test = line_tests_.extract(found).mapped();
   if (const auto client = members_.find(test.client); client != members_.end()) {
-    send(client->second, node::line_result_message(result));
+    send(client->second, node::line_result_message({result.ticket, result.report,
+                                                    test.from.datacenter, test.to.datacenter}));
   }
   if (!result.report.ok() || test.from.datacenter == test.to.datacenter) return {};
   const topology::Line line{.from = test.from.datacenter,

@@ -62,7 +62,7 @@ nlohmann::ordered_json to_json(const LinkTest& options, const link::LineReport& 
   return json;
 }
 
-Result<link::LineReport> ask(Client& client, const node::TestLine& test) {
+Result<node::LineResult> ask(Client& client, const node::TestLine& test) {
   client.test_line(test);
   // Each trial settles and loads; the rest is for dialling and for a line that is slow to answer.
   const Duration limit = std::chrono::seconds(test.streams.size() * (test.seconds + 4) + 30);
@@ -72,7 +72,7 @@ Result<link::LineReport> ask(Client& client, const node::TestLine& test) {
     if (!event) continue;
     if (const auto* error = std::get_if<Error>(&*event)) return *error;
     if (const auto* failure = std::get_if<node::FailureReport>(&*event)) return failure->error;
-    if (auto* result = std::get_if<node::LineResult>(&*event)) return std::move(result->report);
+    if (auto* result = std::get_if<node::LineResult>(&*event)) return std::move(*result);
   }
   return Error{Code::kTimedOut, "line between " + test.from + " and " + test.to,
                "no measurement in " + format_duration(limit) + "; see the nodes' logs"};
@@ -82,13 +82,17 @@ Result<int> run_test(const LinkTest& options) {
   ATOLL_ASSIGN(const auto address, parse_address(options.scheduler, "--scheduler"));
   ATOLL_ASSIGN(const auto identity, node::load_identity(options.identity));
   ATOLL_ASSIGN(const auto client, Client::connect(identity, address.first, address.second));
-  ATOLL_ASSIGN(const link::LineReport report, ask(*client, options.test));
+  ATOLL_ASSIGN(const node::LineResult result, ask(*client, options.test));
+  if (!result.report.ok()) return result.report.error();
+  const link::LineReport& report = *result.report;
   if (options.json) {
     std::cout << to_json(options, report).dump() << std::endl;
     return 0;
   }
   print_table(options, report);
-  fmt::print("for a topology: {}\n", line_text(options.test.from, options.test.to, report));
+  if (result.from != result.to) {
+    fmt::print("as a topology says it: {}\n", line_text(result.from, result.to, report));
+  }
   return 0;
 }
 

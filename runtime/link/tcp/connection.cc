@@ -20,7 +20,7 @@ constexpr std::size_t kPrefix = 2;          // u16be length
 constexpr std::size_t kSmallBuffer = 4096;  // for a peer that is not authenticated yet
 constexpr std::size_t kLargeBuffer = 256 * 1024;
 constexpr std::size_t kBatch = 64;       // frames per sendmsg
-constexpr int kReadsPerEvent = 4;        // then other descriptors get their turn
+constexpr int kReadsPerEvent = 1;        // then other descriptors get their turn
 constexpr int kUnsentLimit = 64 * 1024;  // one record waits in the kernel, the rest in lanes
 constexpr std::chrono::seconds kLinger{1};
 

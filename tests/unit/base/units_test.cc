@@ -38,6 +38,7 @@ TEST(Units, ArePrintedForPeople) {
   EXPECT_EQ(format_rate(123456), "123kbit/s");
   EXPECT_EQ(format_rate(1), "1.00bit/s");
   EXPECT_EQ(parse_rate(format_rate(7.5e9)).value(), 7.5e9);
+  EXPECT_EQ(format_duration(std::chrono::microseconds(170)), "0.17ms");
   EXPECT_EQ(format_duration(12'400ms), "12.4s");
   EXPECT_EQ(format_duration(185s), "3m05s");
   EXPECT_EQ(format_duration(3720s), "1h02m");

@@ -145,10 +145,12 @@ TEST(Protocol, ResultsOfLinesRoundTrip) {
   link::LineReport report{milliseconds(100), milliseconds(99), {}};
   report.trials = {{1, 8e6, milliseconds(101), milliseconds(300), 0.001, 100},
                    {8, 47e6, milliseconds(140), milliseconds(200), 0.002, 90}};
-  const link::Message message = line_result_message({7, report});
+  const link::Message message = line_result_message({7, report, "east", "west"});
   expect_kind(message, Kind::kLineResult);
   const LineResult back = read_line_result(message).value();
   EXPECT_EQ(back.ticket, 7u);
+  EXPECT_EQ(back.from, "east");
+  EXPECT_EQ(back.to, "west");
   ASSERT_TRUE(back.report.ok());
   EXPECT_EQ(back.report->round_trip, milliseconds(100));
   EXPECT_EQ(back.report->best().streams, 8);
