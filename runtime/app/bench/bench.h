@@ -36,6 +36,7 @@ double median(std::vector<double> values);
 
 void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_dispatch(CLI::App& bench, Action& action);
+void add_bench_seal(CLI::App& bench, Action& action);
 void add_bench_tune(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);
 void add_bench_runtime(CLI::App& bench, Action& action);

@@ -8,6 +8,7 @@ void add_bench(CLI::App& app, Action& action) {
   command->require_subcommand(1);
   add_bench_attention(*command, action);
   add_bench_dispatch(*command, action);
+  add_bench_seal(*command, action);
   add_bench_tune(*command, action);
   add_bench_step(*command, action);
   add_bench_runtime(*command, action);

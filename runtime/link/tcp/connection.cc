@@ -56,8 +56,12 @@ class Linger {
 
 class Connection final : public LinkState {
  public:
-  Connection(Loop& loop, int fd, std::string peer_name)
-      : LinkState(loop, std::move(peer_name)), loop_(loop), fd_(fd), buffer_(kSmallBuffer) {}
+  Connection(Loop& loop, int fd, std::string peer_name, Gate::Pass pass)
+      : LinkState(loop, std::move(peer_name)),
+        loop_(loop),
+        fd_(fd),
+        pass_(std::move(pass)),
+        buffer_(kSmallBuffer) {}
   ~Connection() override {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -68,7 +72,10 @@ class Connection final : public LinkState {
       if (const auto self = weak.lock()) self->ready(events);
     });
   }
-  void set_frame_limit(std::size_t bytes) override { limit_ = bytes; }
+  void set_frame_limit(std::size_t bytes) override {
+    limit_ = bytes;
+    if (limit_ == kMaxFrame) pass_.reset();
+  }
   TransportStats transport_stats() const override {
     tcp_info info{};
     socklen_t size = sizeof info;
@@ -190,6 +197,7 @@ class Connection final : public LinkState {
   void release() override {
     loop_.unwatch(fd_);
     const int fd = std::exchange(fd_, -1);
+    pass_.reset();
     buffer_ = {};
     begin_ = end_ = 0;
     if (error_->code == Code::kClosed) {
@@ -201,6 +209,7 @@ class Connection final : public LinkState {
 
   Loop& loop_;
   int fd_;
+  Gate::Pass pass_;
   std::size_t limit_ = kMaxFrame;
   Bytes buffer_;
   std::size_t begin_ = 0, end_ = 0;  ///< what has arrived and not been delivered
@@ -211,11 +220,12 @@ class Connection final : public LinkState {
 
 }  // namespace
 
-std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name) {
+std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name, Gate::Pass pass) {
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentLimit, sizeof kUnsentLimit);
-  const auto connection = std::make_shared<Connection>(loop, fd, std::move(peer_name));
+  const auto connection =
+      std::make_shared<Connection>(loop, fd, std::move(peer_name), std::move(pass));
   loop.call([connection] { connection->watch(); });
   return make_handle(connection);
 }

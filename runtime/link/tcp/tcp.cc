@@ -210,7 +210,11 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
       const int peer = ::accept4(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size,
                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (peer >= 0) {
-        accepted(adopt(loop, peer, "tcp " + text_of(address)));
+        if (Gate::Pass pass = gate.enter(*address.raw(), loop.clock().now())) {
+          accepted(adopt(loop, peer, "tcp " + text_of(address), std::move(pass)));
+        } else {
+          ::close(peer);
+        }
         continue;
       }
       if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -235,6 +239,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   Loop& loop;
   int fd;
   Accepted accepted;
+  Gate gate;
 };
 
 namespace {

@@ -8,6 +8,7 @@
 
 #include "runtime/link/link.h"
 #include "runtime/link/loop.h"
+#include "runtime/link/tcp/gate.h"
 
 namespace reef::link::tcp {
 
@@ -33,7 +34,8 @@ void dial(Loop& loop, std::string host, std::uint16_t port, Deadline deadline, D
 
 /// Accepts connections on one address.
 /// Thread: made and destroyed on any; `accepted` runs on the loop. Failure: an accept that fails
-/// for want of descriptors waits 100 ms and goes on; existing links do not notice.
+/// for want of descriptors waits 100 ms and goes on; existing links do not notice. A connection
+/// beyond the limits of gate.h is closed in silence.
 class Listener {
  public:
   /// Port 0 takes a free one, see port(). Accepted sockets have `options`. An empty host is every
@@ -56,6 +58,8 @@ class Listener {
 };
 
 /// A link over a connected stream socket, which it owns from now on; its options are set already.
-std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name);
+/// `pass` is released once the frame limit is raised to kMaxFrame, which says that the peer has
+/// proven itself, or with the link.
+std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name, Gate::Pass pass = nullptr);
 
 }  // namespace reef::link::tcp

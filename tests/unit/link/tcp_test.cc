@@ -38,6 +38,51 @@ TEST(Tcp, SaysThatNobodyAnswers) {
   EXPECT_EQ(codes, (std::vector{Code::kPeerLost, Code::kPath}));
 }
 
+TEST(Tcp, ClosesStrangersBeyondTheirShare) {
+  Loop loop;
+  Meeting meeting;
+  std::vector<std::unique_ptr<Link>> accepted, dialled;
+  int closed = 0;
+  auto listener = tcp::Listener::listen(loop, "127.0.0.1", 0, [&](std::unique_ptr<Link> link) {
+    meeting.change([&] { accepted.push_back(std::move(link)); });
+  });
+  const auto dial = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      tcp::dial(loop, "127.0.0.1", (*listener)->port(), kNoDeadline, [&](auto link) {
+        (*link)->start([](const Bytes&) {},
+                       [&](const Error&) { meeting.change([&] { ++closed; }); });
+        dialled.push_back(std::move(*link));
+      });
+    }
+  };
+  const tcp::GateLimits limits;
+  dial(static_cast<int>(limits.half_open) + 20);
+  ASSERT_TRUE(meeting.wait([&] { return closed >= 1; }, nullptr));
+  ASSERT_TRUE(
+      meeting.wait([&] { return accepted.size() + closed == limits.half_open + 20; }, nullptr));
+  EXPECT_EQ(accepted.size(), limits.half_open);
+  loop.call([&] {
+    for (auto& link : accepted) link->set_frame_limit(kMaxFrame);  // they have proven themselves
+  });
+  const std::size_t before = accepted.size();
+  // By then the rate's allowance has grown by five.
+  loop.at(loop.clock().now() + 100ms, [&] { dial(1); });
+  ASSERT_TRUE(meeting.wait([&] { return accepted.size() == before + 1; }, nullptr));
+  loop.call([&] {
+    accepted.clear();
+    dialled.clear();
+  });
+}
+
+TEST(Tcp, NamesCongestionControlsThatThereAre) {
+  EXPECT_TRUE(tcp::check({}).ok());
+  EXPECT_TRUE(tcp::check({.congestion = "cubic"}).ok());
+  const Status status = tcp::check({.congestion = "nosuch"});
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, Code::kUsage);
+  EXPECT_NE(status.error().what.find("cubic"), std::string::npos) << status.error().text();
+}
+
 TEST(Tcp, CompletesADialWhenTheLoopStops) {
   int told = 0;
   {
