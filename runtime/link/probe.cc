@@ -10,8 +10,8 @@ namespace {
 /// Of messages on a probe's channel. The control lane has the first two.
 enum Kind : std::uint16_t {
   kEcho = 1,   ///< comes back as it is
-  kTally = 2,  ///< comes back with `bytes of kBulk received u64 | the other end's clock u64, ns`
-  kBulk = 3,   ///< counted
+  kTally = 2,  ///< comes back with `bytes that have arrived u64 | the other end's clock u64, ns`
+  kBulk = 3,   ///< dropped
 };
 
 constexpr std::size_t kEchoSize = 64;
@@ -213,12 +213,12 @@ void ProbeServer::receive(Message message) {
       return channel_->send(std::move(message), kNoDeadline, nullptr);
     case kTally: {
       Bytes answer(16);
-      store(answer.data(), received_);
+      // As they arrive: a lane that waits for one lost packet gives out nothing, and then much.
+      store(answer.data(), channel_->counters().fragment_bytes_received);
       store(answer.data() + 8, nanoseconds(channel_->executor().clock().now()));
       return channel_->send(control(kTally, std::move(answer)), kNoDeadline, nullptr);
     }
     case kBulk:
-      received_ += message.payload.size();
       return;
     default:
       return channel_->close(false);

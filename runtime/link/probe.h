@@ -45,7 +45,6 @@ class ProbeServer {
  private:
   void receive(Message message);
   std::unique_ptr<Channel> channel_;
-  std::uint64_t received_ = 0;
 };
 
 /// Opens a channel with so many data streams to the other end of the line.

@@ -112,6 +112,7 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
   std::atomic<std::uint64_t> messages_sent_{0}, messages_received_{0};
   std::atomic<std::uint64_t> payload_sent_{0}, payload_received_{0};
   std::atomic<std::uint64_t> wire_sent_{0}, wire_received_{0};
+  std::atomic<std::uint64_t> fragments_received_{0};
 };
 
 void Channel::Core::start(MessageHandler on_message, ClosedHandler on_closed) {
@@ -274,6 +275,7 @@ void Channel::Core::on_record(const RecordHeader& header, BytesView body) {
   if (const Status taken = inbox_.take(header, body); !taken.ok()) {
     return fail({taken.error().code, name_, taken.error().what});
   }
+  fragments_received_ += body.size() - kFragmentPrefix;
   while (!error_) {
     auto message = inbox_.next();
     if (!message) return;
@@ -355,8 +357,8 @@ void Channel::Core::detach() {
 }
 
 ChannelCounters Channel::Core::counters() const {
-  return {messages_sent_,    messages_received_, payload_sent_,
-          payload_received_, wire_sent_,         wire_received_};
+  return {messages_sent_, messages_received_, payload_sent_,      payload_received_,
+          wire_sent_,     wire_received_,     fragments_received_};
 }
 
 TransportStats Channel::Core::transport_stats() const {

@@ -24,6 +24,7 @@ struct ChannelCounters {
   std::uint64_t messages_sent = 0, messages_received = 0;
   std::uint64_t payload_bytes_sent = 0, payload_bytes_received = 0;
   std::uint64_t wire_bytes_sent = 0, wire_bytes_received = 0;
+  std::uint64_t fragment_bytes_received = 0;  ///< of headers and payloads, whole or not yet
 };
 
 using MessageHandler = std::function<void(Message)>;
