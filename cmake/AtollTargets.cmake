@@ -5,14 +5,22 @@ add_library(atoll_options INTERFACE)
 # GCC 12 sees overlaps inside std::string that cannot be (its bug 105651).
 # nvcc takes none of these by itself.
 target_compile_options(atoll_options INTERFACE
-  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wno-restrict -fno-math-errno>)
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -fno-math-errno>
+  $<$<C_COMPILER_ID:GNU>:$<$<COMPILE_LANGUAGE:C,CXX>:-Wno-restrict>>)
 target_include_directories(atoll_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(ATOLL_SANITIZE)
   # The last is GCC's own advice: sanitizers confuse it.
   target_compile_options(atoll_options INTERFACE
-    $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
-                                -Wno-maybe-uninitialized>)
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${ATOLL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all>
+    $<$<C_COMPILER_ID:GNU>:$<$<COMPILE_LANGUAGE:C,CXX>:-Wno-maybe-uninitialized>>)
   target_link_options(atoll_options INTERFACE -fsanitize=${ATOLL_SANITIZE})
+endif()
+if(ATOLL_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    message(FATAL_ERROR "ATOLL_FUZZ needs Clang, whose libFuzzer it uses; take the preset `fuzz`")
+  endif()
+  # Counts which branches an input takes; the fuzzers themselves bring main() along.
+  target_compile_options(atoll_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # atoll_library(name SOURCES a.cc b.cc DEPS x y): a static library of one folder.
