@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "runtime/base/file.h"
-#include "scheduler/job/utf8.h"
+#include "runtime/base/utf8.h"
 
 namespace reef::job {
 namespace {

@@ -9,8 +9,8 @@
 #include <valijson/validator.hpp>
 
 #include "runtime/base/text.h"
+#include "runtime/base/utf8.h"
 #include "scheduler/job/document.h"
-#include "scheduler/job/utf8.h"
 
 namespace reef::job {
 namespace {

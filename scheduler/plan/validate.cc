@@ -5,7 +5,7 @@
 #include <limits>
 #include <set>
 
-#include "scheduler/job/utf8.h"
+#include "runtime/base/utf8.h"
 #include "scheduler/plan/shape.h"
 
 namespace reef::plan {
@@ -35,11 +35,11 @@ std::uint64_t edge_bytes(const Edge& edge) {
 }
 
 Error broken(const std::string& where, const std::string& what) {
-  return Error{Code::kProto, "plan: " + job::printable(where), what};
+  return Error{Code::kProto, "plan: " + printable(where), what};
 }
 
 bool good_name(const std::string& name) {
-  return !name.empty() && name.size() <= kLongestName && job::first_bad_utf8(name) == name.size();
+  return !name.empty() && name.size() <= kLongestName && first_bad_utf8(name) == name.size();
 }
 
 bool known_codec(const std::string& codec) {

@@ -1,8 +1,8 @@
-#include "scheduler/job/utf8.h"
+#include "runtime/base/utf8.h"
 
 #include <cstdint>
 
-namespace reef::job {
+namespace reef {
 namespace {
 
 /// Length of the well-formed sequence at the start of `text`, or 0.
@@ -57,4 +57,4 @@ std::string printable(std::string_view text) {
   return line;
 }
 
-}  // namespace reef::job
+}  // namespace reef
