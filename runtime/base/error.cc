@@ -1,5 +1,7 @@
 #include "runtime/base/error.h"
 
+#include "runtime/base/utf8.h"
+
 namespace reef {
 
 std::string_view code_name(Code code) {
@@ -72,7 +74,7 @@ Error parse_error(std::string_view line) {
 std::string Error::text() const {
   std::string text(code_name(code));
   if (!where.empty()) text.append(": ").append(where);
-  return text.append(": ").append(what);
+  return one_line(text.append(": ").append(what));
 }
 
 }  // namespace reef

@@ -62,7 +62,7 @@ struct Error {
   std::string where;  ///< file:line, field path, peer or actor
   std::string what;   ///< one sentence; limit and hint follow after "; "
 
-  std::string text() const;
+  std::string text() const;  ///< one line, whatever it quotes: one_line() of utf8.h
   bool operator==(const Error&) const = default;
 };
 

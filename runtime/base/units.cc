@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <span>
 
+#include "runtime/base/utf8.h"
+
 namespace reef {
 namespace {
 
@@ -31,7 +33,7 @@ Result<double> parse(std::string_view text, std::span<const Unit> units, std::st
       if (known.name == unit && number * known.factor < 0x1p62) return number * known.factor;
     }
   }
-  std::string what = "'" + std::string(text) + "' is not a number with a unit of";
+  std::string what = "'" + printable(text) + "' is not a number with a unit of";
   for (const Unit& known : units) what += " " + std::string(known.name);
   return Error{Code::kJobValue, "", what + "; for instance " + std::string(example)};
 }

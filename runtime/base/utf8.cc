@@ -31,6 +31,17 @@ std::size_t sequence(std::string_view text) {
   return 0;
 }
 
+/// Takes one character off the front of `text`, or one byte that is none; returns what to show.
+std::string_view take_shown(std::string_view& text) {
+  const std::size_t length = sequence(text);
+  const std::string_view character = text.substr(0, length);
+  text.remove_prefix(length == 0 ? 1 : length);
+  const bool below_space = length == 1 && (character[0] < 0x20 || character[0] == 0x7F);
+  // U+0080 to U+009F: terminals that know them take U+009B for the start of a command.
+  const bool second_set = length == 2 && character < "\xC2\xA0";
+  return length == 0 || below_space || second_set ? std::string_view("?") : character;
+}
+
 }  // namespace
 
 std::size_t first_bad_utf8(std::string_view text) {
@@ -43,16 +54,14 @@ std::size_t first_bad_utf8(std::string_view text) {
   return at;
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t limit = 80;
+std::string one_line(std::string_view text) { return printable(text, std::string::npos); }
+
+std::string printable(std::string_view text, std::size_t limit) {
   std::string line;
   while (!text.empty()) {
-    const std::size_t length = sequence(text);
-    const bool control = length == 0 || (length == 1 && (text[0] < 0x20 || text[0] == 0x7F));
-    const std::string_view piece = control ? std::string_view("?") : text.substr(0, length);
+    const std::string_view piece = take_shown(text);
     if (line.size() + piece.size() > limit) return line + "...";
     line += piece;
-    text.remove_prefix(length == 0 ? 1 : length);
   }
   return line;
 }

@@ -4,10 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/utf8.h"
+
 namespace reef::data {
 namespace {
 
 constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kLongestQuote = 256;  ///< nlohmann quotes the whole token before a mistake
 
 /// Remembers the keys of the objects that are open, which is what nlohmann's own tree builder
 /// forgets: there the last of two equal keys silently wins.
@@ -34,7 +37,7 @@ class Checker final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& e) override {
-    problem = e.what();
+    problem = printable(e.what(), kLongestQuote);
     return false;
   }
 
@@ -63,7 +66,8 @@ Result<nlohmann::json> parse_json(std::string_view text, Code code, std::string_
     }
     return nlohmann::json::parse(text);
   } catch (const std::exception& e) {
-    return Error{code, std::string(where), std::string("is not valid JSON: ") + e.what()};
+    return Error{code, std::string(where),
+                 "is not valid JSON: " + printable(e.what(), kLongestQuote)};
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/base/utf8.h"
 
 namespace reef::app {
 
@@ -20,7 +21,7 @@ inline Result<std::pair<std::string, std::uint16_t>> parse_address(const std::st
       return std::pair{text.substr(0, colon), port};
   }
   return Error{Code::kUsage, option,
-               "'" + text + "' is not HOST:PORT; for instance 127.0.0.1:7070"};
+               "'" + printable(text) + "' is not HOST:PORT; for instance 127.0.0.1:7070"};
 }
 
 }  // namespace reef::app

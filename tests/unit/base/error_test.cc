@@ -33,6 +33,11 @@ TEST(ResultDeathTest, AskingTheWrongOneEndsTheProcess) {
   EXPECT_DEATH((void)half(1).value(), "E_JOB_VALUE: x: odd");
 }
 
+TEST(Error, IsOneLineWhateverItQuotes) {
+  const Error error{Code::kProto, "peer\n\x1B[2J", "it says '\x7F\xC2\x9B\xFF\r\t\xC3\xA9'"};
+  EXPECT_EQ(error.text(), "E_PROTO: peer??[2J: it says '?????\xC3\xA9'");
+}
+
 TEST(ExitStatus, TellsInputFromFailureFromRefusal) {
   EXPECT_EQ(exit_status(Code::kUsage), 2);
   EXPECT_EQ(exit_status(Code::kAddressInUse), 2);
