@@ -189,7 +189,9 @@ void Loop::run() {
         continue;
       }
       // A handler may have unwatched another that is ready too; ids are never used twice.
-      const auto found = watches_.find(events[i].data.u64);
+      // Copied: epoll_event is packed, and a reference to what is in it need not be aligned.
+      const std::uint64_t id = events[i].data.u64;
+      const auto found = watches_.find(id);
       if (found == watches_.end()) continue;
       const std::shared_ptr<Watch> watch = found->second;
       watch->ready(events[i].events);
