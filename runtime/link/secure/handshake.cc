@@ -69,6 +69,13 @@ Result<Bytes> Handshake::open() {
 }
 
 Result<Bytes> Handshake::read(BytesView frame) {
+  if (dead_ || complete_) return Error{Code::kProto, peer_name_, "the handshake is over"};
+  auto answer = read_next(frame);
+  dead_ = !answer.ok();
+  return answer;
+}
+
+Result<Bytes> Handshake::read_next(BytesView frame) {
   if (frame.size() > kHandshakeFrameLimit) {
     return Error{Code::kProto, peer_name_, "an oversize handshake frame"};
   }

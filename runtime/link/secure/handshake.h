@@ -43,6 +43,7 @@ class Handshake {
 
  private:
   Status create();
+  Result<Bytes> read_next(BytesView frame);
   Result<Bytes> read_first(BytesView frame);
   Result<Bytes> read_second(BytesView frame);
   Result<Bytes> read_third(BytesView frame);
@@ -56,6 +57,7 @@ class Handshake {
   std::optional<security::HandshakeState> state_;
   security::Credential peer_;
   bool complete_ = false;
+  bool dead_ = false;
   Status verdict_;
 };
 

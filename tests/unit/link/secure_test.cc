@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/link/secure/handshake.h"
 #include "tests/conformance/rig.h"
 
 namespace reef::link {
@@ -80,6 +81,32 @@ class SecureLink : public testing::Test {
   Outcome left_, right_;
   Seen got_left_, got_right_;
 };
+
+TEST(Handshake, IsOverAfterAStranger) {
+  const Identities identities;
+  const secure::Local node = identities.node_local(), scheduler = identities.scheduler_local();
+  secure::Handshake dialler(node, true, identities.expected(), {.stream = 1, .streams = 2},
+                            "acceptor");
+  secure::Handshake acceptor(scheduler, false, {}, {}, "dialler");
+  const Bytes first = dialler.open().value();
+  EXPECT_EQ(acceptor.read(Bytes(61)).error().code, Code::kProto);
+  EXPECT_EQ(acceptor.read(first).error().code, Code::kProto);
+  EXPECT_FALSE(acceptor.complete());
+}
+
+TEST(Handshake, TakesNoFrameTooMany) {
+  const Identities identities;
+  const secure::Local node = identities.node_local(), scheduler = identities.scheduler_local();
+  secure::Handshake dialler(node, true, identities.expected(), {.stream = 1, .streams = 2},
+                            "acceptor");
+  secure::Handshake acceptor(scheduler, false, {}, {}, "dialler");
+  const Bytes second = acceptor.read(dialler.open().value()).value();
+  const Bytes third = dialler.read(second).value();
+  EXPECT_EQ(dialler.read(second).error().code, Code::kProto);
+  EXPECT_TRUE(acceptor.read(third).ok());
+  EXPECT_EQ(acceptor.read(third).error().code, Code::kProto);
+  EXPECT_TRUE(acceptor.complete() && acceptor.verdict().ok());
+}
 
 TEST_F(SecureLink, KnowsItsPeerAndItsSession) {
   open();
