@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/utf8.h"
+
 namespace reef::security {
 namespace {
 
@@ -14,10 +16,8 @@ constexpr std::byte kFormat{1};
 
 Error malformed() { return {Code::kProto, "credential", "it is malformed"}; }
 
-bool printable(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxName &&
-         std::all_of(name.begin(), name.end(),
-                     [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+bool good_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && one_line(name) == name;
 }
 
 void append(Bytes& out, BytesView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
@@ -84,9 +84,9 @@ NodeId node_id(const PublicKey& identity_key) { return blake2b_256({identity_key
 NodeId Credential::node_id() const { return security::node_id(identity_key); }
 
 Result<Bytes> encode_credential(const Credential& credential) {
-  if (!printable(credential.name) || !printable(credential.datacenter)) {
+  if (!good_name(credential.name) || !good_name(credential.datacenter)) {
     return Error{Code::kUsage, "credential",
-                 "name and datacenter are 1 to 255 bytes without control characters"};
+                 "name and datacenter are 1 to 255 bytes of UTF-8 without control characters"};
   }
   Bytes out;
   out.push_back(kFormat);
@@ -120,7 +120,7 @@ Result<Credential> parse_credential(BytesView signed_credential) {
   const bool known_role = credential.role == Role::kClient || credential.role == Role::kScheduler ||
                           credential.role == Role::kNode;
   if (!known_format || !known_role || !reader.finished()) return malformed();
-  if (!printable(credential.name) || !printable(credential.datacenter)) return malformed();
+  if (!good_name(credential.name) || !good_name(credential.datacenter)) return malformed();
   return credential;
 }
 

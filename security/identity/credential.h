@@ -40,7 +40,8 @@ struct Credential {
 /// BLAKE2b-256 of the Ed25519 public key.
 NodeId node_id(const PublicKey& identity_key);
 
-/// The bytes that are signed. kUsage when a name is empty, too long or has control characters.
+/// The bytes that are signed. kUsage when a name is empty, too long, not UTF-8 or
+/// has control characters.
 Result<Bytes> encode_credential(const Credential& credential);
 
 /// Encodes and signs with an authority's seed; Authority::issue is the way in.

@@ -76,7 +76,8 @@ TEST(Credential, IsRefusedForExpiryClusterAndAuthority) {
 
 TEST(Credential, RefusesNamesThatCannotBePrinted) {
   const Made made;
-  for (const std::string& name : {std::string(), std::string(256, 'x'), std::string("a\nb")}) {
+  for (const std::string& name : {std::string(), std::string(256, 'x'), std::string("a\nb"),
+                                  std::string("a\xFF"), std::string("a\xC2\x9B")}) {
     Credential credential = made.credential();
     credential.name = name;
     EXPECT_EQ(made.authority.issue(credential).error().code, Code::kUsage);
