@@ -32,9 +32,13 @@ Result<Identity> load_identity(const std::filesystem::path& folder) {
   ATOLL_ASSIGN(identity.scheduler, read_public(folder / "scheduler.pub"));
   identity.local.cluster = security::cluster_id_of(identity.local.authority);
   identity.local.credential = to_bytes(as_bytes(credential));
-  ATOLL_ASSIGN(const auto own,
-               security::verify_credential(identity.local.credential, identity.local.authority,
-                                           identity.local.cluster, identity.local.unix_now()));
+  const auto verified =
+      security::verify_credential(identity.local.credential, identity.local.authority,
+                                  identity.local.cluster, identity.local.unix_now());
+  if (!verified.ok()) {
+    return Error{Code::kRefused, (folder / "credential").string(), verified.error().what};
+  }
+  const security::Credential& own = *verified;
   identity.local.role = own.role;
   identity.local.ping_every = kControlPing;
   identity.local.lost_after = kControlLost;

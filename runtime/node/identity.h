@@ -17,7 +17,7 @@ struct Identity {
   std::string datacenter;
 };
 
-/// kPath, kKeyPerm or kRefused naming the file.
+/// kPath, kKeyPerm, kData (not such a key) or kRefused (the credential), naming the file.
 Result<Identity> load_identity(const std::filesystem::path& folder);
 
 /// Makes the folder of one member: a new key and a credential signed by `authority`. The

@@ -76,6 +76,12 @@ TEST_F(IdentityFolder, RefusesAnAuthorityThatDidNotSign) {
   expect_refused(Code::kRefused);
 }
 
+TEST_F(IdentityFolder, NamesTheFileOfABrokenCredential) {
+  ASSERT_TRUE(write_file(folder_ / "me" / "credential", as_bytes("none")).ok());
+  expect_refused(Code::kRefused);
+  EXPECT_EQ(load_identity(folder_ / "me").error().where, (folder_ / "me" / "credential").string());
+}
+
 TEST_F(IdentityFolder, RefusesADamagedFolder) {
   for (const char* file : {"node.key", "credential", "authority.pub", "scheduler.pub"}) {
     SCOPED_TRACE(file);
