@@ -1,5 +1,7 @@
 #include "ops/tensor/shape.h"
 
+#include <algorithm>
+
 #include "runtime/base/check.h"
 
 namespace reef::ops {
@@ -19,17 +21,15 @@ Result<Shape> Shape::make(std::span<const std::int64_t> extents) {
     if (extent > kMaxElements) return refuse("too many elements; the limit is 2^56");
     shape.extents_[axis] = extent;
   }
-  // An empty tensor has no product that could overflow.
+  // An empty tensor is held to the limit, too, without its zeros: its strides are products of the
+  // other extents, and a view may leave a zero out.
+  std::int64_t product = 1;
   for (const std::int64_t extent : extents) {
     if (extent == 0) shape.elements_ = 0;
+    if (extent > kMaxElements / product) return refuse("too many elements; the limit is 2^56");
+    product *= std::max<std::int64_t>(extent, 1);
   }
-  for (const std::int64_t extent : extents) {
-    if (shape.elements_ == 0) break;
-    if (extent > kMaxElements / shape.elements_) {
-      return refuse("too many elements; the limit is 2^56");
-    }
-    shape.elements_ *= extent;
-  }
+  shape.elements_ *= product;
   return shape;
 }
 

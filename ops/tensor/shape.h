@@ -19,7 +19,7 @@ class Shape {
   /// Elements of one tensor; small enough that bytes fit in a signed 64-bit number.
   static constexpr std::int64_t kMaxElements = std::int64_t{1} << 56;
 
-  /// For extents that came from outside: kTensor for a rank or product out of bounds.
+  /// For extents that came from outside: kTensor for a rank or non-zero product out of bounds.
   static Result<Shape> make(std::span<const std::int64_t> extents);
 
   Shape() = default;
