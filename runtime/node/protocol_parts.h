@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "configs/schema/wire.capnp.h"
+#include "runtime/base/utf8.h"
 #include "runtime/node/protocol.h"
 
 namespace reef::node {
@@ -86,11 +87,15 @@ inline Peer get(wire::Peer::Reader from) {
           bytes(from.getNoiseKey()), from.getStreams(),    text(from.getCongestion())};
 }
 
+/// Of each part of an error: a report that does not fit a header would not leave, and a failure
+/// that nobody hears of is worse than one cut short.
+inline constexpr std::size_t kLongestErrorText = 4096;
+
 inline void put(wire::Failure::Builder to, const FailureReport& report) {
   to.setEpoch(report.epoch);
   to.setCode(static_cast<std::uint16_t>(report.error.code));
-  to.setWhere(report.error.where);
-  to.setWhat(report.error.what);
+  to.setWhere(printable(report.error.where, kLongestErrorText));
+  to.setWhat(printable(report.error.what, kLongestErrorText));
 }
 
 inline Result<FailureReport> get(wire::Failure::Reader from) {

@@ -174,6 +174,17 @@ TEST(Protocol, BelievesNoImpossibleMeasurement) {
   EXPECT_FALSE(refused({{.streams = 1, .rate = 1, .loss = 1}}));
 }
 
+TEST(Protocol, AFailureOfAnyLengthFitsItsReport) {
+  const FailureReport report{
+      6, {Code::kData, std::string(9000, 'x'), "a\n" + std::string(90000, 'y')}};
+  const link::Message message = failure_message(report);
+  expect_kind(message, Kind::kFailure);
+  const FailureReport back = read_failure(message).value();
+  EXPECT_EQ(back.error.code, Code::kData);
+  EXPECT_EQ(back.error.where, std::string(4096, 'x') + "...");
+  EXPECT_TRUE(back.error.what.starts_with("a?yyy"));
+}
+
 TEST(Protocol, SignalsRoundTripUnderEachKind) {
   for (const Kind kind : {Kind::kReady, Kind::kHeld, Kind::kStart, Kind::kHold, Kind::kRelease,
                           Kind::kStop, Kind::kCancel}) {
