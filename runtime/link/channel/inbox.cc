@@ -44,7 +44,7 @@ bool Coverage::add(std::uint64_t begin, std::uint64_t end) {
 
 Inbox::Inbox(std::size_t max_payload, std::size_t streams)
     : max_payload_(max_payload),
-      most_reserved_(2 * kLanes * std::uint64_t{max_payload} +
+      most_reserved_(2 * kLanes * (kMaxMessageHeader + std::uint64_t{max_payload}) +
                      std::uint64_t{streams} * kMaxInFlight) {}
 
 Status Inbox::take(const RecordHeader& header, BytesView body) {
@@ -72,18 +72,7 @@ Status Inbox::take(const RecordHeader& header, BytesView body) {
     const std::uint64_t end = fragment.offset + fragment.bytes.size();
     if (end > partial->size) return wrong("more of an aborted message");
     if (!partial->coverage.add(fragment.offset, end)) return wrong("a fragment twice");
-    const std::uint64_t header_size = partial->header.size();
-    const std::size_t of_header =
-        fragment.offset < header_size
-            ? std::min<std::size_t>(header_size - fragment.offset, fragment.bytes.size())
-            : 0;
-    std::copy_n(fragment.bytes.begin(), of_header,
-                partial->header.begin() + static_cast<std::ptrdiff_t>(fragment.offset));
-    const BytesView rest = fragment.bytes.subspan(of_header);
-    if (!rest.empty()) {
-      std::memcpy(partial->payload.get() + (fragment.offset + of_header - header_size), rest.data(),
-                  rest.size());
-    }
+    std::copy(fragment.bytes.begin(), fragment.bytes.end(), partial->bytes.get() + fragment.offset);
   }
   settle(lane);
   return {};
@@ -95,15 +84,14 @@ Result<Inbox::Partial*> Inbox::find(LaneState& lane, const Fragment& fragment) {
     if (!same_message(found->second.about, fragment)) return wrong("fragments that do not agree");
     return &found->second;
   }
-  if (fragment.payload_size > most_reserved_ - reserved_) {
+  if (fragment.message_size() > most_reserved_ - reserved_) {
     return wrong("more messages at once than fit on a line");
   }
-  reserved_ += fragment.payload_size;
+  reserved_ += fragment.message_size();
   Partial& partial = lane.partial[fragment.number];
   partial.about = fragment;
   partial.about.bytes = {};
-  partial.header.resize(fragment.header_size);
-  partial.payload = std::make_shared_for_overwrite<std::byte[]>(fragment.payload_size);
+  partial.bytes = std::make_shared_for_overwrite<std::byte[]>(fragment.message_size());
   partial.size = fragment.message_size();
   return &partial;
 }
@@ -113,7 +101,7 @@ void Inbox::settle(LaneState& lane) {
   while (!lane.partial.empty()) {
     const auto front = lane.partial.begin();
     if (front->first != lane.turn || !front->second.complete()) return;
-    reserved_ -= front->second.about.payload_size;
+    reserved_ -= front->second.about.message_size();
     ++lane.turn;
     Partial partial = std::move(lane.partial.extract(front).mapped());
     if (!partial.aborted) ready_.push_back(message_of(std::move(partial)));
@@ -135,9 +123,9 @@ Message Inbox::message_of(Partial partial) {
   message.kind = partial.about.kind;
   message.lane = partial.about.lane;
   message.epoch = partial.about.epoch;
-  message.header = std::move(partial.header);
-  const BytesView view(partial.payload.get(), partial.about.payload_size);
-  message.payload = Payload(std::move(partial.payload), view);
+  const BytesView bytes(partial.bytes.get(), partial.about.message_size());
+  message.header = to_bytes(bytes.first(partial.about.header_size));
+  message.payload = Payload(std::move(partial.bytes), bytes.subspan(partial.about.header_size));
   return message;
 }
 

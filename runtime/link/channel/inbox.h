@@ -36,9 +36,9 @@ class Coverage {
 };
 
 /// The receiving half of a channel.
-/// Thread: one. Memory: lengths are checked before any is taken; a payload's pages are touched as
-///   its bytes arrive. The payloads of all incomplete messages together stay under
-///   2 kLanes max_payload + streams kMaxInFlight, which an honest sender cannot reach.
+/// Thread: one. Memory: lengths are checked before any is taken; pages are touched as bytes arrive.
+///   All incomplete messages together stay under 2 kLanes (kMaxMessageHeader + max_payload) +
+///   streams kMaxInFlight, which an honest sender cannot reach.
 /// Failure: kProto, without a place, for whatever an honest sender does not send; then drop it.
 class Inbox {
  public:
@@ -52,9 +52,8 @@ class Inbox {
 
  private:
   struct Partial {
-    Fragment about;  ///< as its first fragment said; without bytes
-    Bytes header;
-    std::shared_ptr<std::byte[]> payload;
+    Fragment about;                      ///< as its first fragment said; without bytes
+    std::shared_ptr<std::byte[]> bytes;  ///< header|payload
     Coverage coverage;
     std::uint64_t size = 0;  ///< less than was announced once it is aborted
     bool aborted = false;
@@ -72,7 +71,7 @@ class Inbox {
 
   std::size_t max_payload_;
   std::uint64_t most_reserved_;
-  std::uint64_t reserved_ = 0;  ///< bytes of payloads in partial
+  std::uint64_t reserved_ = 0;  ///< bytes of messages in partial
   std::array<LaneState, kLanes> lanes_;
   std::deque<Message> ready_;
 };

@@ -104,5 +104,27 @@ TEST(Inbox, ReservesNoMoreThanFitsOnALine) {
   EXPECT_EQ(number, 9u);
 }
 
+TEST(Inbox, CountsHeadersIntoWhatItReserves) {
+  Inbox inbox(1000, 1);
+  // Announced whole by one byte each, on every lane: over 256 MiB for 1 MiB sent.
+  std::uint64_t reserved = 0;
+  Bytes byte(kFragmentPrefix + 1);
+  for (std::uint64_t i = 0; i < kLanes * (kMaxAhead - 1); ++i) {
+    const Fragment fragment{.number = 2 + i / kLanes,
+                            .lane = static_cast<Lane>(i % kLanes),
+                            .header_size = kMaxMessageHeader,
+                            .offset = kMaxMessageHeader - 1};
+    const auto front = prefix(fragment);
+    std::copy(front.begin(), front.end(), byte.begin());
+    const Status status = inbox.take(record_header(fragment), byte);
+    if (!status.ok()) {
+      EXPECT_EQ(status.error().code, Code::kProto);
+      break;
+    }
+    reserved += kMaxMessageHeader;
+  }
+  EXPECT_LE(reserved, std::uint64_t{kMaxInFlight} + 2 * kLanes * (kMaxMessageHeader + 1000));
+}
+
 }  // namespace
 }  // namespace reef::link
