@@ -1,5 +1,7 @@
 #include "runtime/app/model_folder.h"
 
+#include <algorithm>
+
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
 #include "runtime/base/log.h"
@@ -10,29 +12,43 @@ namespace {
 namespace fs = std::filesystem;
 using Find = std::function<const checkpoint::TensorView*(const std::string&)>;
 
+Error unusable(const fs::path& folder, const std::string& why) {
+  return {Code::kCheckpoint, folder.string(), "model configuration: " + why};
+}
+
 /// The sizes that the tensors do not show are read from the configuration, in GPT2Config's names.
 Result<nn::GptConfig> config_from(const nlohmann::json& json, const fs::path& folder) {
   nn::GptConfig config;
-  try {
-    config.vocab_size = json.at("vocab_size");
-    config.n_positions = json.at("n_positions");
-    config.n_embd = json.at("n_embd");
-    config.n_layer = json.at("n_layer");
-    config.n_head = json.at("n_head");
-    if (json.contains("n_inner") && json["n_inner"].is_number()) config.n_inner = json["n_inner"];
-    config.layer_norm_epsilon = json.value("layer_norm_epsilon", config.layer_norm_epsilon);
-  } catch (const nlohmann::json::exception& failure) {
-    return Error{Code::kCheckpoint, folder.string(),
-                 std::string("model configuration: ") + failure.what()};
+  const std::pair<const char*, std::int64_t*> sizes[] = {
+      {"vocab_size", &config.vocab_size}, {"n_positions", &config.n_positions},
+      {"n_embd", &config.n_embd},         {"n_layer", &config.n_layer},
+      {"n_head", &config.n_head},         {"n_inner", &config.n_inner}};
+  if (!json.is_object()) return unusable(folder, "is not an object");
+  for (const auto& [name, size] : sizes) {
+    const auto field = json.find(name);
+    // Absent or null: four times the width.
+    if (size == &config.n_inner && (field == json.end() || field->is_null())) continue;
+    if (field == json.end() || !field->is_number_integer())
+      return unusable(folder, std::string(name) + " is not a whole number");
+    *size = field->get<std::int64_t>();
   }
-  const auto small = [](std::int64_t value) { return value > 0 && value <= (1 << 20); };
-  if (!small(config.vocab_size) || !small(config.n_positions) || !small(config.n_embd) ||
-      !small(config.n_layer) || !small(config.n_head) || config.n_inner < 0 ||
-      config.n_embd % config.n_head != 0) {
-    return Error{Code::kCheckpoint, folder.string(),
-                 "model configuration has sizes that cannot be"};
+  const auto epsilon = json.find("layer_norm_epsilon");
+  if (epsilon != json.end()) {
+    if (!epsilon->is_number()) return unusable(folder, "layer_norm_epsilon is not a number");
+    config.layer_norm_epsilon = epsilon->get<float>();
   }
+  if (const std::string problem = nn::problem_of(config); !problem.empty())
+    return unusable(folder, problem);
   return config;
+}
+
+/// Whether the file holds the parameter; asked before memory is taken for it.
+bool holds(const checkpoint::TensorView* view, const nn::Parameter& parameter) {
+  return view != nullptr && view->dtype == "F32" &&
+         std::equal(view->shape.begin(), view->shape.end(), parameter.shape.begin(),
+                    parameter.shape.end(), [](std::uint64_t there, std::int64_t wanted) {
+                      return there == static_cast<std::uint64_t>(wanted);
+                    });
 }
 
 Result<Model> build(ops::Context& context, const nlohmann::json& json, const Find& find,
@@ -42,12 +58,12 @@ Result<Model> build(ops::Context& context, const nlohmann::json& json, const Fin
   for (const nn::Layer& layer : model.spec.layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
       const checkpoint::TensorView* view = find(parameter.name);
-      auto tensor =
-          ops::Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
-      if (view == nullptr || view->dtype != "F32" || view->bytes.size() != tensor.size_bytes()) {
+      if (!holds(view, parameter)) {
         return Error{Code::kCheckpoint, folder.string(),
                      "has no tensor '" + parameter.name + "' of the model's shape"};
       }
+      auto tensor =
+          ops::Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
       std::copy(view->bytes.begin(), view->bytes.end(), tensor.bytes().begin());
       model.weights[parameter.name] = tensor;
     }
