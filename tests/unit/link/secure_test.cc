@@ -108,6 +108,17 @@ TEST(Handshake, TakesNoFrameTooMany) {
   EXPECT_TRUE(acceptor.complete() && acceptor.verdict().ok());
 }
 
+TEST(Handshake, RefusesAnUnknownPurpose) {
+  const Identities identities;
+  const secure::Local node = identities.node_local(), scheduler = identities.scheduler_local();
+  secure::StreamId stream{.stream = 1, .streams = 2};
+  stream.purpose = static_cast<secure::Purpose>(2);
+  secure::Handshake dialler(node, true, identities.expected(), stream, "acceptor");
+  secure::Handshake acceptor(scheduler, false, {}, {}, "dialler");
+  const Bytes second = acceptor.read(dialler.open().value()).value();
+  EXPECT_EQ(acceptor.read(dialler.read(second).value()).error().code, Code::kProto);
+}
+
 TEST_F(SecureLink, KnowsItsPeerAndItsSession) {
   open();
   EXPECT_EQ((**left_)->peer(), identities_.credential(Role::kScheduler));
