@@ -1,0 +1,97 @@
+// Encoded tensors: bytes of any kind against the number of elements that the plan promised, and
+// any elements through every codec and back.
+
+#include "ops/codec/codec.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "ops/codec/bf16.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace reef;
+
+namespace {
+
+constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd"};
+
+/// Up to a little more than what one block holds, most of them small: a bomb would fill them.
+std::size_t element_count(fuzz::Input& input) {
+  const auto count = input.number<std::uint16_t>();
+  return (count & 0x8000) == 0 ? count % 512 : codec::kBlockElements - 64 + count % 128;
+}
+
+template <typename T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+std::vector<float> rounded(codec::Codec codec, std::vector<float> values) {
+  codec::round_trip(codec, values);
+  return values;
+}
+std::vector<std::uint16_t> rounded(codec::Codec, std::vector<std::uint16_t> values) {
+  return values;
+}
+std::size_t bound(codec::Codec codec, const std::vector<float>& values) {
+  return codec::max_encoded_size(codec, values.size());
+}
+std::size_t bound(codec::Codec codec, const std::vector<std::uint16_t>& values) {
+  codec.lossy = codec::Lossy::kBF16;
+  return codec::max_encoded_size(codec, values.size());
+}
+
+/// What a sender of these elements makes arrives as round_trip() says.
+template <typename T>
+void round_trip(codec::Codec codec, const std::vector<T>& values) {
+  Bytes encoded;
+  codec::encode(codec, values, encoded);
+  CHECK_LE(encoded.size(), bound(codec, values));
+  std::vector<T> back(values.size());
+  const Status status = codec::decode(codec, encoded, std::span<T>(back));
+  CHECK(status.ok()) << status.error().text();
+  CHECK(same_bits(back, rounded(codec, values)));
+}
+
+/// `encoded` is a peer's, or stands for elements.
+template <typename T>
+void run(codec::Codec codec, std::size_t count, bool decode, BytesView bytes) {
+  std::vector<T> values(decode ? count : bytes.size() / sizeof(T));
+  if (decode) {
+    const Status status = codec::decode(codec, bytes, std::span<T>(values));
+    if (!status.ok()) return fuzz::check_refusal(status.error(), {Code::kDecompress});
+  } else if (!values.empty()) {
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  }
+  round_trip(codec, values);
+}
+
+void run_bytes(codec::Codec codec, std::size_t count, bool decode, BytesView bytes) {
+  Bytes raw = decode ? Bytes(count) : to_bytes(bytes);
+  if (decode) {
+    const Status status = codec::decode_bytes(codec, bytes, raw);
+    if (!status.ok()) return fuzz::check_refusal(status.error(), {Code::kDecompress});
+  }
+  Bytes encoded, back(raw.size());
+  codec::encode_bytes(codec, raw, encoded);
+  CHECK_LE(encoded.size(), codec::max_encoded_bytes_size(codec, raw.size()));
+  CHECK(codec::decode_bytes(codec, encoded, back).ok());
+  CHECK(back == raw);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const codec::Codec codec = codec::parse(kCodecs[input.below(kCodecs.size())]).value();
+  const std::size_t type = input.below(3);
+  const bool decode = input.below(2) == 0;
+  const std::size_t count = element_count(input);
+  const BytesView bytes = input.rest();
+  if (type == 0) run<float>(codec, count, decode, bytes);
+  if (type == 1) run<std::uint16_t>(codec, count, decode, bytes);
+  if (type == 2) run_bytes(codec, count, decode, bytes);
+  return 0;
+}

@@ -1,0 +1,97 @@
+#include "tests/fuzz/fuzz.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "runtime/base/utf8.h"
+
+namespace reef::fuzz {
+namespace {
+
+/// A message to people; a reader that quotes without a limit breaks this.
+constexpr std::size_t kLongestLine = 4096;
+
+class Folder {
+ public:
+  Folder() {
+    std::error_code failure;
+    const std::filesystem::path memory = "/dev/shm";
+    const bool there = std::filesystem::is_directory(memory, failure);
+    path_ = (there ? memory : std::filesystem::temp_directory_path()) /
+            ("atoll-fuzz-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+Bytes mutated(BytesView valid, Input& input) {
+  Bytes bytes = to_bytes(valid);
+  for (int change = 0; change < 16 && !input.empty(); ++change) {
+    const std::size_t how = input.below(4);
+    const std::size_t at = input.number<std::uint16_t>() % (bytes.size() + 1);
+    const auto place = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    if (how == 0 && at < bytes.size()) {
+      bytes[at] ^= static_cast<std::byte>(input.number<std::uint8_t>());
+    } else if (how == 1) {
+      bytes.resize(at);
+    } else {
+      const BytesView more = input.take(input.below(64));
+      bytes.insert(how == 2 ? place : bytes.end(), more.begin(), more.end());
+    }
+  }
+  return bytes;
+}
+
+void check_refusal(const Error& error, std::initializer_list<Code> codes) {
+  const std::string text = error.text();
+  CHECK(std::find(codes.begin(), codes.end(), error.code) != codes.end()) << text;
+  CHECK_EQ(first_bad_utf8(text), text.size()) << text;
+  for (const unsigned char c : text) CHECK(c >= 0x20 && c != 0x7F) << text;
+  CHECK_LE(text.size(), kLongestLine) << text;
+}
+
+const std::filesystem::path& folder() {
+  static const Folder folder;
+  return folder.path();
+}
+
+std::filesystem::path put(std::string_view name, BytesView content) {
+  const std::filesystem::path path = folder() / name;
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  CHECK(fd >= 0) << path;
+  const ssize_t written = ::write(fd, content.data(), content.size());
+  CHECK_EQ(written, static_cast<ssize_t>(content.size())) << path;
+  ::close(fd);
+  return path;
+}
+
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t next = std::min(text.find(from, at), text.size());
+    out += text.substr(at, next - at);
+    if (next == text.size()) break;
+    out += to;
+    at = next + from.size();
+  }
+  return out;
+}
+
+}  // namespace reef::fuzz
+
+// In place of libsodium's: a secret in guarded pages costs a dozen system calls, ten times what the
+// handshake around it computes, and the sanitizer guards the heap as well.
+extern "C" void* sodium_malloc(std::size_t size) { return std::malloc(size); }
+extern "C" void sodium_free(void* secret) { std::free(secret); }

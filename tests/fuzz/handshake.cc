@@ -1,0 +1,125 @@
+// Every frame of the handshake, at both ends: a valid one that was changed, bytes of any kind, and
+// what a member of no cluster says who knows the protocol and the acceptor's key.
+
+#include "runtime/link/secure/handshake.h"
+
+#include <optional>
+
+#include "security/handshake/handshake.h"
+#include "tests/fuzz/cluster.h"
+
+using namespace reef;
+using link::secure::Handshake;
+
+namespace {
+
+enum Attack { kChanged, kBytes, kPayload, kAttacks };
+
+constexpr std::uint16_t kStream = fuzz::Cluster::kStream.stream;
+
+struct Locals {
+  link::secure::Local scheduler = fuzz::Cluster::get().local(security::Role::kScheduler);
+  link::secure::Local node = fuzz::Cluster::get().local(security::Role::kNode);
+};
+
+/// One who has keys that prove themselves, and says in the handshake what he likes.
+security::HandshakeState liar(bool initiator) {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  security::HandshakeConfig config;
+  config.initiator = initiator;
+  config.prologue = cluster.prologue(kStream);
+  config.static_secret = (initiator ? cluster.node : cluster.scheduler)->noise_secret();
+  if (initiator) config.peer_static = cluster.scheduler->noise_key();
+  return security::HandshakeState::create(std::move(config)).value();
+}
+
+/// Accepted is what was not touched, and nothing else.
+void check(Handshake& reader, BytesView frame, BytesView valid) {
+  const auto answer = reader.read(frame);
+  const bool same = std::equal(frame.begin(), frame.end(), valid.begin(), valid.end());
+  CHECK_EQ(answer.ok(), same);
+  if (answer.ok()) {
+    CHECK_LE(answer->size(), link::secure::kHandshakeFrameLimit);
+    return;
+  }
+  fuzz::check_refusal(answer.error(), {Code::kProto, Code::kRefused});
+  CHECK(!reader.complete());
+  CHECK(!reader.read(valid).ok()) << "a handshake lives on after an error";
+}
+
+Bytes attacked(Attack attack, BytesView valid, fuzz::Input& input) {
+  return attack == kChanged ? fuzz::mutated(valid, input) : to_bytes(input.rest());
+}
+
+/// A credential of any bytes from an acceptor who proved the key.
+void lie_to_dialler(const Locals& locals, BytesView payload) {
+  Handshake dialler(locals.node, true, fuzz::Cluster::get().expected(), fuzz::Cluster::kStream,
+                    "peer");
+  security::HandshakeState acceptor = liar(false);
+  const Bytes first = dialler.open().value();
+  CHECK(acceptor.read(BytesView(first).subspan(link::secure::kPreambleSize)).ok());
+  const auto answer = dialler.read(acceptor.write(payload).value());
+  CHECK_EQ(answer.ok(),
+           std::equal(payload.begin(), payload.end(), locals.scheduler.credential.begin(),
+                      locals.scheduler.credential.end()));
+  CHECK_EQ(answer.ok(), dialler.complete());
+  if (!answer.ok()) fuzz::check_refusal(answer.error(), {Code::kProto, Code::kRefused});
+}
+
+/// What stands before the credential in a third message: bundle, streams u16, purpose u8.
+constexpr std::size_t kFront = link::secure::kBundleSize + 2 + 1;
+
+/// Whether it says which stream of how many, and what for.
+bool well_formed(BytesView payload, std::uint16_t& streams) {
+  if (payload.size() < kFront) return false;
+  streams = load<std::uint16_t>(payload.data() + link::secure::kBundleSize);
+  const bool known_purpose = std::to_integer<int>(payload[kFront - 1]) <= 1;
+  return known_purpose && kStream < streams && streams <= link::secure::kMaxStreams;
+}
+
+/// The same to an acceptor: told nothing but that the peer is not welcome.
+void lie_to_acceptor(const Locals& locals, BytesView payload) {
+  Handshake acceptor(locals.scheduler, false, {}, {}, "peer");
+  security::HandshakeState dialler = liar(true);
+  Bytes first = fuzz::Cluster::get().preamble(kStream);
+  const Bytes message = dialler.write({}).value();
+  first.insert(first.end(), message.begin(), message.end());
+  CHECK(dialler.read(acceptor.read(first).value()).ok());
+  const Bytes third = dialler.write(payload).value();
+  const auto answer = acceptor.read(third);
+  std::uint16_t streams = 0;
+  CHECK_EQ(answer.ok(),
+           well_formed(payload, streams) && third.size() <= link::secure::kHandshakeFrameLimit);
+  if (!answer.ok()) return fuzz::check_refusal(answer.error(), {Code::kProto});
+  CHECK(answer->empty() && acceptor.complete());
+  CHECK_EQ(acceptor.stream().stream, kStream);
+  CHECK_EQ(acceptor.stream().streams, streams);
+  const BytesView credential = payload.subspan(kFront);
+  const bool welcome = std::equal(credential.begin(), credential.end(),
+                                  locals.node.credential.begin(), locals.node.credential.end());
+  CHECK_EQ(acceptor.verdict().ok(), welcome);
+  if (!welcome) fuzz::check_refusal(acceptor.verdict().error(), {Code::kProto, Code::kRefused});
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Locals locals;
+  fuzz::Input input(data, size);
+  const auto attack = static_cast<Attack>(input.below(kAttacks));
+  const std::size_t frame = input.below(3);
+  if (attack == kPayload) {
+    (frame == 0 ? lie_to_dialler : lie_to_acceptor)(locals, input.rest());
+    return 0;
+  }
+  Handshake dialler(locals.node, true, fuzz::Cluster::get().expected(), fuzz::Cluster::kStream,
+                    "peer");
+  Handshake acceptor(locals.scheduler, false, {}, {}, "peer");
+  const Bytes first = dialler.open().value();
+  if (frame == 0) return check(acceptor, attacked(attack, first, input), first), 0;
+  const Bytes second = acceptor.read(first).value();
+  if (frame == 1) return check(dialler, attacked(attack, second, input), second), 0;
+  const Bytes third = dialler.read(second).value();
+  check(acceptor, attacked(attack, third, input), third);
+  return 0;
+}

@@ -1,0 +1,557 @@
+// Writes the seeds of every target: what an honest peer or an own writer makes, in the form in
+// which the target takes its input apart. Run it after a format has changed: scripts/fuzz --seeds.
+
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "actors/checkpoint/format/safetensors.h"
+#include "actors/data/format/manifest.h"
+#include "actors/data/format/token_shards.h"
+#include "ops/codec/codec.h"
+#include "runtime/base/file.h"
+#include "runtime/link/secure/record.h"
+#include "runtime/node/protocol.h"
+#include "scheduler/job/job.h"
+#include "scheduler/plan/encoding.h"
+#include "scheduler/plan/make_plan.h"
+#include "security/handshake/handshake.h"
+#include "tests/fuzz/cluster.h"
+
+using namespace reef;
+using fuzz::Output;
+
+namespace {
+
+std::filesystem::path corpus;
+
+void seed(const std::string& target, const std::string& name, BytesView bytes) {
+  const Status written = write_file(corpus / target / name, bytes);
+  CHECK(written.ok()) << written.error().text();
+}
+void seed(const std::string& target, const std::string& name, const Output& output) {
+  seed(target, name, BytesView(output.bytes()));
+}
+void seed(const std::string& target, const std::string& name, std::string_view text) {
+  seed(target, name, as_bytes(text));
+}
+
+std::uint8_t byte(std::size_t value) { return static_cast<std::uint8_t>(value); }
+
+/// "u16be length | frame".
+Output framed(std::initializer_list<std::size_t> sizes) {
+  Output out;
+  for (const std::size_t size : sizes)
+    out.number(byte(size >> 8)).number(byte(size)).rest(Bytes(size, std::byte{7}));
+  return out;
+}
+
+void tcp_frames() {
+  const auto stream = [](std::uint8_t limit, std::uint16_t chunk, const Output& frames) {
+    return Output().number(limit).number(chunk).rest(frames.bytes());
+  };
+  seed("tcp_frames", "three", stream(0, 400, framed({1, 300, 1024})));
+  seed("tcp_frames", "bytewise", stream(0, 0, framed({1, 2, 3})));
+  seed("tcp_frames", "over-the-limit", stream(0, 65535, framed({5, 1025})));
+  seed("tcp_frames", "large", stream(1, 1000, framed({1025})));
+  seed("tcp_frames", "empty-frame", stream(1, 9, framed({4, 0})));
+  seed("tcp_frames", "cut", stream(1, 9, framed({4}).number(std::uint16_t{0x1000})));
+}
+
+/// The node's first frame, the same each time.
+Bytes first_frame(const fuzz::Cluster& cluster) {
+  constexpr std::uint16_t kStream = fuzz::Cluster::kStream.stream;
+  security::HandshakeConfig config;
+  config.prologue = cluster.prologue(kStream);
+  config.static_secret = cluster.node->noise_secret();
+  config.peer_static = cluster.scheduler->noise_key();
+  config.fixed_ephemeral = security::SecretBytes::copy_of(Bytes(32, std::byte{9}));
+  auto state = security::HandshakeState::create(std::move(config)).value();
+  const Bytes message = state.write({}).value();
+  return Output().rest(cluster.preamble(kStream)).rest(message).bytes();
+}
+
+void handshakes() {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  const auto local = cluster.local(security::Role::kNode);
+  Bytes other = first_frame(cluster);
+  seed("handshake_first", "valid", other);
+  other[7] = std::byte{2};
+  seed("handshake_first", "other-version", other);
+  for (std::uint8_t frame = 0; frame < 3; ++frame) {
+    const std::string name = std::to_string(frame);
+    seed("handshake", "untouched-" + name, Output().number(byte(0)).number(frame));
+    seed("handshake", "flipped-" + name,
+         Output()
+             .number(byte(0))
+             .number(frame)
+             .number(byte(0))
+             .number(std::uint16_t{20})
+             .number(byte(1)));
+    seed("handshake", "cut-" + name,
+         Output().number(byte(0)).number(frame).number(byte(1)).number(std::uint16_t{60}));
+    seed("handshake", "bytes-" + name, Output().number(byte(1)).number(frame).rest(Bytes(70)));
+  }
+  const auto payload = [](std::uint8_t frame, BytesView bytes) {
+    return Output().number(byte(2)).number(frame).rest(bytes);
+  };
+  const Bytes scheduler = cluster.local(security::Role::kScheduler).credential;
+  seed("handshake", "credential-of-scheduler", payload(0, scheduler));
+  seed("handshake", "credential-of-node", payload(1, cluster.third_payload()));
+  Bytes of_none = cluster.third_payload();
+  of_none[link::secure::kBundleSize] = std::byte{1};
+  seed("handshake", "stream-beyond-the-last", payload(1, of_none));
+  seed("handshake", "another-s-credential",
+       payload(1, Output()
+                      .rest(BytesView(of_none).first(16))
+                      .number(std::uint16_t{65})
+                      .number(byte(0))
+                      .rest(scheduler)
+                      .bytes()));
+  seed("handshake", "no-credential", payload(1, {}));
+  for (const char* name :
+       {"XK", "XKpsk3", "NNpsk0+psk2", "X1X1", "N", "Xpsk1", "IKpsk1+psk2", "K1K1psk3"})
+    seed("noise_pattern", name, std::string_view(name));
+}
+
+void credentials() {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  for (const security::Role role : {security::Role::kScheduler, security::Role::kNode}) {
+    seed("credential", "valid-" + std::string(role_name(role)),
+         Output().number(byte(0)).rest(cluster.local(role).credential));
+  }
+  security::Credential old = cluster.credential(security::Role::kNode);
+  old.not_after = fuzz::Cluster::kNow - 1;
+  seed("credential", "expired",
+       Output().number(byte(0)).rest(cluster.authority.issue(old).value()));
+  seed("credential", "fields",
+       Output()
+           .number(byte(1))
+           .number(byte(2))
+           .number(std::uint64_t{1} << 40)
+           .number(std::uint64_t{7})
+           .number(byte(6))
+           .rest(as_bytes("node-1"))
+           .number(byte(5))
+           .rest(as_bytes("h\xC3\xABre")));
+}
+
+void records() {
+  seed("record", "bytes", Output().number(byte(0)).number(byte(3)).rest(Bytes(40)));
+  seed("record", "untouched", Output().number(byte(1)).number(byte(3)));
+  seed("record", "flipped",
+       Output()
+           .number(byte(1))
+           .number(byte(3))
+           .number(byte(0))
+           .number(std::uint16_t{4})
+           .number(byte(1)));
+  Output plain;
+  plain.number(byte(2))
+      .number(byte(1))
+      .number(std::uint16_t{1})
+      .number(std::uint64_t{5})
+      .number(std::uint64_t{9});
+  seed("record", "sealed", Output().number(byte(2)).rest(plain.bytes()).rest(as_bytes("body")));
+}
+
+/// A fragment's prefix.
+Output prefix(std::uint8_t lane, std::uint32_t header, std::uint64_t payload,
+              std::uint64_t offset) {
+  return Output()
+      .number(std::uint16_t{1})
+      .number(lane)
+      .number(byte(0))
+      .number(header)
+      .number(payload)
+      .number(offset);
+}
+
+struct Fragment {
+  std::uint8_t flags;
+  std::uint16_t id;
+  Output body;
+};
+
+/// One input for `channel`, and for `session` the same inside data records.
+void fragments(const std::string& name, const std::vector<Fragment>& all) {
+  Output channel, session;
+  session.number(byte(0));
+  for (const Fragment& one : all) {
+    channel.number(one.flags).number(one.id).number(byte(9)).piece(one.body.bytes());
+    session.number(byte(2)).number(one.flags).number(one.id).number(byte(9)).piece(
+        one.body.bytes());
+  }
+  seed("channel", name, channel);
+  seed("session", name, session);
+}
+
+void channels() {
+  const auto filled = [](Output out, std::size_t size) {
+    return out.rest(Bytes(size, std::byte{5}));
+  };
+  fragments("one", {{0, 1, filled(prefix(0, 4, 6, 0), 10)}});
+  fragments("empty", {{0, 1, prefix(3, 0, 0, 0)}});
+  fragments("parts", {{0, 1, filled(prefix(2, 10, 20, 0), 5)},
+                      {0, 1, filled(prefix(2, 10, 20, 5), 15)},
+                      {0, 1, filled(prefix(2, 10, 20, 20), 10)}});
+  fragments("any-order", {{0, 2, filled(prefix(2, 0, 2, 0), 2)},
+                          {0, 1, filled(prefix(2, 4, 20, 10), 14)},
+                          {0, 1, filled(prefix(2, 4, 20, 0), 3)},
+                          {0, 1, filled(prefix(2, 4, 20, 3), 7)}});
+  fragments("overtaken", {{0, 1, filled(prefix(3, 0, 20, 0), 5)},
+                          {0, 1, filled(prefix(0, 2, 0, 0), 2)},
+                          {0, 1, filled(prefix(3, 0, 20, 5), 15)}});
+  fragments("aborted", {{0, 1, filled(prefix(1, 0, 9, 0), 5)},
+                        {4, 1, prefix(1, 0, 9, 5)},
+                        {0, 2, filled(prefix(1, 1, 1, 0), 2)}});
+  fragments("abort-first", {{4, 1, prefix(1, 2, 9, 5)}, {0, 1, filled(prefix(1, 2, 9, 0), 5)}});
+  fragments("twice",
+            {{0, 1, filled(prefix(1, 0, 9, 0), 5)}, {0, 1, filled(prefix(1, 0, 9, 4), 5)}});
+  fragments("too-long", {{0, 1, filled(prefix(1, 0, 9, 5), 5)}});
+  fragments("over-the-limit", {{0, 1, filled(prefix(1, 0, std::uint64_t{1} << 40, 0), 1)}});
+  fragments("far-ahead", {{0, 4097, filled(prefix(1, 0, 1, 0), 1)}});
+  fragments("without-number", {{0, 0, filled(prefix(1, 0, 1, 0), 1)}});
+  const auto bare = [](std::initializer_list<std::uint8_t> types, std::uint8_t we_dial) {
+    Output out;
+    out.number(we_dial);
+    for (const std::uint8_t type : types)
+      out.number(type).number(byte(0)).number(std::uint16_t{0}).number(byte(0)).piece({});
+    return out;
+  };
+  seed("session", "rekey-ping-close", bare({3, 4, 5}, 0));
+  seed("session", "welcome", bare({4, 3, 5}, 1));
+  seed("session", "not-welcome", Output().number(byte(1)).number(byte(5)).number(byte(1)));
+  seed("session", "data-before-welcome", bare({2}, 1));
+  seed("session", "unsealed", Output().number(byte(0)).number(byte(0x80)).piece(Bytes(50)));
+  seed("session", "no-header", Output().number(byte(0)).number(byte(0x40)).piece(Bytes(7)));
+}
+
+void protocol() {
+  using namespace node;
+  const Round round{11, 7, 2, true, true};
+  const Traffic traffic{std::uint64_t{1} << 40, 12345};
+  std::size_t kind = 0;
+  const auto add = [&kind](const std::string& name, const link::Message& message) {
+    const BytesView payload =
+        message.payload.view().first(std::min<std::size_t>(message.payload.size(), 255));
+    seed("protocol", name,
+         Output()
+             .number(byte(kind++))
+             .number(byte(payload.size()))
+             .rest(payload)
+             .rest(message.header));
+  };
+  auto encoded = std::make_shared<Encoded>();
+  encoded->dtype = ops::DType::kI32;
+  encoded->shapes = {{2, 3}, {}, {5}};
+  encoded->raw_bytes = 48;
+  encoded->payload = Bytes(20, std::byte{1});
+  WireToken token{"job-1", 9, 4, std::uint64_t{1} << 33, 1, "none+zstd", {}};
+  token.token.round = round;
+  token.token.scalars = {0.5, -1e300};
+  token.token.encoded = encoded;
+  add("token", token_message(token, link::Lane::kGradient));
+  add("credit", credit_message({8, 17}));
+  add("hello", hello_message({"host.example", 65535}));
+  add("assign", assign_message({3,
+                                1,
+                                {{"node-0", "10.0.0.1", 7000, Bytes(32), 8, "bbr"},
+                                 {"node-1", "::1", 1, {}, 0, ""}},
+                                "runs/r",
+                                Bytes(9)}));
+  add("signal", signal_message(Kind::kHeld, {1, 2, "loader/r0"}));
+  add("progress", progress_message({5, {round, 2.5, 0.25, 1e-3, 4096, 2.75, true}, traffic}));
+  add("checkpoint", checkpoint_message({5, 100, "runs/r/checkpoints/step-00000100"}));
+  add("failure", failure_message({6, {Code::kInternal, "layers/r0/s1", "what, \"why\""}}));
+  add("heartbeat", heartbeat_message(Kind::kHeartbeat, traffic));
+  add("submit", submit_message({"runs/r", "{\"kind\": \"TrainingJob\"}"}));
+  add("status",
+      status_message({"running", traffic, 600, "runs/r/checkpoints/step-00000100", "waits"}));
+  add("test-line", test_line_message({"east-0", "west-1", {1, 8, 64}, "bbr", 20}));
+  add("probe-line",
+      probe_line_message({9, {"west-1", "10.0.0.2", 7000, Bytes(32), 1, "bbr"}, {8}, 20}));
+  link::LineReport report{std::chrono::milliseconds(100), std::chrono::milliseconds(99), {}};
+  report.trials = {
+      {8, 47e6, std::chrono::milliseconds(140), std::chrono::milliseconds(200), 0.002, 90}};
+  add("line-result", line_result_message({7, report}));
+}
+
+constexpr std::string_view kJob =
+    "apiVersion: atoll.dev/v1\n"
+    "kind: TrainingJob\n"
+    "metadata: {name: sample}\n"
+    "spec:\n"
+    "  topology: topology.yaml\n"
+    "  model: {type: gpt2, vocab_size: 256, n_positions: 128, n_embd: 48, n_layer: 2, n_head: 6}\n"
+    "  data: {path: data/bible, prefetch: 2, workers: 1}\n"
+    "  optimizer: {name: adamw, learningRate: 2e-3, warmupSteps: 5}\n"
+    "  training: {steps: 100, seed: 1, leaves: 8, sequencesPerLeaf: 2, context: 128, precision: "
+    "bf16}\n"
+    "  evaluation: {every: 10, rounds: 4}\n"
+    "  checkpoints: {every: 20, keep: 3}\n"
+    "  parallelism: {replicas: 2, stages: 2}\n"
+    "  codecs: {activations: bf16+zstd, gradients: bf16+zstd, weights: none+zstd}\n"
+    "  peerTimeout: 5s\n";
+
+constexpr std::string_view kTopology =
+    "apiVersion: atoll.dev/v1\n"
+    "kind: Topology\n"
+    "metadata:\n"
+    "  name: two\n"
+    "spec:\n"
+    "  datacenters:\n"
+    "    - name: east\n"
+    "      nodes: [{name: east-0, memory: 2GiB, threads: 1}]\n"
+    "    - name: west\n"
+    "      nodes:\n"
+    "        - {name: west-0, memory: 2GiB, address: 10.0.0.1}\n"
+    "  lines:\n"
+    "    - {between: [east, west], rate: 100Mbit/s, roundTrip: 20ms}\n";
+
+void descriptors() {
+  const job::Job job = job::parse_job(kJob, "job.yaml").value();
+  seed("job", "flow", kJob);
+  seed("job", "json", job::job_to_json(job));
+  seed("job", "unknown-field", std::string(kJob) + "  trainig: {steps: 1}\n");
+  seed("job", "anchor", "a: &x [*x]\n");
+  seed("job", "tag", "a: !!int \"5\"\n--- second\n");
+  seed("job", "numbers", "[1e999, -0, .nan, 0x10, 18446744073709551616, \"\\u0000\", 'it''s', ~]");
+  seed("topology", "two", kTopology);
+  const topology::Topology two = topology::parse_topology(kTopology, "topology.yaml").value();
+  seed("plan", "two-stages", plan::encode(plan::make_plan(job, two).value()));
+  job::Job small = job;
+  small.parallelism = {1, 1};
+  small.codecs = {};
+  topology::Topology one = two;
+  one.nodes.resize(1);
+  seed("plan", "one-node", plan::encode(plan::make_plan(small, one).value()));
+  int texts = 0;
+  for (const char* text : {"250ms", "64MiB", "1.5Gbit/s", "E_PROTO: peer: what", "127.0.0.1:7070",
+                           "[::1]:1", "bf16+zstd"})
+    seed("text", "text-" + std::to_string(texts++), std::string_view(text));
+}
+
+void codecs() {
+  std::vector<float> values(300);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) * 0.125f;
+  const std::vector<std::uint16_t> halves(200, 0x3F80);
+  const char* const names[] = {"none", "bf16", "none+zstd", "bf16+zstd"};
+  for (std::uint8_t c = 0; c < 4; ++c) {
+    const codec::Codec codec = codec::parse(names[c]).value();
+    Bytes encoded;
+    codec::encode(codec, values, encoded);
+    const auto input = [&](std::uint8_t type, std::size_t count) {
+      return Output()
+          .number(c)
+          .number(type)
+          .number(byte(0))
+          .number(static_cast<std::uint16_t>(count))
+          .rest(encoded);
+    };
+    seed("codec", std::string(names[c]) + "-fp32", input(0, values.size()));
+    // codec, dtype, dtype of the token, one shape of rank 1, its extent, bytes, payload
+    seed("receive", std::string(names[c]) + "-fp32",
+         Output()
+             .number(c)
+             .number(byte(0))
+             .number(byte(static_cast<std::size_t>(ops::DType::kF32)))
+             .number(byte(1))
+             .number(byte(2))
+             .number(byte(100))
+             .number(byte(3))
+             .number(byte(0))
+             .number(std::uint16_t{1200})
+             .rest(encoded));
+    codec::encode(codec, halves, encoded);
+    seed("codec", std::string(names[c]) + "-bf16", input(1, halves.size()));
+    codec::encode_bytes(codec, as_bytes("integers and other bytes"), encoded);
+    seed("codec", std::string(names[c]) + "-bytes", input(2, 24));
+  }
+  seed("codec", "values",
+       Output()
+           .number(byte(3))
+           .number(byte(0))
+           .number(byte(1))
+           .number(std::uint16_t{0})
+           .rest(as_bytes("some fp32 numbers of any bits..\x80\x7F\xC0\x7F")));
+  // One frame of zstd that says 128 Ki zeros, where a few elements were promised.
+  const std::vector<float> zeros(codec::kBlockElements);
+  Bytes bomb;
+  codec::encode(codec::parse("none+zstd").value(), zeros, bomb);
+  seed(
+      "codec", "bomb",
+      Output().number(byte(2)).number(byte(0)).number(byte(0)).number(std::uint16_t{4}).rest(bomb));
+  seed("codec", "block",
+       Output()
+           .number(byte(2))
+           .number(byte(0))
+           .number(byte(0))
+           .number(std::uint16_t{0x8000 + 64})
+           .rest(bomb));
+}
+
+void shards() {
+  const std::string hash(64, 'a');
+  data::Manifest manifest;
+  manifest.train = {6, {{"train-00000.bin", 3, hash}, {"train-00000.bin", 3, hash}}};
+  manifest.validation = {0, {}};
+  manifest.sources = {{"book.txt", 100, hash}};
+  manifest.validation_fraction = 0.05;
+  manifest.shard_tokens = 3;
+  seed("manifest", "two-shards", data::to_json(manifest));
+  seed("manifest", "duplicate-key", "{\"kind\": \"TokenShards\", \"kind\": \"TokenShards\"}");
+  Bytes shard(data::kShardHeaderBytes);
+  store(shard.data(), data::kShardMagic);
+  store(shard.data() + 4, data::kShardVersion);
+  store(shard.data() + 8, std::int32_t{3});
+  for (const std::uint16_t token : {104, 105, 10})
+    shard = Output().rest(shard).number(token).bytes();
+  const std::string honest = fuzz::replaced(data::to_json(manifest), hash, "@sha256");
+  Output windows;
+  windows.number(std::uint16_t{0}).number(byte(6)).number(std::uint16_t{2}).number(byte(2));
+  windows.number(std::uint16_t{5}).number(byte(2)).number(std::uint16_t{0xFF00}).number(byte(1));
+  seed("token_shards", "two-shards",
+       Output().rest(windows.bytes()).piece(as_bytes(honest)).rest(shard));
+  seed("token_shards", "other-hash",
+       Output().rest(windows.bytes()).piece(as_bytes(data::to_json(manifest))).rest(shard));
+  seed("chapters", "headings",
+       Output()
+           .number(std::uint16_t{0x8001})
+           .rest(as_bytes("before\n# one\na\n\n# two\nb\n# one\na\n")));
+  seed("chapters", "blocks",
+       Output().number(std::uint16_t{0x1000}).rest(as_bytes("\n\na\nb\n \nc\n\n\r\nd")));
+}
+
+std::string safetensors_header(const std::string& entries) {
+  return "{\"__metadata__\":{\"format\":\"pt\"}" + entries + "}";
+}
+
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  std::size_t begin, std::size_t end) {
+  return ",\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape +
+         "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+}
+
+/// The header of a GPT-2 with one layer of width 1, whose tensors are 28 floats.
+std::string gpt2_header() {
+  std::string entries;
+  std::size_t at = 0;
+  const auto add = [&](const std::string& name, const std::string& shape, std::size_t elements) {
+    entries += entry(name, "F32", shape, at, at + 4 * elements);
+    at += 4 * elements;
+  };
+  add("wte.weight", "2,1", 2);
+  add("wpe.weight", "2,1", 2);
+  add("ln_f.weight", "1", 1);
+  add("ln_f.bias", "1", 1);
+  for (const char* norm : {"ln_1", "ln_2"}) {
+    add(std::string("h.0.") + norm + ".weight", "1", 1);
+    add(std::string("h.0.") + norm + ".bias", "1", 1);
+  }
+  add("h.0.attn.c_attn.weight", "1,3", 3);
+  add("h.0.attn.c_attn.bias", "3", 3);
+  add("h.0.attn.c_proj.weight", "1,1", 1);
+  add("h.0.attn.c_proj.bias", "1", 1);
+  add("h.0.mlp.c_fc.weight", "1,4", 4);
+  add("h.0.mlp.c_fc.bias", "4", 4);
+  add("h.0.mlp.c_proj.weight", "4,1", 4);
+  add("h.0.mlp.c_proj.bias", "1", 1);
+  return safetensors_header(entries);
+}
+constexpr std::size_t kGpt2Bytes = 4 * 32;
+
+void tensors() {
+  const std::string header =
+      safetensors_header(entry("a", "F32", "2,2", 0, 16) + entry("b.adam_m", "BF16", "", 16, 18) +
+                         entry("empty", "I64", "0,3", 18, 18));
+  const auto file = [](const std::string& text, std::size_t bytes) {
+    return Output().piece(as_bytes(text)).rest(Bytes(bytes, std::byte{3}));
+  };
+  seed("safetensors", "three", Output().number(byte(0)).rest(file(header, 18).bytes()));
+  seed("safetensors", "none", Output().number(byte(0)).rest(file("{}      ", 0).bytes()));
+  seed("safetensors", "overlap",
+       Output().number(byte(0)).rest(
+           file(safetensors_header(entry("a", "U8", "2", 0, 2) + entry("b", "U8", "2", 1, 3)), 3)
+               .bytes()));
+  seed("safetensors", "overflow",
+       Output().number(byte(0)).rest(
+           file(safetensors_header(entry("a", "F32", "4194305,4194305,211106198978564", 0, 4)), 4)
+               .bytes()));
+  seed("safetensors", "huge-header", Output().number(byte(1)).number(std::uint64_t{100'000'001}));
+  seed("safetensors", "escaping-name",
+       Output().number(byte(0)).rest(
+           file(safetensors_header(entry("../a", "U8", "1", 0, 1)), 1).bytes()));
+
+  const std::string config =
+      "{\"model_type\":\"gpt2\",\"vocab_size\":2,\"n_positions\":2,\"n_embd\":1,\"n_layer\":1,\"n_"
+      "head\":1,"
+      "\"activation_function\":\"gelu_new\",\"layer_norm_epsilon\":1e-5}";
+  const auto model = [&](const std::string& text, std::size_t bytes) {
+    return Output().piece(as_bytes(config)).rest(file(text, bytes).bytes());
+  };
+  seed("huggingface", "gpt2", model(gpt2_header(), kGpt2Bytes));
+  std::string tied = gpt2_header();
+  tied.pop_back();
+  tied += entry("lm_head.weight", "F32", "2,1", kGpt2Bytes, kGpt2Bytes + 8) + "}";
+  seed("huggingface", "tied-head", model(tied, kGpt2Bytes + 8));
+  seed("huggingface", "other-tensors", model(header, 18));
+
+  const std::string part =
+      safetensors_header(entry("w", "F32", "2", 0, 8) + entry("w.adam_m", "F32", "2", 8, 16));
+  const std::string manifest =
+      "{\"kind\":\"Checkpoint\",\"version\":1,\"step\":3,\"job\":\"j\",\"seed\":1,\"model\":{},"
+      "\"state\":{},"
+      "\"parts\":[{\"file\":\"part-00000.safetensors\",\"bytes\":@bytes,\"sha256\":\"@sha256\"}],"
+      "\"tensors\":{\"w\":{\"part\":0},\"w.adam_m\":{\"part\":0}},\"data\":{\"step\":3}}";
+  seed("checkpoint", "one-part", Output().piece(as_bytes(manifest)).rest(file(part, 16).bytes()));
+  seed("checkpoint", "another-hash",
+       Output()
+           .piece(as_bytes(fuzz::replaced(manifest, "@sha256", std::string(64, '0'))))
+           .rest(file(part, 16).bytes()));
+  seed("tune_cache", "one",
+       "{\"format\": 1, \"processors\": {\"processor\": {\"matmul f32 [2,3]\": {\"kernel\": "
+       "\"plain\", \"seconds\": 1e-3}}}}");
+  seed("tune_cache", "other-format", "{\"format\": 2}");
+}
+
+void identities() {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  security::Credential credential = cluster.credential(security::Role::kNode);
+  credential.not_after = ~std::uint64_t{0};
+  const Bytes issued = cluster.authority.issue(credential).value();
+  const auto files = [&](const std::string& key, BytesView own) {
+    return Output()
+        .number(byte(0))
+        .piece(as_bytes(key))
+        .piece(own)
+        .piece(cluster.authority.public_key())
+        .rest(cluster.scheduler->noise_key());
+  };
+  seed("identity_files", "node", files(fuzz::Cluster::key_file('n'), issued));
+  seed("identity_files", "another-s-key", files(fuzz::Cluster::key_file('s'), issued));
+  seed("identity_files", "expired",
+       files(fuzz::Cluster::key_file('n'), cluster.local(security::Role::kNode).credential));
+  seed("identity_files", "no-credential", files(fuzz::Cluster::key_file('n'), {}));
+  seed("identity_files", "authority",
+       Output().number(byte(1)).rest(as_bytes(fuzz::Cluster::authority_file())));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  CHECK_EQ(count, 2) << "usage: fuzz_seeds CORPUS_FOLDER";
+  corpus = arguments[1];
+  tcp_frames();
+  handshakes();
+  credentials();
+  records();
+  channels();
+  protocol();
+  descriptors();
+  codecs();
+  shards();
+  tensors();
+  identities();
+  return 0;
+}
