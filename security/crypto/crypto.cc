@@ -179,6 +179,13 @@ Hash256 blake2b_256(std::initializer_list<BytesView> pieces) {
   return out;
 }
 
+SecretBytes derive_key(KeyView key, BytesView purpose) {
+  SecretBytes out(kKeySize);
+  crypto_generichash(raw(out.data()), out.size(), raw(purpose.data()), purpose.size(),
+                     raw(key.data()), key.size());
+  return out;
+}
+
 Digest hmac(HashFunction function, BytesView key, std::initializer_list<BytesView> pieces) {
   std::array<std::byte, 128> room{};
   const WipeAtExit wipe_room(room);

@@ -86,6 +86,8 @@ std::size_t hash_size(HashFunction function);
 Digest hash(HashFunction function, std::initializer_list<BytesView> pieces);
 /// BLAKE2b-256 of the pieces in order (its own parameter block, not a truncation).
 Hash256 blake2b_256(std::initializer_list<BytesView> pieces);
+/// Keyed BLAKE2b-256, into memory for secrets: for a key that is made from another.
+SecretBytes derive_key(KeyView key, BytesView purpose);
 /// HMAC (RFC 2104); Noise asks for this with BLAKE2b, too, not for keyed BLAKE2b.
 Digest hmac(HashFunction function, BytesView key, std::initializer_list<BytesView> pieces);
 /// Noise's HKDF with two or three outputs (`third` may be null).

@@ -1,14 +1,9 @@
 #include "security/identity/keys.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "runtime/base/file.h"
+#include "security/identity/secret_file.h"
 
 namespace reef::security {
 namespace {
@@ -16,6 +11,7 @@ namespace {
 // A key file: one line that says what it is, then the raw secrets.
 constexpr std::string_view kNodeKind = "atoll-node-key-1\n";
 constexpr std::string_view kAuthorityKind = "atoll-authority-1\n";
+constexpr std::size_t kMaxKeyFile = 4096;
 
 KeyView key_view(const SecretBytes& secret) { return KeyView(secret.data(), kKeySize); }
 
@@ -23,45 +19,12 @@ SecretBytes copy_key(const SecretBytes& from, std::size_t offset) {
   return SecretBytes::copy_of(from.view().subspan(offset, kKeySize));
 }
 
-/// Checks an open file, not a name, so that nobody can exchange it in between.
-Status check_file(int fd, const std::filesystem::path& path, std::size_t size) {
-  struct stat info;
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return Error{Code::kPath, path, "not a regular file"};
-  }
-  if (info.st_uid != geteuid() && info.st_uid != 0) {
-    return Error{Code::kKeyPerm, path, "it belongs to another user; chown it to yourself"};
-  }
-  if ((info.st_mode & 07177) != 0) {
-    return Error{Code::kKeyPerm, path, "others may read this secret; chmod 600 " + path.string()};
-  }
-  if (info.st_size != static_cast<off_t>(size)) return Error{Code::kData, path, "not such a key"};
-  return {};
-}
-
-Result<SecretBytes> read_secret(int fd, const std::filesystem::path& path, std::string_view kind,
-                                std::size_t keys) {
-  SecretBytes content(kind.size() + keys * kKeySize);
-  ATOLL_TRY(check_file(fd, path, content.size()));
-  std::size_t have = 0;
-  while (have < content.size()) {
-    const ssize_t n = ::read(fd, content.data() + have, content.size() - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return Error{Code::kPath, path, "cannot be read to its end"};
-    have += static_cast<std::size_t>(n);
-  }
-  if (as_text(content.view().first(kind.size())) != kind) {
-    return Error{Code::kData, path, "not such a key"};
-  }
-  return content;
-}
-
 Result<SecretBytes> load_secret(const std::filesystem::path& path, std::string_view kind,
                                 std::size_t keys) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) return Error{Code::kPath, path, std::strerror(errno)};
-  auto content = read_secret(fd, path, kind, keys);
-  ::close(fd);
+  ATOLL_ASSIGN(SecretBytes content, read_secret_file(path, kMaxKeyFile));
+  const bool right = content.size() == kind.size() + keys * kKeySize &&
+                     as_text(content.view().first(kind.size())) == kind;
+  if (!right) return Error{Code::kData, path, "not such a key"};
   return content;
 }
 
@@ -114,6 +77,10 @@ Result<Authority> Authority::load(const std::filesystem::path& path) {
 
 Status Authority::save(const std::filesystem::path& path) const {
   return save_secret(path, kAuthorityKind, {&seed_});
+}
+
+Signature Authority::sign(BytesView message) const {
+  return ed25519_sign(key_view(seed_), message);
 }
 
 ClusterId Authority::cluster() const { return cluster_id_of(public_key_); }

@@ -1,6 +1,5 @@
 #pragma once
-// The two kinds of secret that live in files: a node's keys and the authority's. Secrets come in
-// through files only, never through arguments or the environment.
+// The two kinds of key that live in files: a node's and the authority's.
 
 #include <filesystem>
 
@@ -15,8 +14,7 @@ namespace reef::security {
 class NodeKey {
  public:
   static NodeKey generate();
-  /// kKeyPerm, with the chmod line, unless the file is ours and has mode 0600 or less; kPath when
-  /// it cannot be read; kData when it is not a node key.
+  /// As read_secret_file; kData when it is not a node key.
   static Result<NodeKey> load(const std::filesystem::path& path);
   /// Writes the file whole or not at all, mode 0600.
   Status save(const std::filesystem::path& path) const;
@@ -48,6 +46,8 @@ class Authority {
   ClusterId cluster() const;
   /// Encodes and signs. `credential.cluster` is taken as it is.
   Result<Bytes> issue(const Credential& credential) const;
+  /// Of other statements; `message` begins with a context that no credential has.
+  Signature sign(BytesView message) const;
 
  private:
   explicit Authority(SecretBytes seed);
