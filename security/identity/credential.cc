@@ -1,8 +1,6 @@
 #include "security/identity/credential.h"
 
-#include <algorithm>
-
-#include "runtime/base/utf8.h"
+#include "security/identity/encoding.h"
 
 namespace reef::security {
 namespace {
@@ -15,56 +13,6 @@ constexpr std::string_view kContext = "atoll credential 1";
 constexpr std::byte kFormat{1};
 
 Error malformed() { return {Code::kProto, "credential", "it is malformed"}; }
-
-bool good_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxName && one_line(name) == name;
-}
-
-void append(Bytes& out, BytesView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
-void append(Bytes& out, std::uint64_t value) {
-  for (int i = 0; i < 8; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
-}
-
-/// Takes from the front of untrusted bytes; once it has failed, everything it gives is empty or
-/// zero.
-class Reader {
- public:
-  explicit Reader(BytesView bytes) : rest_(bytes) {}
-
-  BytesView take(std::size_t size) {
-    if (size > rest_.size()) {
-      good_ = false;
-      rest_ = {};
-      return {};
-    }
-    const BytesView front = rest_.first(size);
-    rest_ = rest_.subspan(size);
-    return front;
-  }
-  std::uint8_t byte() {
-    const BytesView one = take(1);
-    return one.empty() ? 0 : std::to_integer<std::uint8_t>(one[0]);
-  }
-  std::uint64_t number() {
-    std::uint64_t value = 0;
-    const BytesView bytes = take(8);
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      value |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
-    }
-    return value;
-  }
-  void array(std::array<std::byte, 32>& to) {
-    const BytesView bytes = take(to.size());
-    std::copy(bytes.begin(), bytes.end(), to.begin());
-  }
-  std::string name() { return std::string(as_text(take(byte()))); }
-  bool finished() const { return good_ && rest_.empty(); }
-
- private:
-  BytesView rest_;
-  bool good_ = true;
-};
 
 }  // namespace
 
@@ -80,11 +28,18 @@ std::string_view role_name(Role role) {
   return "unknown";
 }
 
+Result<Role> role_named(std::string_view name) {
+  for (const Role role : {Role::kClient, Role::kScheduler, Role::kNode}) {
+    if (role_name(role) == name) return role;
+  }
+  return Error{Code::kUsage, "role " + std::string(name), "is not one of client, scheduler, node"};
+}
+
 NodeId node_id(const PublicKey& identity_key) { return blake2b_256({identity_key}); }
 NodeId Credential::node_id() const { return security::node_id(identity_key); }
 
 Result<Bytes> encode_credential(const Credential& credential) {
-  if (!good_name(credential.name) || !good_name(credential.datacenter)) {
+  if (!printable(credential.name) || !printable(credential.datacenter)) {
     return Error{Code::kUsage, "credential",
                  "name and datacenter are 1 to 255 bytes of UTF-8 without control characters"};
   }
@@ -96,10 +51,8 @@ Result<Bytes> encode_credential(const Credential& credential) {
   append(out, BytesView(credential.identity_key));
   append(out, credential.not_after);
   append(out, credential.serial);
-  for (const std::string& name : {credential.name, credential.datacenter}) {
-    out.push_back(static_cast<std::byte>(name.size()));
-    append(out, as_bytes(name));
-  }
+  append_name(out, credential.name);
+  append_name(out, credential.datacenter);
   return out;
 }
 
@@ -117,31 +70,40 @@ Result<Credential> parse_credential(BytesView signed_credential) {
   credential.serial = reader.number();
   credential.name = reader.name();
   credential.datacenter = reader.name();
-  const bool known_role = credential.role == Role::kClient || credential.role == Role::kScheduler ||
-                          credential.role == Role::kNode;
-  if (!known_format || !known_role || !reader.finished()) return malformed();
-  if (!good_name(credential.name) || !good_name(credential.datacenter)) return malformed();
+  if (!known_format || !known_role(credential.role) || !reader.finished()) return malformed();
+  if (!printable(credential.name) || !printable(credential.datacenter)) return malformed();
+  return credential;
+}
+
+Result<Credential> verify_issued(BytesView signed_credential, const PublicKey& authority) {
+  ATOLL_ASSIGN(Credential credential, parse_credential(signed_credential));
+  const BytesView body = signed_credential.first(signed_credential.size() - kSignatureSize);
+  Bytes message = to_bytes(as_bytes(kContext));
+  append(message, body);
+  if (!ed25519_verify(signed_credential.last(kSignatureSize), authority, message)) {
+    return Error{Code::kRefused, "credential", "it is not signed by this cluster's authority"};
+  }
   return credential;
 }
 
 Result<Credential> verify_credential(BytesView signed_credential, const PublicKey& authority,
                                      const ClusterId& cluster, std::uint64_t unix_now) {
-  ATOLL_ASSIGN(Credential credential, parse_credential(signed_credential));
-  const BytesView body = signed_credential.first(signed_credential.size() - kSignatureSize);
-  Bytes message = to_bytes(as_bytes(kContext));
-  append(message, body);
+  ATOLL_ASSIGN(Credential credential, verify_issued(signed_credential, authority));
   const auto refused = [&credential](std::string what) {
     return Error{Code::kRefused, "credential of " + credential.name, std::move(what)};
   };
-  if (!ed25519_verify(signed_credential.last(kSignatureSize), authority, message)) {
-    return Error{Code::kRefused, "credential", "it is not signed by this cluster's authority"};
-  }
   if (credential.cluster != cluster) return refused("it is for another cluster");
   if (unix_now > credential.not_after) {
     return refused("it expired " + std::to_string(unix_now - credential.not_after) +
                    " s ago; ask the scheduler for a new one");
   }
   return credential;
+}
+
+std::uint64_t random_serial() {
+  std::array<std::byte, 8> bytes;
+  random_bytes(bytes);
+  return load<std::uint64_t>(bytes.data()) >> 1 | 1;
 }
 
 Result<Bytes> sign_credential(const Credential& credential, KeyView seed) {

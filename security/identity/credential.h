@@ -16,6 +16,8 @@ using NodeId = Hash256;
 /// The numbers are on the wire: never reuse one.
 enum class Role : std::uint8_t { kClient = 1, kScheduler = 2, kNode = 3 };
 std::string_view role_name(Role role);
+/// kUsage, naming the known ones.
+Result<Role> role_named(std::string_view name);
 
 enum CredentialLimit : std::size_t {
   kMaxCredential = 900,  ///< encoded and signed; fits a handshake frame of 1,024 with its keys
@@ -47,9 +49,16 @@ Result<Bytes> encode_credential(const Credential& credential);
 /// Encodes and signs with an authority's seed; Authority::issue is the way in.
 Result<Bytes> sign_credential(const Credential& credential, KeyView seed);
 
+/// A serial for a new credential: 63 random bits, so that an authority that is offline needs no
+/// memory of the last one. Never 0.
+std::uint64_t random_serial();
+
 /// Parses a signed credential without believing it: signature NOT checked. For `atoll` to show
 /// files; links use verify_credential. kProto for anything malformed, trailing bytes included.
 Result<Credential> parse_credential(BytesView signed_credential);
+
+/// Parses and checks the authority's signature, not the expiry: for who asks who it was.
+Result<Credential> verify_issued(BytesView signed_credential, const PublicKey& authority);
 
 /// Parses, then checks the authority's signature, the cluster and the expiry. kProto when
 /// malformed, kRefused otherwise. The text is for our log; a peer is told nothing.
