@@ -40,7 +40,9 @@ Result<HandshakeState> HandshakeState::create(HandshakeConfig config) {
   const bool psk_needed = uses(*pattern, Token::psk, true) || uses(*pattern, Token::psk, false);
   if (static_needed && config.static_secret.size() != kKeySize) return misuse("no static key");
   if (peer_needed != config.peer_static.has_value()) return misuse("peer's static key");
-  if (psk_needed != (config.psk.size() == kKeySize)) return misuse("pre-shared key");
+  if (psk_needed != (config.psk_later || config.psk.size() == kKeySize)) {
+    return misuse("pre-shared key");
+  }
   if (config.fixed_ephemeral.size() != 0 && config.fixed_ephemeral.size() != kKeySize) {
     return misuse("ephemeral key");
   }
@@ -50,7 +52,7 @@ Result<HandshakeState> HandshakeState::create(HandshakeConfig config) {
 HandshakeState::HandshakeState(Pattern pattern, HandshakeConfig config)
     : pattern_(std::move(pattern)),
       initiator_(config.initiator),
-      psk_mode_(config.psk.size() != 0),
+      psk_mode_(config.psk_later || config.psk.size() != 0),
       symmetric_(pattern_.name, config.suite),
       static_secret_(std::move(config.static_secret)),
       fixed_ephemeral_(std::move(config.fixed_ephemeral)),
@@ -64,6 +66,13 @@ HandshakeState::HandshakeState(Pattern pattern, HandshakeConfig config)
 }
 
 bool HandshakeState::my_turn() const { return !finished() && (next_ % 2 == 0) == initiator_; }
+
+/// Whether the next message mixes in a key that has not come.
+bool HandshakeState::lacks_psk() const {
+  const auto& tokens = pattern_.messages[next_];
+  return psk_.size() != kKeySize &&
+         std::find(tokens.begin(), tokens.end(), Token::psk) != tokens.end();
+}
 
 bool HandshakeState::mix_dh(SymmetricState& symmetric, Token token,
                             const std::optional<PublicKey>& remote_static,
@@ -85,6 +94,7 @@ bool HandshakeState::mix_dh(SymmetricState& symmetric, Token token,
 
 Result<Bytes> HandshakeState::write(BytesView payload) {
   if (dead_ || !my_turn()) return misuse("not our turn to write");
+  if (lacks_psk()) return misuse("pre-shared key");
   Bytes out;
   for (Token token : pattern_.messages[next_]) {
     switch (token) {
@@ -116,6 +126,7 @@ Result<Bytes> HandshakeState::write(BytesView payload) {
 
 Result<Bytes> HandshakeState::read(BytesView message) {
   if (dead_ || finished() || my_turn()) return misuse("not our turn to read");
+  if (lacks_psk()) return misuse("pre-shared key");
   // Everything happens on copies; they replace the state only when the whole message verified.
   dead_ = true;
   SymmetricState symmetric = symmetric_.clone();

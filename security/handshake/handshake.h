@@ -22,6 +22,7 @@ struct HandshakeConfig {
   SecretBytes static_secret;
   std::optional<PublicKey> peer_static;  ///< where the pattern knows it beforehand
   SecretBytes psk;                       ///< of the pattern's psk modifiers
+  bool psk_later = false;                ///< give_psk() brings it, before it is mixed in
   SecretBytes fixed_ephemeral;           ///< tests only: the vectors prescribe it
 };
 
@@ -44,6 +45,10 @@ class HandshakeState {
   HandshakeState(HandshakeState&&) = default;
   HandshakeState& operator=(HandshakeState&&) = default;
 
+  /// The pre-shared key of a handshake made with `psk_later`: which one it is, an acceptor may
+  /// learn only from an earlier message. Until then, a message that mixes it in is kInternal.
+  void give_psk(SecretBytes psk) { psk_ = std::move(psk); }
+
   bool my_turn() const;
   bool finished() const { return next_ == pattern_.messages.size(); }
   /// Writes the next message with `payload` inside.
@@ -58,6 +63,7 @@ class HandshakeState {
 
  private:
   HandshakeState(Pattern pattern, HandshakeConfig config);
+  bool lacks_psk() const;
   [[nodiscard]] bool mix_dh(SymmetricState& symmetric, Token token,
                             const std::optional<PublicKey>& remote_static,
                             const std::optional<PublicKey>& remote_ephemeral) const;

@@ -49,21 +49,32 @@ Handshake::Handshake(const Local& local, bool initiator, const ExpectedPeer& exp
 
 Status Handshake::create() {
   security::HandshakeConfig config;
-  config.pattern = "XK";
+  config.pattern = enrolling() ? "XKpsk3" : "XK";
   config.initiator = initiator_;
-  config.suite = suite_of(local_.suite);
-  config.prologue = prologue(local_.cluster, local_.suite,
+  config.suite = suite_of(suite());
+  config.prologue = prologue(enrolling() ? security::ClusterId{} : local_.cluster, suite(),
                              initiator_ ? expected_.role : local_.role, stream_.stream);
+  config.psk_later = enrolling();
   config.static_secret = local_.key->noise_secret();
   if (initiator_) config.peer_static = expected_.noise_key;
   ATOLL_ASSIGN(state_, security::HandshakeState::create(std::move(config)));
   return {};
 }
 
+/// What this handshake is sealed with: the cluster's suite, which who enrols cannot know.
+SuiteId Handshake::suite() const { return enrolling() ? SuiteId::kChaChaPoly : local_.suite; }
+
 Result<Bytes> Handshake::open() {
+  if (enrolling() != (local_.token != nullptr))
+    return Error{Code::kInternal, peer_name_, "a token goes with the stream of enrolments"};
   ATOLL_TRY(create());
-  Bytes frame = preamble(local_.suite, expected_.role, stream_.stream);
-  ATOLL_ASSIGN(const Bytes message, state_->write({}));
+  Bytes frame = preamble(suite(), expected_.role, stream_.stream);
+  BytesView payload;
+  if (enrolling()) {
+    state_->give_psk(security::proof_of(local_.token->secret.view()).psk);
+    payload = local_.token->id;
+  }
+  ATOLL_ASSIGN(const Bytes message, state_->write(payload));
   append(frame, message);
   return frame;
 }
@@ -85,19 +96,45 @@ Result<Bytes> Handshake::read_next(BytesView frame) {
 
 Result<Bytes> Handshake::read_first(BytesView frame) {
   const Error stranger{Code::kProto, peer_name_, "it does not speak this protocol, or not to us"};
-  if (frame.size() != kPreambleSize + kMessage1Size) return stranger;
+  if (frame.size() < kPreambleSize) return stranger;
   stream_.stream = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_.stream);
+  if (enrolling() && !local_.token_psk) return stranger;
+  const std::size_t size = kPreambleSize + kMessage1Size + (enrolling() ? kTokenIdSize : 0);
+  if (frame.size() != size) return stranger;
   if (!security::equal(frame.first(kPreambleSize),
-                       preamble(local_.suite, local_.role, stream_.stream))) {
+                       preamble(suite(), local_.role, stream_.stream))) {
     return stranger;
   }
   ATOLL_TRY(create());
-  if (!state_->read(frame.subspan(kPreambleSize)).ok()) return stranger;
-  return state_->write(local_.credential);
+  const auto payload = state_->read(frame.subspan(kPreambleSize));
+  if (!payload.ok()) return stranger;
+  if (!enrolling()) return state_->write(local_.credential);
+  ATOLL_TRY(take_token(*payload));
+  return state_->write({});
+}
+
+/// A token that is unknown, used or expired gets a key that nobody has: the peer sees what it would
+/// see with a wrong secret, and only our log says more.
+Status Handshake::take_token(BytesView id) {
+  security::TokenId token;
+  std::copy(id.begin(), id.end(), token.begin());
+  auto psk = local_.token_psk(token);
+  if (!psk.ok()) token_ = psk.error();
+  state_->give_psk(psk.ok() ? std::move(*psk) : security::SecretBytes::random(security::kKeySize));
+  peer_.name = security::token_name(token);
+  peer_.role = security::Role{};
+  return {};
 }
 
 Result<Bytes> Handshake::read_second(BytesView frame) {
   ATOLL_ASSIGN(const Bytes credential, state_->read(frame));
+  if (enrolling()) {
+    peer_.name = "scheduler";
+    peer_.role = security::Role{};
+    peer_.noise_key = expected_.noise_key;
+    complete_ = true;
+    return state_->write({});
+  }
   ATOLL_TRY(check_peer(credential));
   if (peer_.role != expected_.role) {
     return Error{Code::kRefused, peer_name_,
@@ -113,12 +150,22 @@ Result<Bytes> Handshake::read_second(BytesView frame) {
 }
 
 Result<Bytes> Handshake::read_third(BytesView frame) {
-  ATOLL_ASSIGN(const Bytes payload, state_->read(frame));
+  const auto payload = state_->read(frame);
+  if (enrolling()) {
+    ATOLL_TRY(token_);
+    if (!payload.ok())
+      return Error{Code::kRefused, peer_name_,
+                   "token " + peer_.name + ": the peer does not hold its secret"};
+    peer_.noise_key = *state_->peer_static();
+    complete_ = true;
+    return Bytes{};
+  }
+  if (!payload.ok()) return payload.error();
   constexpr std::size_t kFront = kBundleSize + 2 + 1;
-  if (payload.size() < kFront) return Error{Code::kProto, peer_name_, "a short third message"};
-  std::copy_n(payload.begin(), kBundleSize, stream_.bundle.begin());
-  stream_.streams = load<std::uint16_t>(payload.data() + kBundleSize);
-  stream_.purpose = static_cast<Purpose>(payload[kFront - 1]);
+  if (payload->size() < kFront) return Error{Code::kProto, peer_name_, "a short third message"};
+  std::copy_n(payload->begin(), kBundleSize, stream_.bundle.begin());
+  stream_.streams = load<std::uint16_t>(payload->data() + kBundleSize);
+  stream_.purpose = static_cast<Purpose>((*payload)[kFront - 1]);
   if (stream_.streams > kMaxStreams || stream_.stream >= stream_.streams) {
     return Error{Code::kProto, peer_name_,
                  "stream " + std::to_string(stream_.stream) + " of " +
@@ -127,7 +174,7 @@ Result<Bytes> Handshake::read_third(BytesView frame) {
   if (stream_.purpose > Purpose::kProbe) {
     return Error{Code::kProto, peer_name_, "a stream for an unknown purpose"};
   }
-  verdict_ = check_peer(BytesView(payload).subspan(kFront));
+  verdict_ = check_peer(BytesView(*payload).subspan(kFront));
   complete_ = true;
   return Bytes{};
 }
@@ -138,7 +185,7 @@ Status Handshake::check_peer(BytesView credential) {
   if (state_->peer_static() != peer_.noise_key) {
     return Error{Code::kRefused, peer_name_, "its credential is for another key"};
   }
-  return {};
+  return local_.admit ? local_.admit(peer_) : Status{};
 }
 
 }  // namespace reef::link::secure

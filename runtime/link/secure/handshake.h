@@ -8,6 +8,12 @@
 //        <- e, ee            payload: the responder's credential
 //        -> s, se            payload: which stream of which bundle, the initiator's credential
 //        <- PING or CLOSE    the first record: whether that credential was accepted
+//
+//   XKpsk3, on kEnrolStream, where the initiator has a token and no credential:
+//        -> e, es            payload: the token's id
+//        <- e, ee
+//        -> s, se, psk       whoever gets this far holds the token's secret
+//        <- PING
 
 #include <optional>
 #include <string>
@@ -44,6 +50,9 @@ class Handshake {
  private:
   Status create();
   Result<Bytes> read_next(BytesView frame);
+  bool enrolling() const { return stream_.stream == kEnrolStream; }
+  SuiteId suite() const;
+  Status take_token(BytesView id);
   Result<Bytes> read_first(BytesView frame);
   Result<Bytes> read_second(BytesView frame);
   Result<Bytes> read_third(BytesView frame);
@@ -58,6 +67,7 @@ class Handshake {
   security::Credential peer_;
   bool complete_ = false;
   bool dead_ = false;
+  Status token_;  ///< why the acceptor has no key for the token that the peer named
   Status verdict_;
 };
 

@@ -10,6 +10,7 @@
 #include "runtime/link/secure/wire.h"
 #include "security/identity/credential.h"
 #include "security/identity/keys.h"
+#include "security/identity/token.h"
 
 namespace reef::link::secure {
 
@@ -43,6 +44,14 @@ struct Local {
   Duration lost_after = std::chrono::seconds(20);
   std::uint64_t rekey_records = kRekeyRecords;
   Duration rekey_every = kRekeyTime;
+
+  /// Asked once a peer's credential has verified: whether it was revoked. Null admits all.
+  std::function<Status(const security::Credential&)> admit = nullptr;
+  /// An acceptor's: the key of a token with which a machine may enrol, or why not, for our log
+  /// alone. Null: nobody enrols here.
+  std::function<Result<security::SecretBytes>(const security::TokenId&)> token_psk = nullptr;
+  /// A dialler's, for kEnrolStream.
+  std::shared_ptr<const security::EnrolmentToken> token = nullptr;
 };
 
 /// Whom the initiator means to reach. XK: without the right key the first message already fails.
@@ -67,7 +76,8 @@ struct StreamId {
 /// out before the farewell, within one second.
 class SecureLink : public RecordLink {
  public:
-  /// The verified identity of the other end.
+  /// The verified identity of the other end. On kEnrolStream there is none yet: the Noise key is
+  /// proven, the name is the token's id, and the role is none of those that a policy knows.
   virtual const security::Credential& peer() const = 0;
   virtual const StreamId& stream() const = 0;
   /// The Noise handshake hash: the same at both ends, unique to the session.

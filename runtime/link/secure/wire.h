@@ -26,6 +26,11 @@ enum class Purpose : std::uint8_t { kWork = 0, kProbe = 1 };
 /// What a session is sealed with, beside X25519 and BLAKE2b. Both ends must mean the same one.
 enum class SuiteId : std::uint8_t { kChaChaPoly = 1, kAesGcm = 2 };
 
+/// The stream on which a machine without a credential enrols: XKpsk3, keyed with its token, always
+/// with kChaChaPoly, and with zeros for the cluster id, since the machine does not know them yet.
+/// The token's id follows in message 1, sealed.
+inline constexpr std::uint16_t kEnrolStream = 0xffff;
+
 /// Flags of CLOSE.
 enum CloseFlag : std::uint8_t { kGoodbye = 0, kRefusedByPeer = 1 };
 
@@ -34,6 +39,7 @@ enum Limit : std::size_t {
   kPreambleSize = 13,
   kBundleSize = 16,
   kMaxStreams = 65,  ///< links between two peers: one for control, 64 for data
+  kTokenIdSize = 16,
   kHandshakeFrameLimit = 1024,
   kRecordHeaderSize = 20,
   kRecordOverhead = 36,  ///< header and tag

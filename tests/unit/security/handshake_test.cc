@@ -180,5 +180,31 @@ TEST(Handshake, RekeyKeepsBothSidesTogether) {
   EXPECT_FALSE(b.decrypt(opened, {}, sealed)) << "a replay is accepted";
 }
 
+TEST(Handshake, TakesItsPskAsLateAsThePatternAllows) {
+  Pair keys;
+  const SecretBytes psk = SecretBytes::random(kKeySize);
+  const auto make = [&keys](bool initiator) {
+    HandshakeConfig config;
+    config.pattern = "XKpsk3";
+    config.psk_later = true;
+    config.initiator = initiator;
+    const SecretBytes& own = initiator ? keys.initiator_secret : keys.responder_secret;
+    config.static_secret = SecretBytes::copy_of(own.view());
+    if (initiator)
+      config.peer_static = x25519_public(KeyView(keys.responder_secret.data(), kKeySize));
+    return HandshakeState::create(std::move(config)).value();
+  };
+  HandshakeState initiator = make(true), responder = make(false);
+  ASSERT_TRUE(responder.read(initiator.write(as_bytes("which")).value()).ok());
+  ASSERT_TRUE(initiator.read(responder.write({}).value()).ok());
+  EXPECT_EQ(initiator.write({}).error().code, Code::kInternal) << "mixes in a key that it lacks";
+  initiator.give_psk(SecretBytes::copy_of(psk.view()));
+  const Bytes third = initiator.write({}).value();
+  EXPECT_EQ(responder.read(third).error().code, Code::kInternal);
+  responder.give_psk(SecretBytes::copy_of(psk.view()));
+  ASSERT_TRUE(responder.read(third).ok());
+  EXPECT_EQ(initiator.split().handshake_hash, responder.split().handshake_hash);
+}
+
 }  // namespace
 }  // namespace reef::security
