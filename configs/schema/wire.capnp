@@ -59,7 +59,8 @@ struct Assign {
   runFolder @3 :Text;
 }
 
-# Ready, Start, Hold, Stop, Cancel: a kind and an epoch say it all. Release and Held use `step`.
+# Ready, Start, Hold, Stop, Cancel, Renew: a kind and an epoch say it all. Release and Held use `step`.
+# Present and Roster: the payload is what is sent.
 struct Signal {
   epoch @0 :UInt64;
   step @1 :UInt64;
@@ -138,6 +139,12 @@ struct LineResult {
   error @4 :Failure;
   from @5 :Text;  # datacenters, for the client
   to @6 :Text;
+}
+
+# Scheduler to node or client: a credential in the place of one that will expire, and the policy.
+struct Issued {
+  credential @0 :Data;
+  policy @1 :Text;
 }
 
 # Scheduler to client.

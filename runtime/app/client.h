@@ -12,6 +12,8 @@
 #include "runtime/link/loop.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"
+#include "runtime/node/renewal.h"
+#include "runtime/node/sessions.h"
 
 namespace reef::app {
 
@@ -36,11 +38,17 @@ class Client {
   std::optional<Event> next(Duration wait);
 
  private:
-  Client() = default;
+  explicit Client(node::Identity identity);
+  void talk(std::unique_ptr<link::secure::SecureLink> link);
   void receive(const link::Message& message);
+  Status on_identity(node::Kind kind, const link::Message& message);
   void push(Event event);
 
+  node::Identity identity_;
   link::Loop loop_;
+  node::Sessions sessions_;
+  node::Sessions::Id session_ = 0;
+  std::unique_ptr<node::Renewal> renewal_;
   std::unique_ptr<link::Channel> channel_;
   std::mutex mutex_;
   std::condition_variable arrived_;

@@ -38,12 +38,16 @@ Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
     : identity_(std::move(identity)),
       options_(std::move(options)),
       factory_(std::move(factory)),
-      gatherer_(loop_, [this](link::Streams streams) { gathered(std::move(streams)); }) {}
+      sessions_(loop_, identity_.local.authority, identity_.policy, identity_.local.unix_now),
+      gatherer_(loop_, [this](link::Streams streams) { gathered(std::move(streams)); }) {
+  identity_.local.admit = [this](const security::Credential& who) { return sessions_.admit(who); };
+}
 
 Node::~Node() {
   stopping_ = true;
   // On the loop's thread, where messages for the crew arrive.
   loop_.call([this] {
+    renewal_.reset();
     if (peers_) peers_->close();
     crew_.reset();
     probed_.clear();
@@ -55,6 +59,14 @@ Node::~Node() {
 }
 
 Status Node::run() {
+  if (!identity_.roster.empty()) {
+    Status taken;
+    loop_.call([&] {
+      if (const auto roster = sessions_.take_roster(identity_.roster); !roster.ok())
+        taken = roster.error();
+    });
+    ATOLL_TRY(taken);
+  }
   ATOLL_TRY(listen());
   loop_.post([this] { dial_scheduler(); });
   std::unique_lock lock(mutex_);
@@ -88,9 +100,15 @@ void Node::gathered(link::Streams streams) {
 void Node::answer_probe(link::Streams streams) {
   if (probed_.size() >= kMostProbes) return;
   const std::uint64_t id = next_probe_++;
-  probed_[id] = std::make_unique<link::ProbeServer>(
-      link::Channel::create(std::move(streams)),
-      [this, id] { loop_.post([this, id] { probed_.erase(id); }); });
+  const Sessions::Id session =
+      sessions_.add(streams.front()->peer(), [this, id](const Error&) { probed_.erase(id); });
+  probed_[id] = std::make_unique<link::ProbeServer>(link::Channel::create(std::move(streams)),
+                                                    [this, id, session] {
+                                                      loop_.post([this, id, session] {
+                                                        sessions_.remove(session);
+                                                        probed_.erase(id);
+                                                      });
+                                                    });
 }
 
 Status Node::probe_line(const link::Message& message) {
@@ -138,12 +156,18 @@ void Node::dial_scheduler() {
 }
 
 void Node::joined(std::unique_ptr<link::secure::SecureLink> link) {
+  control_session_ = sessions_.add(link->peer(), [this](const Error& why) {
+    end(Error{why.code, "scheduler", why.what});
+  });
   control_ = link::Channel::create(std::move(link));
   control_->start([this](link::Message message) { on_control(std::move(message)); },
                   [this](const Error& why) {
                     end(Error{why.code, "scheduler", "lost: " + why.what});
                   });
   report(hello_message({options_.listen_host, listener_->port()}));
+  renewal_ = std::make_unique<Renewal>(
+      loop_, identity_.credential, identity_.policy.credential_lifetime, identity_.local.unix_now,
+      [this] { report(signal_message(Kind::kRenew, {})); });
   heartbeat();
 }
 
@@ -156,7 +180,39 @@ void Node::on_control(link::Message message) {
     failed(identity_.name, status.error());
 }
 
+/// Who we are, who the scheduler is, and who is nobody any more. What is wrong with such a message
+/// ends nothing: without it things stay as they were.
+Status Node::on_identity(Kind kind, const link::Message& message) {
+  if (kind == Kind::kPresent) return sessions_.renewed(control_session_, message.payload.view());
+  if (kind == Kind::kRoster) {
+    const std::string roster(as_text(message.payload.view()));
+    ATOLL_ASSIGN(const bool newer, sessions_.take_roster(roster));
+    if (!newer) return {};
+    log_info("roster " + std::to_string(sessions_.roster().version) + " holds from now on");
+    loop_.run_blocking([folder = identity_.folder, roster] {
+      if (const Status saved = save_roster(folder, roster); !saved.ok())
+        log_warning("the roster is not kept: " + saved.error().text());
+    });
+    return {};
+  }
+  ATOLL_ASSIGN(const Issued issued, read_issued(message));
+  ATOLL_TRY(take_issued(identity_, issued.credential, issued.policy));
+  log_info("credential renewed; serial " + std::to_string(identity_.credential.serial));
+  renewal_->renewed(identity_.credential);
+  if (peers_) peers_->present(issued.credential, loop_.clock().now() + kSendTime);
+  loop_.run_blocking([identity = identity_] {
+    if (const Status saved = save_credential(identity); !saved.ok())
+      log_warning("the renewed credential is not kept: " + saved.error().text());
+  });
+  return {};
+}
+
 Status Node::dispatch(Kind kind, const link::Message& message) {
+  if (kind == Kind::kPresent || kind == Kind::kRoster || kind == Kind::kIssued) {
+    if (const Status taken = on_identity(kind, message); !taken.ok())
+      log_warning("from the scheduler: " + taken.error().text());
+    return {};
+  }
   if (kind == Kind::kAssign) return assign(message);
   if (kind == Kind::kProbeLine) return probe_line(message);
   ATOLL_ASSIGN(const Signal signal, read_signal(message));
@@ -191,7 +247,7 @@ Status Node::assign(const link::Message& message) {
   identity_.local.ping_every = job.peer_timeout / 4;
   ATOLL_ASSIGN(crew_, factory_({*plan_, assign_.node, *this, *this, assign_.run_folder}));
   peers_ = std::make_unique<Peers>(
-      loop_, identity_, *plan_, assign_, kJoinTime,
+      loop_, identity_, sessions_, *plan_, assign_, kJoinTime,
       Peers::Callbacks{
           [this] { ready(); },
           [this](const std::string& name, const Error& error) {
@@ -210,9 +266,14 @@ void Node::on_peer(plan::NodeIndex from, link::Message message) {
   if (stopping_) return;
   Status status = Error{Code::kRefused, plan_->nodes[from].name, "sent a message it may not send"};
   if (policy_.allows(security::Role::kNode, message.kind)) {
-    status = static_cast<Kind>(message.kind) == Kind::kToken
-                 ? accept_token(from, std::move(message))
-                 : accept_credit(from, message);
+    const auto kind = static_cast<Kind>(message.kind);
+    if (kind == Kind::kToken) {
+      status = accept_token(from, std::move(message));
+    } else if (kind == Kind::kCredit) {
+      status = accept_credit(from, message);
+    } else {
+      status = peers_->presented(from, message.payload.view());
+    }
   }
   if (!status.ok()) failed(identity_.name, status.error());
 }

@@ -17,6 +17,8 @@
 #include "runtime/node/identity.h"
 #include "runtime/node/peers.h"
 #include "runtime/node/protocol.h"
+#include "runtime/node/renewal.h"
+#include "runtime/node/sessions.h"
 
 namespace reef::node {
 
@@ -29,8 +31,8 @@ struct NodeOptions {
 
 /// Thread: run() on the caller's; everything else inside lives on the loop's thread, except what
 /// Events and Wire say. Order: hello -> assign -> (peers connected, crew made) ready -> start ->
-/// ... -> stop. Failure: a lost scheduler, a refused assignment or a failed actor ends the node;
-/// the scheduler hears the reason first if it can.
+/// ... -> stop; at any time credential, roster. Failure: a lost scheduler, a refused assignment or
+/// a failed actor ends the node; the scheduler hears the reason first if it can.
 class Node final : public Events, public Wire {
  public:
   Node(Identity identity, NodeOptions options, CrewFactory factory);
@@ -55,6 +57,7 @@ class Node final : public Events, public Wire {
   Status probe_line(const link::Message& message);
   void answer_probe(link::Streams streams);
   Status dispatch(Kind kind, const link::Message& message);
+  Status on_identity(Kind kind, const link::Message& message);
   Status assign(const link::Message& message);
   void ready();
   void on_peer(plan::NodeIndex from, link::Message message);
@@ -71,6 +74,9 @@ class Node final : public Events, public Wire {
   CrewFactory factory_;
   security::Policy policy_ = node_policy();
   link::Loop loop_;
+  Sessions sessions_;
+  Sessions::Id control_session_ = 0;
+  std::unique_ptr<Renewal> renewal_;
   std::unique_ptr<link::tcp::Listener> listener_;
   std::unique_ptr<link::Channel> control_;
   std::optional<plan::Plan> plan_;

@@ -4,10 +4,11 @@
 
 namespace reef::node {
 
-Peers::Peers(link::Loop& loop, const Identity& identity, const plan::Plan& plan,
+Peers::Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
              const Assign& assign, Duration timeout, Callbacks callbacks)
     : loop_(loop),
       identity_(identity),
+      sessions_(sessions),
       plan_(plan),
       assign_(assign),
       timeout_(timeout),
@@ -63,6 +64,10 @@ void Peers::accepted(link::Streams streams) {
 void Peers::connected(plan::NodeIndex node, link::Streams streams) {
   std::uint64_t largest = 0;
   for (const plan::Edge& edge : plan_.edges) largest = std::max(largest, edge.bytes);
+  session_of_[node] = sessions_.add(streams.front()->peer(), [this, node](const Error& why) {
+    lost(node, why);
+    channels_.at(node)->close(false);
+  });
   // An encoded token is at most a little longer than the raw one.
   auto channel =
       link::Channel::create(std::move(streams), {.max_payload = largest + largest / 8 + 65536});
@@ -75,6 +80,8 @@ void Peers::connected(plan::NodeIndex node, link::Streams streams) {
 }
 
 void Peers::lost(plan::NodeIndex node, const Error& error) {
+  if (const auto session = session_of_.find(node); session != session_of_.end())
+    sessions_.remove(session->second);
   if (closing_ || !lost_.insert(node).second) return;
   callbacks_.on_lost(plan_.nodes[node].name, error);
 }
@@ -86,8 +93,18 @@ Traffic Peers::traffic() const {
   return traffic;
 }
 
+void Peers::present(const Bytes& credential, Deadline deadline) {
+  for (const auto& [node, channel] : channels_)
+    channel->send(present_message(credential), deadline, [](const Status&) {});
+}
+
+Status Peers::presented(plan::NodeIndex node, BytesView credential) {
+  return sessions_.renewed(session_of_.at(node), credential);
+}
+
 void Peers::close() {
   closing_ = true;
+  for (const auto& [node, session] : session_of_) sessions_.remove(session);
   for (const auto& [node, channel] : channels_) channel->close(false);
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/link/loop.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"
+#include "runtime/node/sessions.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::node {
@@ -27,8 +28,8 @@ class Peers {
     std::function<void(plan::NodeIndex from, link::Message)> on_message;
   };
 
-  Peers(link::Loop& loop, const Identity& identity, const plan::Plan& plan, const Assign& assign,
-        Duration timeout, Callbacks callbacks);
+  Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
+        const Assign& assign, Duration timeout, Callbacks callbacks);
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
@@ -40,6 +41,10 @@ class Peers {
   /// The channel to a node with which this one shares a wire edge.
   link::Channel& channel(plan::NodeIndex node) { return *channels_.at(node); }
   Traffic traffic() const;
+  /// Shows everybody our renewed credential.
+  void present(const Bytes& credential, Deadline deadline);
+  /// A peer shows its own.
+  Status presented(plan::NodeIndex node, BytesView credential);
   /// Says farewell to everybody; losses are reported no more.
   void close();
 
@@ -50,6 +55,7 @@ class Peers {
 
   link::Loop& loop_;
   const Identity& identity_;
+  Sessions& sessions_;
   const plan::Plan& plan_;
   const Assign& assign_;
   Duration timeout_;
@@ -57,6 +63,7 @@ class Peers {
   std::set<plan::NodeIndex> expected_;
   std::set<plan::NodeIndex> lost_;
   std::map<plan::NodeIndex, std::unique_ptr<link::Channel>> channels_;
+  std::map<plan::NodeIndex, Sessions::Id> session_of_;
   bool closing_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< dials in flight may outlive us
 };

@@ -10,18 +10,19 @@ security::Policy scheduler_policy() {
   policy.allow(security::Role::kNode,
                {n(Kind::kHello), n(Kind::kReady), n(Kind::kProgress), n(Kind::kCheckpoint),
                 n(Kind::kFailure), n(Kind::kHeld), n(Kind::kHeartbeat), n(Kind::kStopped),
-                n(Kind::kLineResult)});
-  policy.allow(security::Role::kClient, {n(Kind::kSubmit), n(Kind::kCancel), n(Kind::kTestLine)});
+                n(Kind::kRenew), n(Kind::kLineResult)});
+  policy.allow(security::Role::kClient,
+               {n(Kind::kSubmit), n(Kind::kCancel), n(Kind::kTestLine), n(Kind::kRenew)});
   return policy;
 }
 
 security::Policy node_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
-  policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit)});
-  policy.allow(security::Role::kScheduler,
-               {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold), n(Kind::kRelease),
-                n(Kind::kStop), n(Kind::kProbeLine)});
+  policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit), n(Kind::kPresent)});
+  policy.allow(security::Role::kScheduler, {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold),
+                                            n(Kind::kRelease), n(Kind::kStop), n(Kind::kProbeLine),
+                                            n(Kind::kIssued), n(Kind::kRoster), n(Kind::kPresent)});
   return policy;
 }
 
@@ -30,7 +31,7 @@ security::Policy client_policy() {
   security::Policy policy;
   policy.allow(security::Role::kScheduler,
                {n(Kind::kStatus), n(Kind::kProgress), n(Kind::kCheckpoint), n(Kind::kFailure),
-                n(Kind::kLineResult)});
+                n(Kind::kLineResult), n(Kind::kIssued), n(Kind::kRoster), n(Kind::kPresent)});
   return policy;
 }
 
@@ -260,6 +261,32 @@ Result<JobStatus> read_status(const link::Message& message) {
                          text(from.getCheckpoint()),
                          text(from.getReason())};
       });
+}
+
+link::Message issued_message(const Issued& issued) {
+  return build<wire::Issued>(Kind::kIssued, link::Lane::kControl, [&](wire::Issued::Builder to) {
+    to.setCredential(
+        {reinterpret_cast<const kj::byte*>(issued.credential.data()), issued.credential.size()});
+    to.setPolicy(issued.policy);
+  });
+}
+
+Result<Issued> read_issued(const link::Message& message) {
+  return parse<wire::Issued, Issued>(message, [](wire::Issued::Reader from) -> Result<Issued> {
+    return Issued{bytes(from.getCredential()), text(from.getPolicy())};
+  });
+}
+
+link::Message present_message(const Bytes& credential) {
+  auto message = signal_message(Kind::kPresent, {});
+  message.payload = link::Payload(credential);
+  return message;
+}
+
+link::Message roster_message(const std::string& roster) {
+  auto message = signal_message(Kind::kRoster, {});
+  message.payload = link::Payload(to_bytes(as_bytes(roster)));
+  return message;
 }
 
 }  // namespace reef::node

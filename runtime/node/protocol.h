@@ -18,7 +18,8 @@ namespace reef::node {
 /// The numbers are on the wire: never reuse one.
 enum class Kind : std::uint16_t {
   kToken = 1,
-  kCredit = 2,  // node <-> node
+  kCredit = 2,   // node <-> node
+  kPresent = 3,  // node <-> node, scheduler -> all: my credential is now this one
   kHello = 10,
   kReady = 11,
   kProgress = 12,
@@ -27,12 +28,15 @@ enum class Kind : std::uint16_t {
   kHeld = 15,
   kHeartbeat = 16,
   kStopped = 17,
+  kRenew = 18,       // and client -> scheduler: mine will expire
   kLineResult = 19,  // and scheduler -> client
   kAssign = 30,
   kStart = 31,
   kHold = 32,
   kRelease = 33,
   kStop = 34,
+  kIssued = 35,     // and scheduler -> client
+  kRoster = 36,     // and scheduler -> client
   kProbeLine = 37,  // scheduler -> node
   kSubmit = 40,
   kCancel = 41,
@@ -137,6 +141,11 @@ struct JobStatus {
   std::string reason;  ///< why it waits
 };
 
+struct Issued {
+  Bytes credential;    ///< signed
+  std::string policy;  ///< signed; empty for the default
+};
+
 /// Builders: the message of each kind, in its lane.
 link::Message token_message(const WireToken& token, link::Lane lane);
 link::Message credit_message(const Credit& credit);
@@ -152,6 +161,10 @@ link::Message probe_line_message(const ProbeLine& probe);
 link::Message line_result_message(const LineResult& result);
 link::Message submit_message(const Submit& submit);
 link::Message status_message(const JobStatus& status);
+link::Message issued_message(const Issued& issued);
+/// The payload of both is signed by the authority, and needs no other form.
+link::Message present_message(const Bytes& credential);
+link::Message roster_message(const std::string& roster);
 
 /// Readers. kProto for anything malformed.
 Result<WireToken> read_token(link::Message message);
@@ -169,5 +182,6 @@ Result<ProbeLine> read_probe_line(const link::Message& message);
 Result<LineResult> read_line_result(const link::Message& message);
 Result<Submit> read_submit(const link::Message& message);
 Result<JobStatus> read_status(const link::Message& message);
+Result<Issued> read_issued(const link::Message& message);
 
 }  // namespace reef::node

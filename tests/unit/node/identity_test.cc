@@ -94,5 +94,73 @@ TEST_F(IdentityFolder, RefusesADamagedFolder) {
   }
 }
 
+TEST_F(IdentityFolder, FollowsTheClustersPolicy) {
+  if (!security::has_aes()) GTEST_SKIP() << "this processor has no AES instructions";
+  const auto path = folder_ / "me" / "cluster.policy";
+  const auto policy =
+      security::sign_policy({4, security::Cipher::kAesGcm, std::chrono::hours(1)}, authority_);
+  ASSERT_TRUE(write_file(path, as_bytes(*policy)).ok());
+  const auto identity = load_identity(folder_ / "me").value();
+  EXPECT_EQ(identity.local.suite, link::secure::SuiteId::kAesGcm);
+  EXPECT_EQ(identity.policy.credential_lifetime, std::chrono::hours(1));
+  const auto foreign = security::sign_policy({5}, security::Authority::generate());
+  ASSERT_TRUE(write_file(path, as_bytes(*foreign)).ok());
+  expect_refused(Code::kRefused);
+}
+
+TEST_F(IdentityFolder, HoldsARosterOfItsAuthority) {
+  const auto path = folder_ / "me" / "roster";
+  const auto roster = security::sign_roster({1, {5}, {}}, authority_).value();
+  ASSERT_TRUE(save_roster(folder_ / "me", roster).ok());
+  EXPECT_EQ(load_identity(folder_ / "me")->roster, roster);
+  const auto foreign = security::sign_roster({2, {}, {}}, security::Authority::generate());
+  ASSERT_TRUE(write_file(path, as_bytes(*foreign)).ok());
+  expect_refused(Code::kRefused);
+}
+
+TEST_F(IdentityFolder, IsInstalledWholeOrNotAtAll) {
+  const auto mine = load_identity(folder_ / "me").value();
+  ASSERT_TRUE(save_roster(folder_ / "me", "kept").ok());
+  const security::Grant grant{mine.local.credential, authority_.public_key(),
+                              scheduler_.noise_key(), ""};
+  ASSERT_TRUE(install_identity(folder_ / "new", key_, grant).ok());
+  EXPECT_TRUE(load_identity(folder_ / "new").ok());
+  // Over a folder that is there: all of it changes at once, and its roster stays.
+  std::filesystem::remove(folder_ / "me" / "credential");
+  ASSERT_TRUE(install_identity(folder_ / "me", key_, grant).ok());
+  EXPECT_EQ(read_file(folder_ / "me" / "roster").value(), "kept");
+  EXPECT_EQ(security::NodeKey::load(folder_ / "me" / "node.key")->id(), key_.id());
+  // A grant for another key leaves everything as it was, and nothing beside it.
+  const auto other = security::NodeKey::generate();
+  EXPECT_EQ(install_identity(folder_ / "other", other, grant).error().code, Code::kRefused);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "other"));
+  const auto folders = std::filesystem::directory_iterator(folder_ / ".");
+  EXPECT_EQ(std::distance(begin(folders), end(folders)), 2);
+}
+
+TEST_F(IdentityFolder, TakesARenewalOfItsOwnAlone) {
+  auto mine = load_identity(folder_ / "me").value();
+  security::Credential next = mine.credential;
+  next.not_after += 100;
+  next.serial = 2;
+  ASSERT_TRUE(take_issued(mine, authority_.issue(next).value(), "").ok());
+  EXPECT_EQ(mine.credential, next);
+  ASSERT_TRUE(save_credential(mine).ok());
+  EXPECT_EQ(load_identity(folder_ / "me")->credential, next);
+  next.name = "another";
+  EXPECT_EQ(take_issued(mine, authority_.issue(next).value(), "").error().code, Code::kRefused);
+  EXPECT_EQ(mine.credential.name, "me");
+}
+
+TEST_F(IdentityFolder, OfASchedulerIsReissuedByItsAuthority) {
+  const auto before = load_identity(folder_ / "me")->credential;
+  const std::uint64_t later = link::secure::system_unix_now() + 1000;
+  ASSERT_TRUE(reissue_identity(folder_ / "me", authority_, later).ok());
+  EXPECT_EQ(load_identity(folder_ / "me")->credential.not_after, later + 24 * 3600);
+  EXPECT_NE(load_identity(folder_ / "me")->credential.serial, before.serial);
+  const Status foreign = reissue_identity(folder_ / "me", security::Authority::generate(), later);
+  EXPECT_EQ(foreign.error().code, Code::kRefused);
+}
+
 }  // namespace
 }  // namespace reef::node

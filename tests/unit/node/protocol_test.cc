@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <set>
 
 #include "runtime/base/random.h"
 
@@ -351,6 +352,87 @@ TEST(Policies, LetEachRoleSayItsOwnAndNoMore) {
   EXPECT_FALSE(scheduler_policy().allows(Role::kClient, n(Kind::kHello)));
   EXPECT_TRUE(client_policy().allows(Role::kScheduler, n(Kind::kStatus)));
   EXPECT_FALSE(client_policy().allows(Role::kNode, n(Kind::kStatus)));
+}
+
+TEST(Policies, DenyEveryPairThatIsNotListed) {
+  using security::Role;
+  using Pair = std::pair<Role, Kind>;
+  struct Row {
+    const char* receiver;
+    security::Policy policy;
+    std::set<Pair> allowed;
+  };
+  const Row rows[] = {
+      {"scheduler",
+       scheduler_policy(),
+       {{Role::kNode, Kind::kHello},
+        {Role::kNode, Kind::kReady},
+        {Role::kNode, Kind::kProgress},
+        {Role::kNode, Kind::kCheckpoint},
+        {Role::kNode, Kind::kFailure},
+        {Role::kNode, Kind::kHeld},
+        {Role::kNode, Kind::kHeartbeat},
+        {Role::kNode, Kind::kStopped},
+        {Role::kNode, Kind::kRenew},
+        {Role::kNode, Kind::kLineResult},
+        {Role::kClient, Kind::kSubmit},
+        {Role::kClient, Kind::kCancel},
+        {Role::kClient, Kind::kTestLine},
+        {Role::kClient, Kind::kRenew}}},
+      {"node",
+       node_policy(),
+       {{Role::kNode, Kind::kToken},
+        {Role::kNode, Kind::kCredit},
+        {Role::kNode, Kind::kPresent},
+        {Role::kScheduler, Kind::kPresent},
+        {Role::kScheduler, Kind::kAssign},
+        {Role::kScheduler, Kind::kStart},
+        {Role::kScheduler, Kind::kHold},
+        {Role::kScheduler, Kind::kRelease},
+        {Role::kScheduler, Kind::kStop},
+        {Role::kScheduler, Kind::kProbeLine},
+        {Role::kScheduler, Kind::kIssued},
+        {Role::kScheduler, Kind::kRoster}}},
+      {"client",
+       client_policy(),
+       {{Role::kScheduler, Kind::kStatus},
+        {Role::kScheduler, Kind::kProgress},
+        {Role::kScheduler, Kind::kCheckpoint},
+        {Role::kScheduler, Kind::kFailure},
+        {Role::kScheduler, Kind::kLineResult},
+        {Role::kScheduler, Kind::kIssued},
+        {Role::kScheduler, Kind::kRoster},
+        {Role::kScheduler, Kind::kPresent}}},
+  };
+  for (const Row& row : rows) {
+    std::size_t found = 0;
+    // Every role there can be on the wire, who enrols (0) included, and many more kinds than are.
+    for (unsigned role = 0; role < 256; ++role) {
+      for (unsigned kind = 0; kind < 1024; ++kind) {
+        const Pair pair{static_cast<Role>(role), static_cast<Kind>(kind)};
+        const bool allows = row.policy.allows(pair.first, static_cast<std::uint16_t>(kind));
+        if (allows != row.allowed.contains(pair)) {
+          ADD_FAILURE() << row.receiver << ": role " << role << ", kind " << kind;
+        }
+        found += allows;
+      }
+    }
+    EXPECT_EQ(found, row.allowed.size());
+  }
+}
+
+TEST(Protocol, IdentityMessagesRoundTrip) {
+  const Issued issued{Bytes(900, std::byte{7}), std::string(1024, 'p')};
+  const link::Message message = issued_message(issued);
+  expect_kind(message, Kind::kIssued);
+  EXPECT_EQ(read_issued(message)->credential, issued.credential);
+  EXPECT_EQ(read_issued(message)->policy, issued.policy);
+  const link::Message present = present_message(issued.credential);
+  expect_kind(present, Kind::kPresent);
+  EXPECT_EQ(to_bytes(present.payload.view()), issued.credential);
+  const link::Message roster = roster_message("roster");
+  expect_kind(roster, Kind::kRoster);
+  EXPECT_EQ(as_text(roster.payload.view()), "roster");
 }
 
 }  // namespace
