@@ -29,21 +29,33 @@ Service::Service(node::Identity identity, topology::Topology topology, std::uniq
     : identity_(std::move(identity)),
       topology_(std::move(topology)),
       store_(std::move(store)),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  trust_ = std::make_unique<Trust>(loop_, identity_, *store_, options_.trust,
+                                   [this](const link::Message& message) {
+                                     for (auto& [id, member] : members_) send(member, message);
+                                   });
+  trust_->guard(identity_.local);
+}
 
 Service::~Service() {
-  listener_.reset();
-  members_.clear();
+  // On the loop's thread, where a roster may just be on its way to the members.
+  loop_.call([this] {
+    listener_.reset();
+    members_.clear();
+  });
   loop_.stop();
 }
 
 Result<std::uint16_t> Service::start() {
   apply_measured_lines();
+  Status loaded;
+  loop_.call([&] { loaded = trust_->load(); });
+  ATOLL_TRY(loaded);
+  trust_->note("started", identity_.name, "serial " + std::to_string(identity_.credential.serial));
   auto on_connection = [this](std::unique_ptr<link::Link> plain) {
     link::secure::accept(std::move(plain), identity_.local, loop_.clock().now() + kHandshakeTime,
                          [this](auto sealed) {
-                           if (!sealed.ok())
-                             return log_warning("refused a connection: " + sealed.error().text());
+                           if (!sealed.ok()) return refused(sealed.error());
                            accepted(std::move(*sealed));
                          });
   };
@@ -71,22 +83,37 @@ void Service::shutdown() {
   });
 }
 
+void Service::refused(const Error& why) {
+  log_warning("refused a connection: " + why.text());
+  trust_->note_stranger("handshake-refused", why.where, why.text());
+}
+
 void Service::accepted(std::unique_ptr<link::secure::SecureLink> link) {
+  if (link->stream().stream == link::secure::kEnrolStream) return trust_->enrol(std::move(link));
   const std::uint64_t id = next_member_++;
   Member& member = members_[id];
   member.credential = link->peer();
+  member.session =
+      trust_->joined(member.credential, [this, id](const Error& why) { on_closed(id, why); });
   member.channel = link::Channel::create(std::move(link));
   member.channel->start([this, id](link::Message message) { on_message(id, std::move(message)); },
                         [this, id](const Error& why) { on_closed(id, why); });
+  const std::string& roster = trust_->sessions().roster_text();
+  if (!roster.empty()) send(member, node::roster_message(roster));
 }
 
 void Service::on_message(std::uint64_t id, link::Message message) {
   const auto found = members_.find(id);
-  if (found == members_.end()) return;
+  if (found == members_.end() || found->second.gone) return;
   const security::Credential& who = found->second.credential;
   Status status = Error{Code::kRefused, who.name, "sent a message it may not send"};
-  if (policy_.allows(who.role, message.kind))
+  if (policy_.allows(who.role, message.kind)) {
     status = dispatch(id, static_cast<Kind>(message.kind), message);
+  } else {
+    trust_->note_stranger("policy-denied", who.name,
+                          "a " + std::string(role_name(who.role)) + " sent a message of kind " +
+                              std::to_string(message.kind));
+  }
   if (status.ok()) return;
   log_error(status.error().text());
   if (who.role == security::Role::kClient) {
@@ -97,6 +124,7 @@ void Service::on_message(std::uint64_t id, link::Message message) {
 }
 
 Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& message) {
+  if (kind == Kind::kRenew) return renew(members_.at(id));
   if (kind == Kind::kSubmit) {
     ATOLL_ASSIGN(const auto request, node::read_submit(message));
     return submit(id, request);
@@ -110,6 +138,13 @@ Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& messa
     return {};
   }
   return on_node(id, members_.at(id), kind, message);
+}
+
+/// A refusal is no error of the member's: it stays until its credential has run out.
+Status Service::renew(Member& member) {
+  auto answer = trust_->renew(member.session, member.credential);
+  if (answer.ok()) send(member, std::move(*answer));
+  return {};
 }
 
 Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link::Message& message) {
@@ -185,7 +220,8 @@ Status Service::on_epoch_message(Member& member, Kind kind, const link::Message&
 
 void Service::on_closed(std::uint64_t id, const Error& why) {
   const auto found = members_.find(id);
-  if (found == members_.end()) return;
+  if (found == members_.end() || std::exchange(found->second.gone, true)) return;
+  trust_->sessions().remove(found->second.session);
   const security::Credential who = found->second.credential;
   const bool expected = found->second.stopped || shutting_down_;
   // Destroyed later, because this is its own callback.

@@ -20,6 +20,7 @@
 #include "scheduler/job/job.h"
 #include "scheduler/plan/plan.h"
 #include "scheduler/service/store.h"
+#include "scheduler/service/trust.h"
 #include "scheduler/topology/topology.h"
 
 namespace reef::service {
@@ -27,6 +28,7 @@ namespace reef::service {
 struct ServiceOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
+  TrustOptions trust;
 };
 
 /// Thread: start() and wait() on the caller's; the rest lives on the loop's thread.
@@ -40,7 +42,7 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  /// Listens; returns the port.
+  /// Listens; returns the port. kRefused or kData for a roster that cannot hold.
   Result<std::uint16_t> start();
   /// Returns when shutdown() was called.
   void wait();
@@ -51,11 +53,13 @@ class Service {
   struct Member {
     std::unique_ptr<link::Channel> channel;
     security::Credential credential;
+    node::Sessions::Id session = 0;
     std::string host;
     std::uint16_t port = 0;
     node::Traffic traffic;
     bool ready = false;
     bool stopped = false;
+    bool gone = false;  ///< on_closed() has run
   };
   /// The job that holds the nodes.
   struct Run {
@@ -81,7 +85,9 @@ class Service {
     security::Credential from, to;
   };
 
+  void refused(const Error& why);
   void accepted(std::unique_ptr<link::secure::SecureLink> link);
+  Status renew(Member& member);
   void on_message(std::uint64_t id, link::Message message);
   void on_closed(std::uint64_t id, const Error& why);
   Status dispatch(std::uint64_t id, node::Kind kind, const link::Message& message);
@@ -122,6 +128,7 @@ class Service {
   ServiceOptions options_;
   security::Policy policy_ = node::scheduler_policy();
   link::Loop loop_;
+  std::unique_ptr<Trust> trust_;
   std::unique_ptr<link::tcp::Listener> listener_;
   std::map<std::uint64_t, Member> members_;  ///< by connection
   std::uint64_t next_member_ = 1;

@@ -53,7 +53,66 @@ constexpr const char* kSchema = R"(
   CREATE TABLE IF NOT EXISTS lines (a TEXT NOT NULL, b TEXT NOT NULL, rate INTEGER NOT NULL, round_trip INTEGER NOT NULL,
     streams INTEGER NOT NULL, measured TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (a, b));
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, role TEXT NOT NULL, datacenter TEXT NOT NULL,
+    psk TEXT NOT NULL, verifier TEXT NOT NULL, created INTEGER NOT NULL, not_after INTEGER NOT NULL,
+    used_by TEXT NOT NULL DEFAULT '', revoked INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE IF NOT EXISTS members (name TEXT PRIMARY KEY, role TEXT NOT NULL, datacenter TEXT NOT NULL,
+    node_id TEXT NOT NULL, serial INTEGER NOT NULL, not_after INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS roster (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL);
 )";
+
+std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+std::uint64_t number_column(sqlite3_stmt* statement, int column) {
+  return static_cast<std::uint64_t>(sqlite3_column_int64(statement, column));
+}
+
+#define TOKEN_COLUMNS "id, role, datacenter, psk, verifier, created, not_after, used_by, revoked"
+
+TokenRecord token_row(sqlite3_stmt* row) {
+  return {text_column(row, 0),   text_column(row, 1), text_column(row, 2),
+          text_column(row, 3),   text_column(row, 4), number_column(row, 5),
+          number_column(row, 6), text_column(row, 7), number_column(row, 8) != 0};
+}
+
+/// A transaction that is undone unless it is committed.
+class Transaction {
+ public:
+  explicit Transaction(sqlite3* database) : database_(database) {}
+  ~Transaction() {
+    if (begun_) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  Status begin() {
+    ATOLL_TRY(execute(database_, "BEGIN IMMEDIATE", {}));
+    begun_ = true;
+    return {};
+  }
+  Status commit() {
+    ATOLL_TRY(execute(database_, "COMMIT", {}));
+    begun_ = false;
+    return {};
+  }
+
+ private:
+  sqlite3* database_;
+  bool begun_ = false;
+};
+
+/// Makes commits wait for the disk while it lives: a token that was used must stay so through a
+/// loss of power.
+class Durable {
+ public:
+  explicit Durable(sqlite3* database) : database_(database) { set("PRAGMA synchronous = FULL"); }
+  ~Durable() { set("PRAGMA synchronous = NORMAL"); }
+  Durable(const Durable&) = delete;
+  Durable& operator=(const Durable&) = delete;
+
+ private:
+  void set(const char* pragma) { sqlite3_exec(database_, pragma, nullptr, nullptr, nullptr); }
+  sqlite3* database_;
+};
 
 }  // namespace
 
@@ -133,6 +192,87 @@ Result<std::vector<topology::Line>> Store::lines() const {
                            .streams = static_cast<std::uint16_t>(sqlite3_column_int64(row, 4))});
                     }));
   return lines;
+}
+
+Status Store::add_token(const TokenRecord& token) {
+  const Durable durable(database_);
+  return execute(database_,
+                 "INSERT INTO tokens (id, role, datacenter, psk, verifier, created, not_after) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 {token.id, token.role, token.datacenter, token.psk, token.verifier,
+                  number(token.created), number(token.not_after)});
+}
+
+Result<std::optional<TokenRecord>> Store::token(const std::string& id) const {
+  std::optional<TokenRecord> found;
+  ATOLL_TRY(execute(database_, "SELECT " TOKEN_COLUMNS " FROM tokens WHERE id = ?", {id},
+                    [&found](sqlite3_stmt* row) { found = token_row(row); }));
+  return found;
+}
+
+Result<std::vector<TokenRecord>> Store::tokens() const {
+  std::vector<TokenRecord> all;
+  ATOLL_TRY(execute(database_, "SELECT " TOKEN_COLUMNS " FROM tokens ORDER BY created, id", {},
+                    [&all](sqlite3_stmt* row) { all.push_back(token_row(row)); }));
+  return all;
+}
+
+Status Store::revoke_token(const std::string& id) {
+  const Durable durable(database_);
+  ATOLL_TRY(execute(database_,
+                    "UPDATE tokens SET revoked = 1, psk = '' WHERE id = ? AND used_by = '' AND "
+                    "revoked = 0",
+                    {id}));
+  if (sqlite3_changes(database_) == 1) return {};
+  return Error{Code::kRefused, "token " + id,
+               "is not known, or was used or revoked already; 'atoll token list' shows them"};
+}
+
+Status Store::use_token(const std::string& id, std::uint64_t unix_now, const MemberRecord& member) {
+  const Durable durable(database_);
+  Transaction transaction(database_);
+  ATOLL_TRY(transaction.begin());
+  // The psk goes: nobody can begin a handshake with a used token, not even a thief of the database.
+  ATOLL_TRY(execute(database_,
+                    "UPDATE tokens SET used_by = ?, psk = '' WHERE id = ? AND used_by = '' AND "
+                    "revoked = 0 AND not_after >= ?",
+                    {member.name, id, number(unix_now)}));
+  if (sqlite3_changes(database_) != 1)
+    return Error{Code::kRefused, "token " + id, "was used, revoked or expired in the meantime"};
+  ATOLL_TRY(set_member(member));
+  return transaction.commit();
+}
+
+Result<std::optional<MemberRecord>> Store::member(const std::string& name) const {
+  std::optional<MemberRecord> found;
+  ATOLL_TRY(execute(
+      database_,
+      "SELECT name, role, datacenter, node_id, serial, not_after FROM members WHERE name = ?",
+      {name}, [&found](sqlite3_stmt* row) {
+        found = MemberRecord{text_column(row, 0), text_column(row, 1),   text_column(row, 2),
+                             text_column(row, 3), number_column(row, 4), number_column(row, 5)};
+      }));
+  return found;
+}
+
+Status Store::set_member(const MemberRecord& member) {
+  return execute(database_,
+                 "INSERT OR REPLACE INTO members (name, role, datacenter, node_id, serial, "
+                 "not_after) VALUES (?, ?, ?, ?, ?, ?)",
+                 {member.name, member.role, member.datacenter, member.node_id,
+                  number(member.serial), number(member.not_after)});
+}
+
+Result<std::string> Store::roster() const {
+  std::string text;
+  ATOLL_TRY(execute(database_, "SELECT text FROM roster", {},
+                    [&text](sqlite3_stmt* row) { text = text_column(row, 0); }));
+  return text;
+}
+
+Status Store::set_roster(const std::string& text) {
+  const Durable durable(database_);
+  return execute(database_, "INSERT OR REPLACE INTO roster (one, text) VALUES (1, ?)", {text});
 }
 
 }  // namespace reef::service

@@ -1,10 +1,12 @@
 #pragma once
-// What the scheduler remembers across its own death: jobs, nodes and epochs, in SQLite with a
-// write-ahead log.
+// What the scheduler remembers across its own death: jobs, nodes, epochs, enrolment tokens, members
+// and the roster, in SQLite with a write-ahead log. Several processes may have it open: `atoll
+// token` works beside a running scheduler.
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,29 @@ struct JobRecord {
   std::uint64_t epoch = 0;
   std::uint64_t step = 0;
   std::string run_folder;
+};
+
+/// An enrolment token as it is kept; its secret is not.
+struct TokenRecord {
+  std::string id;
+  std::string role;
+  std::string datacenter;
+  std::string psk;       ///< of the handshake, in base64
+  std::string verifier;  ///< hash of the secret, in hexadecimal
+  std::uint64_t created = 0;
+  std::uint64_t not_after = 0;
+  std::string used_by;  ///< the member that enrolled with it; empty: nobody yet
+  bool revoked = false;
+};
+
+/// Whom the scheduler knows by name, and by which key.
+struct MemberRecord {
+  std::string name;
+  std::string role;
+  std::string datacenter;
+  std::string node_id;  ///< in hexadecimal
+  std::uint64_t serial = 0;
+  std::uint64_t not_after = 0;
 };
 
 /// Thread: one at a time. Failure: kIo with SQLite's own words.
@@ -46,6 +71,22 @@ class Store {
   /// What was measured between two datacenters; the latest counts.
   Status set_line(const topology::Line& line);
   Result<std::vector<topology::Line>> lines() const;
+
+  Status add_token(const TokenRecord& token);
+  Result<std::optional<TokenRecord>> token(const std::string& id) const;
+  Result<std::vector<TokenRecord>> tokens() const;
+  /// kRefused when there is no such token, or it was used or revoked already.
+  Status revoke_token(const std::string& id);
+  /// Consumes the token and remembers the member, both or neither, and on the disk when it returns.
+  /// kRefused when the token is used, revoked or expired by now: of two who try, one succeeds.
+  Status use_token(const std::string& id, std::uint64_t unix_now, const MemberRecord& member);
+
+  Result<std::optional<MemberRecord>> member(const std::string& name) const;
+  Status set_member(const MemberRecord& member);
+
+  /// The newest roster that was seen, as signed; empty before the first.
+  Result<std::string> roster() const;
+  Status set_roster(const std::string& text);
 
  private:
   explicit Store(sqlite3* database) : database_(database) {}

@@ -1,0 +1,279 @@
+// The scheduler and those who dial it, over real sockets: enrolment, revocation, renewal.
+
+#include "scheduler/service/service.h"
+
+#include <atomic>
+#include <future>
+#include <set>
+#include <thread>
+
+#include "runtime/base/file.h"
+#include "runtime/link/tcp/tcp.h"
+#include "runtime/node/enrol.h"
+#include "scratch_folder.h"
+#include "security/audit/verify.h"
+
+namespace reef::service {
+namespace {
+
+using namespace std::chrono_literals;
+using security::NodeKey;
+using security::Role;
+
+/// A member's channel to the scheduler, on a thread of its own.
+class Dialler {
+ public:
+  using Sealed = Result<std::unique_ptr<link::secure::SecureLink>>;
+
+  Status dial(const node::Identity& identity, std::uint16_t port) {
+    auto promise = std::make_shared<std::promise<Status>>();
+    auto future = promise->get_future();
+    const Deadline deadline = loop_.clock().now() + 10s;
+    link::tcp::dial(loop_, "127.0.0.1", port, deadline,
+                    [this, &identity, deadline, promise](auto plain) {
+                      if (!plain.ok()) return promise->set_value(plain.error());
+                      link::secure::connect(std::move(*plain), identity.local,
+                                            {identity.scheduler, Role::kScheduler}, {}, deadline,
+                                            [this, promise](Sealed sealed) {
+                                              if (!sealed.ok())
+                                                return promise->set_value(sealed.error());
+                                              talk(std::move(*sealed));
+                                              promise->set_value({});
+                                            });
+                    });
+    return future.get();
+  }
+  ~Dialler() {
+    channel_.reset();
+    loop_.stop();
+  }
+  void send(link::Message message) {
+    channel_->send(std::move(message), kNoDeadline, [](const Status&) {});
+  }
+  /// Waits for a message of this kind.
+  std::optional<link::Message> expect(node::Kind kind) {
+    std::optional<link::Message> found;
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, 10s, [&] {
+      for (const link::Message& message : messages_) {
+        if (message.kind == static_cast<std::uint16_t>(kind)) found = message;
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  bool expect_closed() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [this] { return closed_; });
+  }
+
+ private:
+  void talk(std::unique_ptr<link::secure::SecureLink> link) {
+    channel_ = link::Channel::create(std::move(link));
+    channel_->start(
+        [this](link::Message message) {
+          const std::lock_guard lock(mutex_);
+          messages_.push_back(std::move(message));
+          changed_.notify_all();
+        },
+        [this](const Error&) {
+          const std::lock_guard lock(mutex_);
+          closed_ = true;
+          changed_.notify_all();
+        });
+  }
+  link::Loop loop_;
+  std::unique_ptr<link::Channel> channel_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<link::Message> messages_;
+  bool closed_ = false;
+};
+
+class ServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto scheduler = NodeKey::generate();
+    ASSERT_TRUE(node::write_identity(folder_ / "scheduler", *authority_, "scheduler",
+                                     Role::kScheduler, "hq", scheduler, scheduler.noise_key())
+                    .ok());
+    start();
+  }
+  void start() {
+    identity_ = node::load_identity(folder_ / "scheduler").value();
+    audit_ = security::AuditLog::open(folder_ / "audit.log", identity_.local.key,
+                                      link::secure::system_unix_now)
+                 .value();
+    service_ = std::make_unique<Service>(
+        identity_, topology::Topology{}, Store::open(folder_ / "db").value(),
+        ServiceOptions{"127.0.0.1", 0, {authority_, audit_, folder_ / "roster"}});
+    port_ = service_->start().value();
+    store_ = Store::open(folder_ / "db").value();
+  }
+  std::shared_ptr<const security::EnrolmentToken> token(Role role = Role::kNode) {
+    return std::make_shared<const security::EnrolmentToken>(
+        create_token(*store_, identity_.local.key->noise_key(), role, "east",
+                     link::secure::system_unix_now(), 900)
+            .value());
+  }
+  node::EnrolOptions options(const std::string& name, Role role = Role::kNode) const {
+    return {"127.0.0.1", port_, name, role};
+  }
+  node::Identity enrolled(const std::string& name) {
+    const auto result = node::enrol_into(folder_ / name, options(name), token());
+    EXPECT_TRUE(result.ok()) << result.error().text();
+    return node::load_identity(folder_ / name).value();
+  }
+  void revoke(const security::Roster& roster) {
+    ASSERT_TRUE(
+        write_file(folder_ / "roster", as_bytes(security::sign_roster(roster, *authority_).value()))
+            .ok());
+  }
+  /// The service may be about to say it: the peer hears of a refusal at the same moment.
+  bool recorded(const std::string& what) {
+    const Time until = system_clock().now() + 5s;
+    do {
+      audit_->flush();
+      if (read_file(folder_ / "audit.log").value().find(what) != std::string::npos) return true;
+      std::this_thread::yield();
+    } while (system_clock().now() < until);
+    return false;
+  }
+
+  node::ScratchFolder folder_;
+  std::shared_ptr<const security::Authority> authority_ =
+      std::make_shared<const security::Authority>(security::Authority::generate());
+  node::Identity identity_;
+  std::shared_ptr<security::AuditLog> audit_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<Store> store_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(ServiceTest, EnrolsAMachineThatThenIsAMember) {
+  const auto identity = enrolled("east-0");
+  EXPECT_EQ(identity.name, "east-0");
+  EXPECT_EQ(identity.datacenter, "east");
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  EXPECT_TRUE(recorded("\tenrolled\teast-0\t"));
+}
+
+TEST_F(ServiceTest, TellsWhoeverHasABadTokenTheSameAndWritesNothing) {
+  const auto used = token();
+  ASSERT_TRUE(node::enrol_into(folder_ / "east-0", options("east-0"), used).ok());
+  const auto wrong_role = token(Role::kClient);
+  auto foreign = std::make_shared<security::EnrolmentToken>(
+      security::EnrolmentToken::generate(NodeKey::generate().noise_key()));
+  auto unknown = std::make_shared<security::EnrolmentToken>(
+      security::EnrolmentToken::generate(identity_.local.key->noise_key()));
+  std::set<std::string> texts;
+  for (const std::shared_ptr<const security::EnrolmentToken>& bad :
+       {used, wrong_role, std::shared_ptr<const security::EnrolmentToken>(foreign),
+        std::shared_ptr<const security::EnrolmentToken>(unknown)}) {
+    const auto result = node::enrol_into(folder_ / "east-1", options("east-1"), bad);
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, Code::kRefused);
+    texts.insert(result.error().text());
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "east-1"));
+  }
+  EXPECT_EQ(texts.size(), 1u);
+  EXPECT_TRUE(recorded("was used already, by east-0"));
+  EXPECT_TRUE(recorded("is for a client, and a node came with it"));
+  EXPECT_TRUE(recorded("is not known here"));
+  EXPECT_TRUE(recorded("handshake-refused"));
+}
+
+TEST_F(ServiceTest, EnrolsOneOfTwoAtOnce) {
+  const auto ticket = token();
+  std::atomic<int> won{0};
+  std::vector<std::thread> machines;
+  for (int i = 0; i < 4; ++i) {
+    machines.emplace_back([&, i] {
+      const std::string name = "twin-" + std::to_string(i);
+      if (node::enrol_into(folder_ / name, options(name), ticket).ok()) ++won;
+    });
+  }
+  for (std::thread& machine : machines) machine.join();
+  EXPECT_EQ(won, 1);
+}
+
+TEST_F(ServiceTest, RenewsOverTheSealedChannel) {
+  auto identity = enrolled("east-0");
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  member.send(node::signal_message(node::Kind::kRenew, {}));
+  const auto answer = member.expect(node::Kind::kIssued);
+  ASSERT_TRUE(answer);
+  const auto issued = node::read_issued(*answer).value();
+  const auto before = identity.credential;
+  ASSERT_TRUE(node::take_issued(identity, issued.credential, issued.policy).ok());
+  EXPECT_NE(identity.credential.serial, before.serial);
+  ASSERT_TRUE(node::save_credential(identity).ok());
+  Dialler again;
+  EXPECT_TRUE(again.dial(node::load_identity(folder_ / "east-0").value(), port_).ok());
+  EXPECT_TRUE(recorded("\trenewed\teast-0\t"));
+}
+
+TEST_F(ServiceTest, ARosterEndsASessionSpreadsAndOutlivesItsFile) {
+  const auto revoked = enrolled("east-0");
+  const auto other = enrolled("east-1");
+  Dialler one, two;
+  ASSERT_TRUE(one.dial(revoked, port_).ok());
+  ASSERT_TRUE(two.dial(other, port_).ok());
+  revoke({1, {}, {revoked.credential.node_id()}});
+  EXPECT_TRUE(one.expect_closed());
+  const auto spread = two.expect(node::Kind::kRoster);
+  ASSERT_TRUE(spread);
+  EXPECT_EQ(
+      security::verify_roster(as_text(spread->payload.view()), authority_->public_key())->version,
+      1u);
+  Dialler back;
+  EXPECT_EQ(back.dial(revoked, port_).error().code, Code::kRefused);
+  EXPECT_TRUE(recorded("session-dropped\teast-0"));
+
+  // Neither taking the file away nor putting an older one lets it in again.
+  service_.reset();
+  audit_.reset();
+  std::filesystem::remove(folder_ / "roster");
+  start();
+  Dialler later;
+  EXPECT_EQ(later.dial(revoked, port_).error().code, Code::kRefused);
+  Dialler third;
+  ASSERT_TRUE(third.dial(other, port_).ok());
+  EXPECT_TRUE(third.expect(node::Kind::kRoster)) << "who comes later hears of it, too";
+}
+
+TEST_F(ServiceTest, DoesNotStartWithAnOlderRoster) {
+  revoke({5, {1}, {}});
+  service_.reset();
+  start();
+  service_.reset();
+  audit_.reset();
+  revoke({4, {}, {}});
+  audit_ = security::AuditLog::open(folder_ / "audit.log", identity_.local.key,
+                                    link::secure::system_unix_now)
+               .value();
+  Service service(identity_, topology::Topology{}, Store::open(folder_ / "db").value(),
+                  {"127.0.0.1", 0, {authority_, audit_, folder_ / "roster"}});
+  const auto started = service.start();
+  ASSERT_FALSE(started.ok());
+  EXPECT_EQ(started.error().code, Code::kRefused);
+  EXPECT_TRUE(recorded("roster-refused"));
+}
+
+TEST_F(ServiceTest, RecordsWhatThePolicyDenies) {
+  const auto identity = enrolled("east-0");
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  member.send(node::submit_message({"runs/x", "{}"}));
+  EXPECT_TRUE(member.expect_closed());
+  EXPECT_TRUE(recorded("policy-denied\teast-0\t"));
+  service_.reset();
+  audit_.reset();
+  EXPECT_TRUE(
+      security::verify_audit_log(folder_ / "audit.log", identity_.local.key->identity_key()).ok());
+}
+
+}  // namespace
+}  // namespace reef::service
