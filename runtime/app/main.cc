@@ -21,6 +21,10 @@ int main(int argc, char** argv) {
   reef::app::add_scheduler(app, action);
   reef::app::add_node(app, action);
   reef::app::add_link(app, action);
+  reef::app::add_keys(app, action);
+  reef::app::add_token(app, action);
+  reef::app::add_enrol(app, action);
+  reef::app::add_audit(app, action);
   reef::app::add_bench(app, action);
   reef::app::add_tune(app, action);
   try {

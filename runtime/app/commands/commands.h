@@ -21,5 +21,9 @@ void add_node(CLI::App& app, Action& action);
 void add_link(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_tune(CLI::App& app, Action& action);
+void add_keys(CLI::App& app, Action& action);
+void add_token(CLI::App& app, Action& action);
+void add_enrol(CLI::App& app, Action& action);
+void add_audit(CLI::App& app, Action& action);
 
 }  // namespace reef::app

@@ -9,20 +9,41 @@
 #include "ops/tune/tuner.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/commands/host_name.h"
 #include "runtime/base/log.h"
 #include "runtime/device/cpu.h"
+#include "runtime/node/enrol.h"
+#include "security/crypto/process.h"
 
 namespace reef::app {
 namespace {
 
 struct NodeCommand {
-  std::string identity, scheduler, listen = "127.0.0.1:0", log;
+  std::string identity, scheduler, listen = "127.0.0.1:0", log, token, name;
   std::uint32_t threads = 1;
 };
+
+/// Enrols where there is no credential yet; a service may so be started with the same line for
+/// ever.
+Status enrol_once(const NodeCommand& options,
+                  const std::pair<std::string, std::uint16_t>& scheduler) {
+  if (options.token.empty() || std::filesystem::exists(options.identity + "/credential")) return {};
+  ATOLL_ASSIGN(auto token, security::load_token(options.token));
+  const auto shared = std::make_shared<const security::EnrolmentToken>(std::move(token));
+  ATOLL_ASSIGN(const auto credential,
+               node::enrol_into(options.identity,
+                                {scheduler.first, scheduler.second,
+                                 options.name.empty() ? host_name() : options.name},
+                                shared));
+  log_info("enrolled as " + credential.name + " of " + credential.datacenter);
+  return {};
+}
 
 Result<int> serve(const NodeCommand& options) {
   ATOLL_ASSIGN(const auto scheduler, parse_address(options.scheduler, "--scheduler"));
   ATOLL_ASSIGN(const auto listen, parse_address(options.listen, "--listen"));
+  ATOLL_TRY(security::forbid_core_dumps());
+  ATOLL_TRY(enrol_once(options, scheduler));
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
   open_log(options.log, identity.name);
   caf::actor_system_config config;
@@ -59,6 +80,10 @@ void add_node(CLI::App& app, Action& action) {
       ->add_option("--identity", options->identity,
                    "Folder with node.key, credential, authority.pub, scheduler.pub")
       ->required();
+  command->add_option(
+      "--enrol", options->token,
+      "Enrol with the token in this file, if the identity folder has no credential");
+  command->add_option("--name", options->name, "Name to enrol under; default the host's");
   command->add_option("--scheduler", options->scheduler, "HOST:PORT of the scheduler")->required();
   command
       ->add_option("--listen", options->listen, "Address for other nodes; port 0 takes a free one")

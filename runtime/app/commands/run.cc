@@ -13,12 +13,14 @@
 #include "actors/data/data_loader.h"
 #include "runtime/app/client.h"
 #include "runtime/app/cluster.h"
+#include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
 #include "runtime/app/progress_line.h"
 #include "runtime/base/file.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/make_plan.h"
 #include "scheduler/plan/print.h"
+#include "security/crypto/process.h"
 
 namespace reef::app {
 namespace {
@@ -32,6 +34,7 @@ void on_interrupt(int) { ++interrupts; }
 struct RunOptions {
   std::string job;
   std::string run_folder;
+  std::string scheduler, identity;  ///< of a cluster that runs already; else an embedded one
   std::uint16_t port = 0;
   bool json = false;
   bool quiet = false;
@@ -199,7 +202,60 @@ Status export_model(Summary& summary, const fs::path& folder) {
   return checkpoint::export_folder(checkpoint, folder / "model");
 }
 
+/// Submits the job and follows it to its end.
+void submit(Client& client, const job::Job& job, const fs::path& folder, Summary& summary,
+            ProgressLine& line) {
+  client.submit(job::job_to_json(job), folder.string());
+  Follower follower(job, summary, line);
+  follow(client, follower, line);
+}
+
+Status run_embedded(const RunOptions& options, const job::Job& job,
+                    const topology::Topology& topology, const fs::path& folder, Summary& summary,
+                    ProgressLine& line) {
+  Cluster cluster(folder, topology, job.topology);
+  if (const Status started = cluster.start(options.port); !started.ok()) {
+    fs::remove_all(folder);  // nothing has run: leave nothing behind
+    return started.error();
+  }
+  {
+    ATOLL_ASSIGN(auto client, Client::connect(cluster.client(), "127.0.0.1", cluster.port()));
+    std::string processes = fmt::format("run {}\nscheduler pid {}", folder.string(),
+                                        cluster.processes().at("scheduler"));
+    for (const topology::Node& node : topology.nodes) {
+      processes += fmt::format(", {} pid {}", node.name, cluster.processes().at(node.name));
+    }
+    line.note(processes);
+    submit(*client, job, folder, summary, line);
+  }
+  line.finish();
+  cluster.wait_for_nodes(summary.error ? Duration::zero() : std::chrono::seconds(3));
+  return {};
+}
+
+/// On the cluster of a scheduler that runs already; its nodes write into `folder`, so it must be
+/// the same folder for them.
+Status run_on(const RunOptions& options, const job::Job& job, const fs::path& folder,
+              Summary& summary, ProgressLine& line) {
+  auto joined = [&options]() -> Result<std::unique_ptr<Client>> {
+    ATOLL_ASSIGN(const auto address, parse_address(options.scheduler, "--scheduler"));
+    ATOLL_ASSIGN(const auto identity, node::load_identity(options.identity));
+    return Client::connect(identity, address.first, address.second);
+  }();
+  if (!joined.ok()) {
+    fs::remove_all(folder);
+    return joined.error();
+  }
+  line.note(fmt::format("run {} on {}", folder.string(), options.scheduler));
+  submit(**joined, job, folder, summary, line);
+  line.finish();
+  return {};
+}
+
 Result<int> run(const RunOptions& options) {
+  if (options.scheduler.empty() != options.identity.empty())
+    return Error{Code::kUsage, "--scheduler", "goes with --identity"};
+  ATOLL_TRY(security::forbid_core_dumps());
   ATOLL_ASSIGN(const auto job, job::read_job(options.job));
   ATOLL_ASSIGN(const auto topology, topology::read_topology(job.topology));
   ATOLL_ASSIGN(const auto plan, check_input(job, topology));
@@ -215,25 +271,11 @@ Result<int> run(const RunOptions& options) {
 
   Summary summary;
   ProgressLine line(job.training.steps, ::isatty(STDERR_FILENO) == 1, options.quiet);
-  Cluster cluster(folder, topology, job.topology);
-  if (const Status started = cluster.start(options.port); !started.ok()) {
-    fs::remove_all(folder);  // nothing has run: leave nothing behind
-    return started.error();
+  if (options.scheduler.empty()) {
+    ATOLL_TRY(run_embedded(options, job, topology, folder, summary, line));
+  } else {
+    ATOLL_TRY(run_on(options, job, folder, summary, line));
   }
-  {
-    ATOLL_ASSIGN(auto client, Client::connect(cluster.client(), "127.0.0.1", cluster.port()));
-    std::string processes = fmt::format("run {}\nscheduler pid {}", folder.string(),
-                                        cluster.processes().at("scheduler"));
-    for (const topology::Node& node : topology.nodes) {
-      processes += fmt::format(", {} pid {}", node.name, cluster.processes().at(node.name));
-    }
-    line.note(processes);
-    client->submit(job::job_to_json(job), folder.string());
-    Follower follower(job, summary, line);
-    follow(*client, follower, line);
-  }
-  line.finish();
-  cluster.wait_for_nodes(summary.error ? Duration::zero() : std::chrono::seconds(3));
   ATOLL_TRY(export_model(summary, folder));
 
   const auto json = to_json(summary, folder.string());
@@ -259,11 +301,16 @@ Result<int> run(const RunOptions& options) {
 
 void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command =
-      app.add_subcommand("run", "Run a job in an embedded cluster on this machine and follow it");
+  CLI::App* command = app.add_subcommand(
+      "run",
+      "Run a job, in an embedded cluster on this machine or on one that runs, and follow it");
   command->add_option("job", options->job, "Job descriptor (YAML)")->required();
   command->add_option("--run-dir", options->run_folder,
                       "Folder for metrics, logs, plan and checkpoints; default runs/<job>-<time>");
+  command->add_option("--scheduler", options->scheduler,
+                      "HOST:PORT of a cluster that runs; default an embedded one for this job");
+  command->add_option("--identity", options->identity,
+                      "Folder of a client of that cluster ('atoll enrol --role client')");
   command->add_option("--port", options->port,
                       "Port of the scheduler on 127.0.0.1; default any free one");
   command->add_flag("--json", options->json,

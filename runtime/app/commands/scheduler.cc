@@ -1,21 +1,36 @@
 #include <signal.h>
 
 #include "runtime/app/commands/address.h"
+#include "runtime/app/commands/audit_path.h"
 #include "runtime/app/commands/commands.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "scheduler/service/service.h"
+#include "security/crypto/process.h"
 
 namespace reef::app {
 namespace {
 
 struct SchedulerOptions {
   std::string identity, topology, listen = "127.0.0.1:7070", database = "scheduler.db",
-                                  address_file, log;
+                                  address_file, log, authority, roster, audit;
 };
+
+/// The authority's key, if the operator leaves it with this scheduler.
+Result<std::shared_ptr<const security::Authority>> load_authority(const std::string& path) {
+  if (path.empty()) return std::shared_ptr<const security::Authority>();
+  ATOLL_ASSIGN(auto authority, security::Authority::load(path));
+  return std::make_shared<const security::Authority>(std::move(authority));
+}
 
 Result<int> serve(const SchedulerOptions& options) {
   ATOLL_ASSIGN(const auto address, parse_address(options.listen, "--listen"));
+  ATOLL_TRY(security::forbid_core_dumps());
+  ATOLL_ASSIGN(const auto authority, load_authority(options.authority));
+  if (authority != nullptr) {
+    ATOLL_TRY(
+        node::reissue_identity(options.identity, *authority, link::secure::system_unix_now()));
+  }
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
   ATOLL_ASSIGN(auto topology, topology::read_topology(options.topology));
   ATOLL_ASSIGN(auto store, service::Store::open(options.database));
@@ -26,8 +41,12 @@ Result<int> serve(const SchedulerOptions& options) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ATOLL_ASSIGN(
+      std::shared_ptr<security::AuditLog> audit,
+      security::AuditLog::open(options.audit.empty() ? audit_path(options.database) : options.audit,
+                               identity.local.key, identity.local.unix_now));
   service::Service service(std::move(identity), std::move(topology), std::move(store),
-                           {address.first, address.second});
+                           {address.first, address.second, {authority, audit, options.roster}});
   ATOLL_ASSIGN(const std::uint16_t port, service.start());
   log_info("listening on " + address.first + ":" + std::to_string(port));
   if (!options.address_file.empty()) {
@@ -55,6 +74,13 @@ void add_scheduler(CLI::App& app, Action& action) {
   command->add_option("--listen", options->listen, "Address; port 0 takes a free one")
       ->capture_default_str();
   command->add_option("--database", options->database, "SQLite file")->capture_default_str();
+  command->add_option("--authority", options->authority,
+                      "The authority's key, to enrol machines and renew credentials; without it "
+                      "'atoll keys sign' does both by hand");
+  command->add_option("--roster", options->roster,
+                      "File of who was revoked ('atoll keys revoke'); looked at each second");
+  command->add_option("--audit", options->audit,
+                      "Audit log; default audit.log beside the database");
   command->add_option("--address-file", options->address_file,
                       "Write HOST:PORT here once listening");
   command->add_option("--log", options->log, "Log file; default stderr");
