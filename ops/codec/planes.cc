@@ -67,11 +67,11 @@ bool looks_random(BytesView plane) {
 }
 
 /// Bytes of the frame written to `to`, or 0 when it would not be shorter than the plane.
-std::size_t compress(Content content, BytesView plane, std::byte* to) {
+std::size_t compress(Content content, int level, BytesView plane, std::byte* to) {
   if (plane.size() < 2 || (content == Content::kFloats && looks_random(plane))) return 0;
   ZSTD_CCtx* const compressor = scratch_of_thread().compressor.get();
-  ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel,
-                         content == Content::kFloats ? kFloatLevel : kAnyLevel);
+  const int fast = content == Content::kFloats ? kFloatLevel : kAnyLevel;
+  ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, level == 0 ? fast : level);
   // One byte less than the plane: a frame that gains nothing is a failure, and a failure is raw.
   const std::size_t length =
       ZSTD_compress2(compressor, to, plane.size() - 1, plane.data(), plane.size());
@@ -101,9 +101,9 @@ Status decompress(BytesView frame, std::span<std::byte> out) {
 
 std::byte* plane_scratch() { return scratch_of_thread().planes.get(); }
 
-std::byte* write_plane(Content content, BytesView plane, std::byte* to) {
+std::byte* write_plane(Content content, int level, BytesView plane, std::byte* to) {
   std::byte* const start = to + kPlaneHeader;
-  std::size_t length = compress(content, plane, start);
+  std::size_t length = compress(content, level, plane, start);
   const Mode mode = length == 0 ? kRaw : kZstd;
   if (mode == kRaw) {
     std::memcpy(start, plane.data(), plane.size());

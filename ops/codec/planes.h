@@ -17,15 +17,15 @@ inline constexpr std::size_t kMaxPlanes = 4;
 /// the thread lives, so the steady state allocates nothing.
 std::byte* plane_scratch();
 
-/// How hard zstd looks for repetitions.
+/// How hard zstd's level 0 looks for repetitions.
 enum class Content {
-  kFloats,  ///< hardly: exponents repeat in frequency, not in sequence
-  kAny,     ///< level 1
+  kFloats,  ///< hardly: exponents and codes repeat in frequency, not in sequence
+  kAny,     ///< as level 1
 };
 
 /// Writes header and content to `to`, which has room for kPlaneHeader + plane.size(); returns the
-/// end.
-std::byte* write_plane(Content content, BytesView plane, std::byte* to);
+/// end. `level` as in Codec.
+std::byte* write_plane(Content content, int level, BytesView plane, std::byte* to);
 
 /// Takes one plane of exactly `size` bytes off the front of `encoded`. The result lies in `encoded`
 /// when it was stored raw, otherwise in `scratch` (room for `size`).

@@ -9,26 +9,13 @@
 #include <limits>
 
 #include "ops/codec/bf16.h"
-#include "runtime/base/random.h"
+#include "values.h"
 
 namespace reef::codec {
 namespace {
 
 const std::vector<Codec> kAll{
     {Lossy::kNone, false}, {Lossy::kBF16, false}, {Lossy::kNone, true}, {Lossy::kBF16, true}};
-
-std::vector<std::uint32_t> bits_of(const std::vector<float>& values) {
-  std::vector<std::uint32_t> bits;
-  for (const float value : values) bits.push_back(std::bit_cast<std::uint32_t>(value));
-  return bits;
-}
-
-std::vector<float> gradient(std::size_t size) {
-  const Random random(7, "gradient");
-  std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) values[i] = 1e-3f * random.normal(0, i);
-  return values;
-}
 
 std::vector<float> special_values() {
   using Limits = std::numeric_limits<float>;
@@ -147,7 +134,12 @@ TEST(Codec, CarriesIntegersAsTheyAre) {
 
 TEST(Codec, ParsesItsOwnNames) {
   for (const Codec codec : kAll) EXPECT_EQ(*parse(name(codec)), codec);
-  for (const char* text : {"", "zstd", "BF16", "bf16+", "bf16+zstd ", "fp8"}) {
+  for (const char* text : {"none", "bf16+zstd", "fp8", "fp8+zstd1", "int8+zstd", "int4+zstd9"}) {
+    ASSERT_TRUE(parse(text).ok()) << text;
+    EXPECT_EQ(name(*parse(text)), text);
+  }
+  for (const char* text : {"", "zstd", "BF16", "bf16+", "bf16+zstd ", "fp16", "int8+zstd0",
+                           "int8+zstd10", "int8+zstd-", "int8+lz4", "+zstd", "topk", "powersgd"}) {
     ASSERT_FALSE(parse(text).ok()) << text;
     EXPECT_EQ(parse(text).error().code, Code::kJobValue);
   }

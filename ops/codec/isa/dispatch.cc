@@ -1,0 +1,31 @@
+#include "ops/codec/isa/dispatch.h"
+
+namespace reef::codec {
+namespace {
+
+constexpr const Kernels* kTables[] = {&v2::kKernels, &v3::kKernels, &v4::kKernels};
+
+bool has_v3() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+bool has_v4() {
+  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+
+}  // namespace
+
+std::span<const Kernels* const> runnable_kernels() {
+  static const std::size_t count = has_v4() ? 3 : has_v3() ? 2 : 1;
+  return std::span(kTables).first(count);
+}
+
+const Kernels& kernels() {
+  static const Kernels& best = *runnable_kernels().back();
+  return best;
+}
+
+}  // namespace reef::codec
