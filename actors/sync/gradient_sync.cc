@@ -1,5 +1,7 @@
 #include "actors/sync/gradient_sync.h"
 
+#include <algorithm>
+
 #include "ops/codec/codec.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
@@ -71,16 +73,25 @@ class GradientSync final : public Task {
     return {};
   }
 
-  /// Passes copies of the tensors through the codec of this firing's output edge, if it has one.
+  /// Passes copies of the tensors through the codec of this firing's output edge, if it has one:
+  /// all as one run of elements, as send.cc encodes them, since neighbours share a scale.
   Status round(Firing& firing, std::size_t output, std::vector<Tensor>& tensors) const {
     const plan::Edge& edge = plan_.edges[acts_[firing.act].outputs[output].edge];
     if (edge.codec.empty()) return {};
     ATOLL_ASSIGN(const codec::Codec codec, codec::parse(edge.codec));
     if (codec.lossy == codec::Lossy::kNone) return {};
+    std::int64_t total = 0;
+    for (const Tensor& tensor : tensors) total += tensor.elements();
+    const Tensor joined = Tensor::empty(firing.context.pool(), ops::DType::kF32, {total});
+    std::int64_t at = 0;
     for (Tensor& tensor : tensors) {
-      tensor = tensor.clone(firing.context.pool());
-      codec::round_trip(codec, tensor.values<float>());
+      const Tensor part = joined.slice(at, tensor.elements());
+      const auto values = tensor.values<float>();
+      std::copy(values.begin(), values.end(), part.values<float>().begin());
+      at += tensor.elements();
+      tensor = part.reshape(tensor.shape());
     }
+    codec::round_trip(codec, joined.values<float>());
     return {};
   }
 

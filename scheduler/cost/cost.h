@@ -35,10 +35,9 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
 double compute_seconds(double flops, std::uint32_t threads);
 double memory_seconds(std::uint64_t bytes);
 
-/// Expected encoded size over raw size. Measured on fp32 tensors: bf16 halves, bf16+zstd gives 2.9,
-/// zstd alone 1.1. bf16 tensors end as fp32 tensors do that were rounded.
+/// Expected encoded size over raw size. bf16 tensors end as fp32 tensors do that were rounded.
 double codec_ratio(std::string_view codec, ops::DType dtype);
-/// bf16 rounds fp32 tensors; of others every bit stays.
+/// bf16 rounds fp32 tensors; fp8, int8 and int4 round fp32 and bf16; of others every bit stays.
 bool codec_is_lossy(std::string_view codec, ops::DType dtype);
 
 /// Time the line is busy with `bytes`, without the way there.

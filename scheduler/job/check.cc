@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "ops/codec/codec.h"
+
 namespace reef::job {
 namespace {
 
@@ -76,6 +78,11 @@ class Check {
     return {};
   }
 
+  Status codecs() const {
+    ATOLL_TRY(codec("/spec/codecs/activations", job_.codecs.activations));
+    return codec("/spec/codecs/gradients", job_.codecs.gradients);
+  }
+
   Status others() const {
     if (job_.peer_timeout < std::chrono::milliseconds(100)) {
       return no("/spec/peerTimeout",
@@ -85,6 +92,11 @@ class Check {
   }
 
  private:
+  Status codec(const std::string& pointer, const std::string& name) const {
+    const auto known = codec::parse(name);
+    return known.ok() ? Status{} : no(pointer, known.error().what);
+  }
+
   Error no(const std::string& pointer, const std::string& what) const {
     return complaint(document_, Code::kJobValue, pointer, what);
   }
@@ -101,6 +113,7 @@ Status check_values(const Job& job, const Document& document) {
   ATOLL_TRY(check.training());
   ATOLL_TRY(check.optimizer());
   ATOLL_TRY(check.parallelism());
+  ATOLL_TRY(check.codecs());
   return check.others();
 }
 

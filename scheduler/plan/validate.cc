@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "ops/codec/codec.h"
 #include "runtime/base/utf8.h"
 #include "scheduler/plan/shape.h"
 
@@ -42,9 +43,7 @@ bool good_name(const std::string& name) {
   return !name.empty() && name.size() <= kLongestName && first_bad_utf8(name) == name.size();
 }
 
-bool known_codec(const std::string& codec) {
-  return codec == "none" || codec == "bf16" || codec == "none+zstd" || codec == "bf16+zstd";
-}
+bool known_codec(const std::string& codec) { return codec::parse(codec).ok(); }
 
 bool can_hold(Content content, ops::DType dtype) {
   switch (content) {

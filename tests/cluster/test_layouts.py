@@ -7,6 +7,10 @@ from cluster import ClusterTest
 LAYOUTS = [(1, 1, 1), (1, 1, 2), (1, 1, 4), (1, 2, 2), (1, 8, 1), (2, 1, 2), (2, 2, 1), (2, 1, 4), (2, 2, 2), (4, 1, 4),
            (4, 2, 2), (4, 4, 1)]
 
+# (codec, largest relative difference of a loss, bytes on the wire beside those of fp32, which weights are part of)
+BLOCK_SCALED = [("fp8", 2e-2, 0.5), ("fp8+zstd", 2e-2, 0.5), ("int8", 5e-3, 0.5), ("int8+zstd", 5e-3, 0.5),
+                ("int4", 5e-2, 0.4), ("int4+zstd", 5e-2, 0.4)]
+
 
 class Layouts(ClusterTest):
     def train(self, nodes, **fields):
@@ -47,6 +51,21 @@ class Layouts(ClusterTest):
         self.assertGreater(worst, 0)
         self.assertLess(worst, 5e-3)
         self.assertLess(packed["wire_bytes"], 0.6 * plain["wire_bytes"])
+
+    def test_block_scaled_codecs_stay_near_fp32(self):
+        reference, plain = self.train(4, replicas=2, stages=2)
+        for codec, bound, bytes_bound in BLOCK_SCALED:
+            with self.subTest(codec=codec):
+                rounded, packed = self.train(4, replicas=2, stages=2, codec=codec)
+                worst = max(abs(a[key] - b[key]) / a[key]
+                            for a, b in zip(reference, rounded, strict=True) for key in ("loss", "validation_loss")
+                            if key in a)
+                ratio = packed["wire_bytes"] / plain["wire_bytes"]
+                print(f"{codec}: largest relative difference of a loss over 20 steps {worst:.2e}; "
+                      f"{ratio:.3f} of the bytes on the wire")
+                self.assertGreater(worst, 0)
+                self.assertLess(worst, bound)
+                self.assertLess(ratio, bytes_bound)
 
 
 if __name__ == "__main__":

@@ -242,15 +242,18 @@ TEST_F(Simulation, AllCreditComesHome) {
 
 TEST_F(Simulation, RoundingCodecsFinishToo) {
   const Layout layout{4, 2, 2};
-  job::Job job = small_job(folder_, layout);
-  job.codecs = {"bf16+zstd", "bf16+zstd", "none+zstd"};
-  const plan::Plan rounding = plan_of(job, layout);
-  EXPECT_FALSE(rounding.reproducible);
-  const Record first = run(rounding, seed_, "first");
-  const Record second = run(rounding, seed_ + 1, "second");
-  expect_complete(first);
-  expect_fired_as_planned(rounding, first, kRounds);
-  EXPECT_EQ(figures(first), figures(second));
+  for (const char* codec : {"bf16+zstd", "fp8", "int8+zstd"}) {
+    SCOPED_TRACE(codec);
+    job::Job job = small_job(folder_, layout);
+    job.codecs = {codec, codec, "none+zstd"};
+    const plan::Plan rounding = plan_of(job, layout);
+    EXPECT_FALSE(rounding.reproducible);
+    const Record first = run(rounding, seed_, std::string("first-") + codec);
+    const Record second = run(rounding, seed_ + 1, std::string("second-") + codec);
+    expect_complete(first);
+    expect_fired_as_planned(rounding, first, kRounds);
+    EXPECT_EQ(figures(first), figures(second));
+  }
 }
 
 TEST_F(Simulation, ACutLineStopsProgressWithoutDamage) {

@@ -54,7 +54,8 @@ TEST_P(EveryCodec, TakesTensorsAcross) {
   }
 }
 
-TEST_P(EveryCodec, KeepsEveryBitOfBF16) {
+/// fp8, int8 and int4 round bf16; none and bf16 keep every bit of it.
+TEST_P(EveryCodec, TakesBF16AcrossAsTheCodecPromises) {
   Ends ends(GetParam(), ops::DType::kBF16);
   ops::Context& context = ends.rig.context;
   Token value;
@@ -63,8 +64,12 @@ TEST_P(EveryCodec, KeepsEveryBitOfBF16) {
   Token back;
   ASSERT_TRUE(ends.received(ends.sent(value), back).ok());
   ASSERT_EQ(back.tensors.size(), value.tensors.size());
-  for (std::size_t i = 0; i < value.tensors.size(); ++i)
-    EXPECT_TRUE(same_bits(back.tensors[i], value.tensors[i])) << i;
+  const codec::Codec codec = codec::parse(GetParam()).value();
+  for (std::size_t i = 0; i < value.tensors.size(); ++i) {
+    const ops::Tensor seen = ops::cast(context, value.tensors[i], ops::DType::kF32);
+    codec::round_trip(codec, seen.values<float>());
+    EXPECT_TRUE(same_bits(back.tensors[i], ops::cast(context, seen, ops::DType::kBF16))) << i;
+  }
 }
 
 TEST_P(EveryCodec, RefusesAnotherDtypeThanThePlanS) {
@@ -118,7 +123,8 @@ TEST_P(EveryCodec, RefusesEveryTruncation) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Wire, EveryCodec,
-                         testing::Values("none", "bf16", "none+zstd", "bf16+zstd"));
+                         testing::Values("none", "bf16", "none+zstd", "bf16+zstd", "fp8",
+                                         "fp8+zstd", "int8", "int8+zstd", "int4", "int4+zstd3"));
 
 struct Hostile {
   const char* name;
@@ -131,7 +137,7 @@ void PrintTo(const Hostile& hostile, std::ostream* out) { *out << hostile.name; 
 class Refused : public testing::TestWithParam<Hostile> {};
 
 TEST_P(Refused, WithAnError) {
-  for (const char* codec : {"none", "bf16", "none+zstd", "bf16+zstd"}) {
+  for (const char* codec : {"none", "bf16", "none+zstd", "bf16+zstd", "int8", "int4+zstd"}) {
     SCOPED_TRACE(codec);
     Ends ends(codec);
     auto encoded = std::make_shared<Encoded>();
@@ -165,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"garbage longer than anything", {{4}}, 16, 100000}));
 
 TEST(Receive, SurvivesRandomDamageToAPayload) {
-  for (const char* codec : {"none+zstd", "bf16+zstd"}) {
+  for (const char* codec : {"none+zstd", "bf16+zstd", "int8+zstd", "fp8", "int4"}) {
     Ends ends(codec);
     Token value;
     value.tensors = {ops::Tensor::zeros(ends.rig.context.pool(), ops::DType::kF32, {1024})};

@@ -91,6 +91,14 @@ INSTANTIATE_TEST_SUITE_P(
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.weights: 'zstd' is not one of none, bf16, "
             "none+zstd, "
             "bf16+zstd"},
+        Row{"  parallelism:", "  codecs: {gradients: int7}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: int7 is not a codec; use none, "
+            "bf16, "
+            "fp8, int8 or int4, alone or with +zstd behind it"},
+        Row{"  parallelism:", "  codecs: {activations: topk}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.activations: topk needs a residual, which "
+            "edges "
+            "do not keep; use none, bf16, fp8, int8 or int4"},
         Row{"steps: 100", "steps: 100\n    precision: fp16",
             "E_JOB_VALUE: x.yaml:12:5: spec.training.precision: 'fp16' is not one of fp32, bf16; "
             "did you mean 'fp32'?"},

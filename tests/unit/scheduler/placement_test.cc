@@ -46,6 +46,24 @@ TEST(Cost, OfACodecDependsOnWhatItEncodes) {
   // Bytes on the line of one element are the same, rounded before or on the way.
   EXPECT_DOUBLE_EQ(2 * cost::codec_ratio("none+zstd", DType::kBF16),
                    4 * cost::codec_ratio("bf16+zstd", DType::kF32));
+  EXPECT_DOUBLE_EQ(2 * cost::codec_ratio("int8", DType::kBF16),
+                   4 * cost::codec_ratio("int8", DType::kF32));
+  EXPECT_LT(cost::codec_ratio("int4+zstd", DType::kF32), cost::codec_ratio("int4", DType::kF32));
+  EXPECT_LT(cost::codec_ratio("int4", DType::kF32), cost::codec_ratio("int8+zstd", DType::kF32));
+  EXPECT_DOUBLE_EQ(cost::codec_ratio("int8", DType::kI32), 1);  // tokens are never rounded
+}
+
+TEST(Cost, KnowsWhichCodecRoundsWhat) {
+  using ops::DType;
+  for (const char* codec : {"bf16", "bf16+zstd", "fp8", "int8+zstd", "int4+zstd3"}) {
+    EXPECT_TRUE(cost::codec_is_lossy(codec, DType::kF32)) << codec;
+    EXPECT_FALSE(cost::codec_is_lossy(codec, DType::kI32)) << codec;
+  }
+  for (const char* codec : {"", "none", "none+zstd"}) {
+    EXPECT_FALSE(cost::codec_is_lossy(codec, DType::kF32)) << codec;
+  }
+  EXPECT_FALSE(cost::codec_is_lossy("bf16", DType::kBF16));
+  EXPECT_TRUE(cost::codec_is_lossy("int8", DType::kBF16));
 }
 
 }  // namespace
