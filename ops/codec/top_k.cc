@@ -1,0 +1,256 @@
+#include "ops/codec/top_k.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "ops/codec/isa/dispatch.h"
+
+namespace reef::codec {
+namespace {
+
+constexpr std::size_t kHeader = 3 * sizeof(std::uint32_t);
+constexpr std::size_t kLongGap = 255;  ///< a byte of it says: so many, and go on
+
+// Tensors up to this size are searched as they are. Of larger ones a sample is looked at first:
+// kRuns runs of kRun neighbours (a line of the cache), spread evenly, each shifted by a hash so
+// that no column of a matrix is taken for all.
+constexpr std::size_t kSmall = 128 * 1024;
+constexpr std::size_t kRuns = 4096;
+constexpr std::size_t kRun = 16;
+
+/// Elements added and searched at a time: 64 KiB of both, so that the search finds the sums in the
+/// second-level cache.
+constexpr std::size_t kStep = 8192;
+
+std::uint32_t magnitude(float value) { return std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu; }
+
+void make_room(std::size_t count, std::vector<std::uint32_t>& positions, std::vector<float>& kept) {
+  if (positions.size() < count) positions.resize(count);
+  if (kept.size() < count) kept.resize(count);
+}
+
+bool is_finite(float value) { return magnitude(value) < 0x7F800000u; }
+
+std::size_t most_gap_bytes(std::size_t kept, std::size_t elements) {
+  return kept == 0 ? 0 : kept + (elements - kept) / kLongGap;
+}
+
+Error refuse(const std::string& what) { return {Code::kDecompress, "codec: top-k", what}; }
+
+struct Header {
+  std::uint32_t kept, gap_bytes, encoded_gap_bytes;
+};
+
+/// Everything that can be known before a byte is decoded.
+Result<Header> read_header(const TopK& codec, BytesView encoded, std::size_t elements) {
+  if (encoded.size() < kHeader) return refuse("the encoding ends inside its header");
+  const Header header{load<std::uint32_t>(encoded.data()), load<std::uint32_t>(encoded.data() + 4),
+                      load<std::uint32_t>(encoded.data() + 8)};
+  if (header.kept > most_kept(codec, elements)) {
+    return refuse(std::to_string(header.kept) + " values; of " + std::to_string(elements) +
+                  " elements at most " + std::to_string(most_kept(codec, elements)) + " are kept");
+  }
+  if (header.gap_bytes < header.kept || header.gap_bytes > most_gap_bytes(header.kept, elements)) {
+    return refuse("gaps that cannot lie between that many values");
+  }
+  if (header.encoded_gap_bytes > encoded.size() - kHeader) {
+    return refuse("the encoding ends inside its gaps");
+  }
+  const std::size_t values = encoded.size() - kHeader - header.encoded_gap_bytes;
+  if (values > max_encoded_size(codec.values, header.kept)) {
+    return refuse("bytes follow the last value");
+  }
+  return header;
+}
+
+}  // namespace
+
+std::size_t most_kept(const TopK& codec, std::size_t elements) {
+  const double kept = std::ceil(codec.fraction * static_cast<double>(elements));
+  return std::min(elements, static_cast<std::size_t>(kept));
+}
+
+std::size_t max_encoded_size(const TopK& codec, std::size_t elements) {
+  const std::size_t kept = most_kept(codec, elements);
+  return kHeader + max_encoded_bytes_size(codec.values, most_gap_bytes(kept, elements)) +
+         max_encoded_size(codec.values, kept);
+}
+
+void TopKCoder::encode(std::span<const float> values, std::span<float> residual, Bytes& out) {
+  CHECK_EQ(values.size(), residual.size());
+  select(values, residual);
+  write(out);
+  round_trip(codec_.values, kept());
+  for (std::size_t i = 0; i < count_; ++i) {
+    float& left = residual[positions_[i]];
+    left -= kept_[i];
+    if (!is_finite(left)) left = 0;
+  }
+}
+
+void TopKCoder::encode(std::span<const float> values, Bytes& out) {
+  select(values, {});
+  write(out);
+}
+
+/// Leaves the sum of both in `residual`, if there is one, and its k largest in kept().
+void TopKCoder::select(std::span<const float> values, std::span<float> residual) {
+  CHECK(values.size() < std::numeric_limits<std::uint32_t>::max()) << "larger than positions are";
+  const std::size_t k = most_kept(codec_, values.size());
+  const std::uint32_t threshold = threshold_of(values, residual, k);
+  const bool fits = collect(values, residual, threshold, 4 * k + kSmall);
+  if (!fits || (count_ < k && threshold > 1)) {
+    collect_exactly(residual.empty() ? values : std::span<const float>(residual), k);
+  }
+  keep_largest(k);
+}
+
+/// A magnitude that a little more than k elements reach, judging by the sample. 1 is the least that
+/// is not zero.
+std::uint32_t TopKCoder::threshold_of(std::span<const float> values,
+                                      std::span<const float> residual, std::size_t k) {
+  if (values.size() <= kSmall) return 1;
+  const std::size_t stride = values.size() / kRuns;
+  magnitudes_.clear();
+  for (std::size_t run = 0; run < kRuns; ++run) {
+    const std::size_t shift = (run * 2654435761u >> 8) % (stride - kRun + 1);
+    const std::size_t first = run * stride + shift;
+    for (std::size_t i = first; i < first + kRun; ++i) {
+      magnitudes_.push_back(magnitude(residual.empty() ? values[i] : residual[i] + values[i]));
+    }
+  }
+  // Too low costs a few candidates more; too high, and everything has to be searched again. The
+  // neighbours of a run resemble each other, hence the wide margin.
+  const double expected = double(k) / double(values.size()) * double(magnitudes_.size());
+  const double rank = 1.25 * expected + 8 * std::sqrt(expected) + kRun;
+  if (rank >= double(magnitudes_.size())) return 1;
+  const auto place = magnitudes_.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(magnitudes_.begin(), place, magnitudes_.end(), std::greater<>());
+  return std::max<std::uint32_t>(*place, 1);
+}
+
+/// Adds all values to the residual, if there is one, and collects the candidates on the way. False
+/// when there is no room for them all; the addition is done nevertheless.
+bool TopKCoder::collect(std::span<const float> values, std::span<float> residual,
+                        std::uint32_t threshold, std::size_t room) {
+  const Kernels& best = kernels();
+  make_room(room + kStep, positions_, kept_);
+  std::size_t found = 0;
+  for (std::size_t at = 0; at < values.size(); at += kStep) {
+    const std::size_t count = std::min(kStep, values.size() - at);
+    const float* x = values.data() + at;
+    if (!residual.empty()) {
+      best.add(x, count, residual.data() + at);
+      x = residual.data() + at;
+    }
+    if (found > room) continue;
+    const std::size_t more = best.find_large(x, count, threshold, positions_.data() + found);
+    for (std::size_t i = found; i < found + more; ++i) {
+      kept_[i] = x[positions_[i]];
+      positions_[i] += static_cast<std::uint32_t>(at);
+    }
+    found += more;
+  }
+  count_ = found;
+  return found <= room;
+}
+
+/// Without a guess, for what the sample misled: finds the k-th largest magnitude digit by digit.
+void TopKCoder::collect_exactly(std::span<const float> values, std::size_t k) {
+  std::uint32_t prefix = 0;
+  std::size_t wanted = k;  // among those that share the prefix
+  for (const auto& [shift, bits] : {std::pair{20, 11}, std::pair{9, 11}, std::pair{0, 9}}) {
+    std::vector<std::size_t> counts(std::size_t{1} << bits);
+    for (const float value : values) {
+      const std::uint32_t key = magnitude(value);
+      if (shift + bits < 31 && key >> (shift + bits) != prefix) continue;
+      if (key != 0) ++counts[key >> shift & ((1u << bits) - 1)];
+    }
+    std::size_t digit = counts.size() - 1;
+    while (digit > 0 && counts[digit] < wanted) wanted -= counts[digit--];
+    prefix = prefix << bits | static_cast<std::uint32_t>(digit);
+  }
+  // Fewer than k are not zero: then all of them.
+  const std::uint32_t least = std::max<std::uint32_t>(prefix, 1);
+  std::size_t ties = prefix == 0 ? values.size() : wanted;
+  make_room(k, positions_, kept_);
+  count_ = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint32_t key = magnitude(values[i]);
+    if (key < least || (key == least && ties == 0)) continue;
+    if (key == least) --ties;
+    positions_[count_] = static_cast<std::uint32_t>(i);
+    kept_[count_++] = values[i];
+  }
+}
+
+/// Cuts the candidates down to the k largest.
+void TopKCoder::keep_largest(std::size_t k) {
+  if (count_ <= k) return;
+  magnitudes_.clear();
+  for (const float value : kept()) magnitudes_.push_back(magnitude(value));
+  const auto place = magnitudes_.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(magnitudes_.begin(), place, magnitudes_.end(), std::greater<>());
+  const std::uint32_t least = *place;
+  const auto above = std::count_if(magnitudes_.begin(), magnitudes_.end(),
+                                   [least](std::uint32_t key) { return key > least; });
+  std::size_t ties = k - static_cast<std::size_t>(above);
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const std::uint32_t key = magnitude(kept_[i]);
+    if (key < least || (key == least && ties == 0)) continue;
+    if (key == least) --ties;
+    positions_[end] = positions_[i];
+    kept_[end++] = kept_[i];
+  }
+  count_ = end;
+}
+
+void TopKCoder::write(Bytes& out) {
+  gaps_.clear();
+  std::size_t next = 0;
+  for (const std::uint32_t position : positions()) {
+    std::size_t gap = position - next;
+    for (; gap >= kLongGap; gap -= kLongGap) gaps_.push_back(std::byte{kLongGap});
+    gaps_.push_back(static_cast<std::byte>(gap));
+    next = position + 1;
+  }
+  encode_bytes(codec_.values, gaps_, packed_);
+  out.resize(kHeader);
+  store(out.data(), static_cast<std::uint32_t>(count_));
+  store(out.data() + 4, static_cast<std::uint32_t>(gaps_.size()));
+  store(out.data() + 8, static_cast<std::uint32_t>(packed_.size()));
+  out.insert(out.end(), packed_.begin(), packed_.end());
+  codec::encode(codec_.values, std::span<const float>(kept()), packed_);
+  out.insert(out.end(), packed_.begin(), packed_.end());
+}
+
+Status TopKCoder::decode(BytesView encoded, std::span<float> out) {
+  ATOLL_ASSIGN(const Header header, read_header(codec_, encoded, out.size()));
+  encoded = encoded.subspan(kHeader);
+  gaps_.resize(header.gap_bytes);
+  ATOLL_TRY(decode_bytes(codec_.values, encoded.first(header.encoded_gap_bytes), gaps_));
+  make_room(header.kept, positions_, kept_);
+  count_ = header.kept;
+  ATOLL_TRY(codec::decode(codec_.values, encoded.subspan(header.encoded_gap_bytes), kept()));
+  std::fill(out.begin(), out.end(), 0.0f);
+  std::size_t position = 0;  // a sum of fewer than 2^32 bytes: no overflow
+  std::size_t taken = 0;
+  for (const std::byte gap : gaps_) {
+    position += static_cast<std::size_t>(gap);
+    if (gap == std::byte{kLongGap}) continue;
+    if (position >= out.size()) return refuse("a position behind the last element");
+    if (taken == count_) return refuse("more positions than values");
+    out[position++] = kept_[taken++];
+  }
+  if (taken < count_) return refuse("fewer positions than values");
+  if (!gaps_.empty() && gaps_.back() == std::byte{kLongGap}) {
+    return refuse("a gap that leads to no value");
+  }
+  return {};
+}
+
+}  // namespace reef::codec
