@@ -35,6 +35,7 @@ Duration median_time(std::size_t samples, std::size_t calls, const std::function
 double median(std::vector<double> values);
 
 void add_bench_attention(CLI::App& bench, Action& action);
+void add_bench_codec(CLI::App& bench, Action& action);
 void add_bench_dispatch(CLI::App& bench, Action& action);
 void add_bench_seal(CLI::App& bench, Action& action);
 void add_bench_tune(CLI::App& bench, Action& action);

@@ -7,6 +7,7 @@ void add_bench(CLI::App& app, Action& action) {
       app.add_subcommand("bench", "Measure this machine, each figure beside its target");
   command->require_subcommand(1);
   add_bench_attention(*command, action);
+  add_bench_codec(*command, action);
   add_bench_dispatch(*command, action);
   add_bench_seal(*command, action);
   add_bench_tune(*command, action);
