@@ -25,8 +25,8 @@ struct Identity {
   std::filesystem::path folder;
 };
 
-/// kPath, kKeyPerm, kData (not such a key) or kRefused (the credential), naming the file; kUsage when
-/// the cluster's cipher cannot be had here.
+/// kPath, kKeyPerm, kData (not such a key) or kRefused (the credential), naming the file; kUsage
+/// when the cluster's cipher cannot be had here.
 Result<Identity> load_identity(const std::filesystem::path& folder);
 
 /// Makes the folder of one member: a new key and a credential signed by `authority`. The
