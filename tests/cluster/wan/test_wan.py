@@ -31,7 +31,7 @@ class Carries(Rig):
     def test_twice_the_fastest_row_under_a_fifth_of_a_core(self):
         with wan.Sides(rate="200mbit", delay="10ms") as rig:
             before = rig.line.stats()
-            result = wan.flows(rig.a, rig.b, 2, seconds=1.6, skip=0.6)
+            result = wan.flows(rig.a, rig.b, 2, seconds=1.2, skip=0.6)
             after = rig.line.stats()
             self.assertEqual(rig.line.unread(), 0)
         seconds = after["seconds"] - before["seconds"]
@@ -84,7 +84,7 @@ class Carries(Rig):
 class Loses(Rig):
     def test_its_share_of_packets(self):
         with wan.Sides(rate="1gbit", delay="2ms", loss_ab="2%", queue="2MB") as rig:
-            trips = wan.probe(rig.a, rig.b, 20000, "50us", wait="1s")
+            trips = wan.probe(rig.a, rig.b, 20000, "50us", wait="300ms")
             stats = rig.line.stats()["ab"]
             self.assertEqual(rig.line.unread(), 0)
         print(f"2 % of 20,000: lost {trips['loss']:.4f}")
@@ -99,19 +99,19 @@ class Loses(Rig):
                       "while d := c.recv(65536): h.update(d)\nprint(h.hexdigest())")
             server = rig.b.start([sys.executable, "-c", script, rig.b.address], stdout=subprocess.PIPE, text=True)
             port = server.stdout.readline().strip()
-            client = ("import hashlib, random, socket, sys; d = random.Random(1).randbytes(8 << 20);"
+            client = ("import hashlib, random, socket, sys; d = random.Random(1).randbytes(4 << 20);"
                       "socket.create_connection((sys.argv[1], int(sys.argv[2]))).sendall(d);"
                       "print(hashlib.sha256(d).hexdigest())")
             sent = rig.a.run([sys.executable, "-c", client, rig.b.address, port], check=True, capture_output=True,
                              text=True, timeout=20).stdout
             self.assertEqual(server.stdout.readline(), sent)
-            self.assertGreater(rig.line.stats()["ab"]["lost"], 20)
+            self.assertGreater(rig.line.stats()["ab"]["lost"], 5)
 
     def test_what_its_queue_cannot_hold(self):
         """A full queue delays by its bytes over the rate, and no more."""
         with wan.Sides(rate="10mbit", delay="5ms", queue="125kB") as rig:
             busy, address = wan._receiver(rig.b, once=True)
-            sender = rig.a.start([wan.program("atoll-flow"), "send", "--to", address, "--flows", 4, "--seconds", 2,
+            sender = rig.a.start([wan.program("atoll-flow"), "send", "--to", address, "--flows", 4, "--seconds", 1.5,
                                   "--skip", 0, "--congestion", "cubic"], stdout=subprocess.DEVNULL)
             wait_until(lambda: rig.line.stats()["ab"]["queue_dropped"] > 0)
             trips = wan.probe(rig.a, rig.b, 40, "10ms", wait="1s")
@@ -120,9 +120,10 @@ class Loses(Rig):
         print(f"queue of 100 ms: {trips['rtt_ms']}")
         self.assertLessEqual(stats["queue_most_bytes"], 125000)
         self.assertGreater(stats["queue_most_bytes"], 123000)
-        # Delay both ways, the queue, the packet before and the probe's own, a batch each way.
-        self.assertLess(trips["rtt_ms"]["max"], 10 + 100 + 1.2 + 0.2 + 3)
-        self.assertGreater(trips["rtt_ms"]["max"], 10 + 60)
+        # Delay both ways, the queue, the packet before and the probe's own, a batch each way. The median, since a busy
+        # machine may serve single probes late.
+        self.assertLess(trips["rtt_ms"]["median"], 10 + 100 + 1.2 + 0.2 + 1)
+        self.assertGreater(trips["rtt_ms"]["median"], 10 + 60)
 
 
 class Obeys(Rig):
@@ -145,13 +146,13 @@ class Obeys(Rig):
             dark = wan.probe(rig.a, rig.b, 5, "1ms", wait="200ms")
             self.assertLess(time.monotonic() - began, 0.7)
             self.assertEqual(dark["received"], 0)
-            light = wan.probe(rig.a, rig.b, 300, "5ms", wait="500ms")
+            light = wan.probe(rig.a, rig.b, 200, "5ms", wait="200ms")
             stats = rig.line.stats()
         passed = time.monotonic() - began
-        self.assertGreater(light["received"], 100)
+        self.assertGreater(light["received"], 50)
         # Every probe of the dark time is lost and no other: at 200 a second they tell its length.
         self.assertEqual(stats["ab"]["blackout_dropped"] + stats["ba"]["blackout_dropped"],
-                         5 + 300 - light["received"])
+                         5 + 200 - light["received"])
         self.assertGreater(passed, 0.7)
 
     def test_jitter_reorders_only_when_asked(self):
