@@ -10,9 +10,11 @@
 
 namespace reef::security {
 
-/// A fixed-size secret in sodium_malloc memory (guard pages, mlock where the limit allows it, wiped
-/// when freed). Movable, not copyable; an empty one has size 0.
-/// Thread: like a vector. Failure: running out of memory ends the process.
+/// A fixed-size secret in sodium_malloc memory (between guard pages, mlock where the limit allows
+/// it), wiped when freed. Keys of up to 64 bytes share such memory, 64 to a piece: a handshake
+/// makes and drops some forty, and pages of their own for each cost as much as its mathematics.
+/// Movable, not copyable; an empty one has size 0. Thread: like a vector. Failure: running out of
+/// memory ends the process.
 class SecretBytes {
  public:
   SecretBytes() = default;
@@ -32,6 +34,7 @@ class SecretBytes {
   std::span<std::byte> span() { return {data_, size_}; }
 
  private:
+  void release();
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
