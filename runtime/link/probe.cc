@@ -15,6 +15,9 @@ enum Kind : std::uint16_t {
 };
 
 constexpr std::size_t kEchoSize = 64;
+constexpr std::size_t kTallySize = 1;
+/// Answers that a server keeps for a client that does not read.
+constexpr std::size_t kMostQueued = 16 * 1024;
 constexpr Duration kEchoEvery = std::chrono::milliseconds(50);
 /// One fragment each, so that arrivals are counted finely; so many are on their way that no stream
 /// runs dry.
@@ -112,7 +115,7 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
       if (self && self->channel_ && sent.ok()) self->send_bulk();
     });
   }
-  void tally() { channel_->send(control(kTally, Bytes(1)), kNoDeadline, nullptr); }
+  void tally() { channel_->send(control(kTally, Bytes(kTallySize)), kNoDeadline, nullptr); }
 
   void receive(const Message& message) {
     const BytesView payload = message.payload.view();
@@ -208,8 +211,14 @@ ProbeServer::ProbeServer(std::unique_ptr<Channel> channel, std::function<void()>
 }
 
 void ProbeServer::receive(Message message) {
+  const std::size_t size = message.payload.size();
+  const bool asks = (message.kind == kEcho && size == kEchoSize) ||
+                    (message.kind == kTally && size == kTallySize);
+  const bool welcome = message.header.empty() && (asks || message.kind == kBulk);
+  if (!welcome || channel_->queued_bytes() > kMostQueued) return channel_->close(false);
   switch (message.kind) {
     case kEcho:
+      message.lane = Lane::kControl;
       return channel_->send(std::move(message), kNoDeadline, nullptr);
     case kTally: {
       Bytes answer(16);
@@ -218,10 +227,8 @@ void ProbeServer::receive(Message message) {
       store(answer.data() + 8, nanoseconds(channel_->executor().clock().now()));
       return channel_->send(control(kTally, std::move(answer)), kNoDeadline, nullptr);
     }
-    case kBulk:
-      return;
     default:
-      return channel_->close(false);
+      return;
   }
 }
 

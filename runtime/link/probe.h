@@ -36,7 +36,8 @@ struct LineReport {
 };
 
 /// Answers probes on one channel for as long as it lives.
-/// Thread: made and destroyed on the channel's executor. Memory: one message.
+/// Thread: made and destroyed on the channel's executor. Memory: one message and some KiB of
+///   answers; a client that asks for more than it reads, or for anything else, is closed.
 class ProbeServer {
  public:
   /// `over` runs once, when the peer has closed; it may destroy this.

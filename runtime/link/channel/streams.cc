@@ -75,7 +75,10 @@ void StreamGatherer::add(std::unique_ptr<secure::SecureLink> link) {
   const Key key{link->peer().noise_key, id.bundle};
   auto found = bundles_.find(key);
   if (found == bundles_.end()) {
-    if (bundles_.size() == kMost) return;
+    const auto of_one = std::count_if(bundles_.begin(), bundles_.end(), [&key](const auto& entry) {
+      return entry.first.first == key.first;
+    });
+    if (bundles_.size() == kMost || of_one == kMostOfOne) return;
     found = bundles_.emplace(key, Bundle{Streams(id.streams), id.streams}).first;
     executor_.at(executor_.clock().now() + secure::kHandshakeTime,
                  [this, key, alive = std::weak_ptr(alive_)] {

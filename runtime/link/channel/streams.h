@@ -32,11 +32,13 @@ void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
                      std::function<void(Result<Streams>)> done);
 
 /// Puts accepted links together again.
-/// Thread: the loop's. Memory: at most kMost incomplete bundles; a link that begins one more is
-/// closed. Failure: a bundle that is not complete within secure::kHandshakeTime is closed.
+/// Thread: the loop's. Memory: at most kMost incomplete bundles, kMostOfOne of them of one peer; a
+/// link that begins one more is closed. Failure: a bundle that is not complete within
+/// secure::kHandshakeTime is closed.
 class StreamGatherer {
  public:
-  static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMost = 256;
+  static constexpr std::size_t kMostOfOne = 4;
   using Complete = std::function<void(Streams)>;
 
   StreamGatherer(Executor& executor, Complete complete);

@@ -240,12 +240,12 @@ void Core::enter() {
   records_ = {handshake_->split(), stream_.stream};
   handshake_.reset();
   last_rekey_ = last_sent_ = last_heard_ = executor_.clock().now();
-  inner_->set_frame_limit(kFrameLimit);
 }
 
 void Core::opened() {
   phase_ = Phase::kOpen;
   executor_.cancel(handshake_timer_);
+  inner_->set_frame_limit(kFrameLimit);
   inner_->set_reading(false);  // until start()
   if (local_.counters) ++local_.counters->established;
   if (local_.ping_every > Duration() && local_.lost_after > Duration()) tick();

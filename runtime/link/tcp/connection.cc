@@ -28,13 +28,13 @@ constexpr std::chrono::seconds kLinger{1};
 /// what the peer has not read yet (our farewell among it); so: half-close, read to the end, close.
 class Linger {
  public:
-  static void begin(Loop& loop, int fd) {
+  static void begin(Loop& loop, int fd, Gate::Pass pass) {
     ::shutdown(fd, SHUT_WR);
-    const auto linger = std::make_shared<Linger>(loop, fd);
+    const auto linger = std::make_shared<Linger>(loop, fd, std::move(pass));
     loop.watch(fd, EPOLLIN, [linger](std::uint32_t) { linger->read(); });
     linger->timer_ = loop.at(loop.clock().now() + kLinger, [linger] { linger->end(); });
   }
-  Linger(Loop& loop, int fd) : loop_(loop), fd_(fd) {}
+  Linger(Loop& loop, int fd, Gate::Pass pass) : loop_(loop), fd_(fd), pass_(std::move(pass)) {}
   ~Linger() { ::close(fd_); }
 
  private:
@@ -51,6 +51,7 @@ class Linger {
 
   Loop& loop_;
   int fd_;
+  Gate::Pass pass_;  ///< a stranger's descriptor counts to its end
   TimerId timer_ = 0;
 };
 
@@ -197,13 +198,13 @@ class Connection final : public LinkState {
   void release() override {
     loop_.unwatch(fd_);
     const int fd = std::exchange(fd_, -1);
-    pass_.reset();
     buffer_ = {};
     begin_ = end_ = 0;
     if (error_->code == Code::kClosed) {
-      Linger::begin(loop_, fd);
+      Linger::begin(loop_, fd, std::move(pass_));
     } else {
       ::close(fd);
+      pass_.reset();
     }
   }
 

@@ -30,10 +30,11 @@ void Gate::refill(Address& address, Time now) const {
   address.seen = now;
 }
 
-/// Forgets addresses that owe nothing. Each pass over the table frees it for as many newcomers as
-/// it looked at, or the table is full of addresses that came in the last seconds.
+/// Forgets addresses that owe nothing; looks through the full table at most once a second.
 bool Gate::make_room(Time now) {
   if (addresses_.size() < limits_.addresses) return true;
+  if (now - swept_ < kSweepEvery) return false;
+  swept_ = now;
   for (auto entry = addresses_.begin(); entry != addresses_.end();) {
     Address& address = entry->second;
     refill(address, now);

@@ -18,6 +18,7 @@ namespace reef::link::tcp {
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr int kAcceptsPerEvent = 64;  // then other descriptors get their turn
 
 struct Address {
   sockaddr_storage storage{};
@@ -204,7 +205,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   }
 
   void accept_all() {
-    while (fd >= 0) {
+    for (int i = 0; i < kAcceptsPerEvent && fd >= 0; ++i) {
       Address address;
       address.size = sizeof address.storage;
       const int peer = ::accept4(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size,

@@ -330,7 +330,7 @@ TEST_F(Gathering, ClosesAnIncompleteBundle) {
 }
 
 TEST_F(Gathering, BoundsIncompleteBundles) {
-  for (int i = 0; i <= static_cast<int>(StreamGatherer::kMost); ++i) dial(stream(0, 2, i));
+  for (int i = 0; i <= static_cast<int>(StreamGatherer::kMostOfOne); ++i) dial(stream(0, 2, i));
   EXPECT_EQ(closed_, 1);
 }
 

@@ -86,6 +86,28 @@ TEST_F(Probe, EndsWhenTheLineIsCut) {
   EXPECT_EQ(report.error().code, Code::kPeerLost);
 }
 
+TEST_F(Probe, AnswersNothingButItsOwnQuestions) {
+  const auto is_closed_for = [this](std::uint16_t kind, std::size_t size) {
+    auto [a, b] = network_.connect("a", "b", {});
+    ProbeServer server(PlainChannelForTests::create(std::move(b)), [] {});
+    const auto client = PlainChannelForTests::create(std::move(a));
+    bool closed = false;
+    client->start([](const Message&) {}, [&closed](const Error&) { closed = true; });
+    Message message;
+    message.kind = kind;
+    message.payload = Payload(Bytes(size));
+    client->send(std::move(message), kNoDeadline, nullptr);
+    network_.run_for(1s);
+    return closed;
+  };
+  EXPECT_FALSE(is_closed_for(1, 64));  // an echo
+  EXPECT_TRUE(is_closed_for(1, 65)) << "what is sent back must be small";
+  EXPECT_FALSE(is_closed_for(2, 1));  // a tally
+  EXPECT_TRUE(is_closed_for(2, 0));
+  EXPECT_FALSE(is_closed_for(3, 1'000'000));  // a load
+  EXPECT_TRUE(is_closed_for(4, 1));
+}
+
 TEST_F(Probe, BelievesNoAnswerOfAnotherKind) {
   std::unique_ptr<Channel> liar;
   const auto report = run({}, [&](std::uint16_t, auto opened) {
