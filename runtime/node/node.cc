@@ -11,7 +11,8 @@ namespace reef::node {
 namespace {
 
 constexpr Duration kJoinTime = std::chrono::seconds(10);
-constexpr std::size_t kMostProbes = 8;  // answered at a time
+constexpr std::size_t kMostProbes = 8;    // answered at a time
+constexpr std::size_t kMostEarly = 1024;  // peers of the largest job
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 /// A token that has not left in this time will not: the line is down though nobody said so.
 constexpr Duration kSendTime = std::chrono::seconds(60);
@@ -51,9 +52,9 @@ Node::~Node() {
     if (peers_) peers_->close();
     crew_.reset();
     probed_.clear();
+    peers_.reset();
+    control_.reset();
   });
-  peers_.reset();
-  control_.reset();
   listener_.reset();
   loop_.stop();
 }
@@ -93,7 +94,10 @@ void Node::gathered(link::Streams streams) {
     return answer_probe(std::move(streams));
   }
   // A peer whose assignment came sooner than ours waits; frames wait with it.
-  if (peers_ == nullptr) return early_.push_back(std::move(streams));
+  if (peers_ == nullptr) {
+    if (early_.size() < kMostEarly) early_.push_back(std::move(streams));
+    return;
+  }
   peers_->accepted(std::move(streams));
 }
 

@@ -141,7 +141,9 @@ Result<Assign> read_assign(const link::Message& message) {
                   {},
                   text(from.getRunFolder()),
                   to_bytes(message.payload.view())};
-    for (const auto peer : from.getPeers()) assign.peers.push_back(get(peer));
+    for (const auto peer : from.getPeers()) {
+      ATOLL_ASSIGN(assign.peers.emplace_back(), get(peer));
+    }
     return assign;
   });
 }

@@ -1,7 +1,6 @@
 // The messages by which a line is measured.
 
 #include <algorithm>
-#include <cmath>
 
 #include "runtime/link/secure/wire.h"
 #include "runtime/node/protocol_parts.h"
@@ -10,8 +9,9 @@ namespace reef::node {
 namespace {
 
 constexpr std::size_t kMostTrials = 16;
-constexpr std::uint32_t kLongestTrial = 600;  // seconds
-constexpr std::uint64_t kLongestTime = std::uint64_t{1} << 62;
+constexpr std::uint32_t kLongestTrial = 600;               // seconds
+constexpr std::uint64_t kLongestTime = 3'600'000'000'000;  // an hour, in nanoseconds
+constexpr double kFastest = 1e15;                          // bits per second
 
 void put(capnp::List<std::uint16_t>::Builder to, const std::vector<std::uint16_t>& streams) {
   for (unsigned i = 0; i < streams.size(); ++i) to.set(i, streams[i]);
@@ -45,8 +45,10 @@ void put(wire::Trial::Builder to, const link::Trial& trial) {
 }
 
 Result<link::Trial> get(wire::Trial::Reader from) {
-  const bool rate = std::isfinite(from.getRate()) && from.getRate() >= 0;
-  if (!rate || !(from.getLoss() >= 0 && from.getLoss() <= 1)) {
+  const bool rate = from.getRate() >= 0 && from.getRate() <= kFastest;
+  const bool loss = from.getLoss() >= 0 && from.getLoss() <= 1;
+  const bool streams = from.getStreams() > 0 && from.getStreams() < link::secure::kMaxStreams;
+  if (!rate || !loss || !streams) {
     return Error{Code::kProto, "message", "a measurement that cannot be"};
   }
   return link::Trial{from.getStreams(),           from.getRate(), duration(from.getRoundTrip()),
@@ -86,11 +88,12 @@ link::Message probe_line_message(const ProbeLine& probe) {
 }
 
 Result<ProbeLine> read_probe_line(const link::Message& message) {
-  return parse<wire::ProbeLine,
-               ProbeLine>(message, [](wire::ProbeLine::Reader from) -> Result<ProbeLine> {
-    ATOLL_ASSIGN(auto streams, get(from.getStreams(), from.getSeconds()));
-    return ProbeLine{from.getTicket(), get(from.getPeer()), std::move(streams), from.getSeconds()};
-  });
+  return parse<wire::ProbeLine, ProbeLine>(
+      message, [](wire::ProbeLine::Reader from) -> Result<ProbeLine> {
+        ATOLL_ASSIGN(auto streams, get(from.getStreams(), from.getSeconds()));
+        ATOLL_ASSIGN(auto peer, get(from.getPeer()));
+        return ProbeLine{from.getTicket(), std::move(peer), std::move(streams), from.getSeconds()};
+      });
 }
 
 link::Message line_result_message(const LineResult& result) {

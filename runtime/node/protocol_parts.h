@@ -11,6 +11,7 @@
 
 #include "configs/schema/wire.capnp.h"
 #include "runtime/base/utf8.h"
+#include "runtime/link/secure/wire.h"
 #include "runtime/node/protocol.h"
 
 namespace reef::node {
@@ -82,9 +83,12 @@ inline void put(wire::Peer::Builder to, const Peer& peer) {
   to.setCongestion(peer.congestion);
 }
 
-inline Peer get(wire::Peer::Reader from) {
-  return {text(from.getName()),      text(from.getHost()), from.getPort(),
-          bytes(from.getNoiseKey()), from.getStreams(),    text(from.getCongestion())};
+inline Result<Peer> get(wire::Peer::Reader from) {
+  if (from.getStreams() == 0 || from.getStreams() >= link::secure::kMaxStreams) {
+    return Error{Code::kProto, "message", "a peer with an impossible number of streams"};
+  }
+  return Peer{text(from.getName()),      text(from.getHost()), from.getPort(),
+              bytes(from.getNoiseKey()), from.getStreams(),    text(from.getCongestion())};
 }
 
 /// Of each part of an error: a report that does not fit a header would not leave, and a failure

@@ -41,8 +41,14 @@ Status Service::test_line(std::uint64_t client, const node::TestLine& test) {
     return Error{Code::kUsage, "line between " + test.from + " and " + test.to,
                  "two different nodes that have registered are needed; there are: " + join(names)};
   }
+  const bool busy = std::ranges::any_of(
+      line_tests_, [&test](const auto& entry) { return entry.second.from.name == test.from; });
+  if (busy) {
+    return Error{Code::kUsage, "node " + test.from,
+                 "measures a line already; try again when that is over"};
+  }
   const std::uint64_t ticket = next_ticket_++;
-  line_tests_[ticket] = {client, from->credential, to->credential};
+  line_tests_[ticket] = {client, from->credential, to->credential, test.streams};
   node::ProbeLine probe{
       ticket,
       {test.to, to->host, to->port, to_bytes(to->credential.noise_key), 1, test.congestion},
@@ -56,6 +62,11 @@ Status Service::line_measured(const Member& member, const node::LineResult& resu
   const auto found = line_tests_.find(result.ticket);
   if (found == line_tests_.end() || found->second.from.name != member.credential.name) {
     return Error{Code::kProto, member.credential.name, "measured a line that nobody asked about"};
+  }
+  if (result.report.ok()) {
+    const bool asked =
+        std::ranges::equal(result.report->trials, found->second.streams, {}, &link::Trial::streams);
+    if (!asked) return Error{Code::kProto, member.credential.name, "measured something else"};
   }
   const LineTest test = line_tests_.extract(found).mapped();
   if (const auto client = members_.find(test.client); client != members_.end()) {

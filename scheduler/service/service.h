@@ -83,6 +83,7 @@ class Service {
   struct LineTest {
     std::uint64_t client = 0;
     security::Credential from, to;
+    std::vector<std::uint16_t> streams;  ///< that were asked for
   };
 
   void refused(const Error& why);

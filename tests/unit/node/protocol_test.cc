@@ -169,6 +169,9 @@ TEST(Protocol, BelievesNoImpossibleMeasurement) {
   };
   EXPECT_TRUE(refused({}));
   EXPECT_TRUE(refused({{.streams = 1, .rate = -1}}));
+  EXPECT_TRUE(refused({{.streams = 1, .rate = 1e300}}));
+  EXPECT_TRUE(refused({{.streams = 0, .rate = 1}}));
+  EXPECT_TRUE(refused({{.streams = 65, .rate = 1}}));
   EXPECT_TRUE(refused({{.streams = 1, .rate = std::numeric_limits<double>::quiet_NaN()}}));
   EXPECT_TRUE(refused({{.streams = 1, .rate = std::numeric_limits<double>::infinity()}}));
   EXPECT_TRUE(refused({{.streams = 1, .rate = 1, .loss = 1.5}}));
