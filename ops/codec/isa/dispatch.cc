@@ -1,13 +1,21 @@
 #include "ops/codec/isa/dispatch.h"
 
+#include <cpuid.h>
+
 namespace reef::codec {
 namespace {
 
 constexpr const Kernels* kTables[] = {&v2::kKernels, &v3::kKernels, &v4::kKernels};
 
+/// By hand, since Clang 14 does not know it by name.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 bool has_v3() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+         __builtin_cpu_supports("fma") && has_f16c();
 }
 
 bool has_v4() {
