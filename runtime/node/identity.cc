@@ -1,13 +1,6 @@
 #include "runtime/node/identity.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "runtime/base/file.h"
 #include "runtime/node/sessions.h"
@@ -61,6 +54,8 @@ Status load_roster(Identity& identity) {
   return {};
 }
 
+/// Each member whole or not at all. The key first, so that nothing is there that nobody can use, and
+/// the credential last: until it is there, or while it is of the old key, the folder does not load.
 Status write_members(const fs::path& folder, const security::NodeKey& key,
                      const security::Grant& grant) {
   ATOLL_TRY(key.save(folder / "node.key"));
@@ -69,29 +64,6 @@ Status write_members(const fs::path& folder, const security::NodeKey& key,
   if (!grant.policy.empty())
     ATOLL_TRY(write_file(folder / "cluster.policy", as_bytes(grant.policy)));
   return write_file(folder / "credential", grant.credential);
-}
-
-Status copy_kept(const fs::path& from, const fs::path& to) {
-  for (const char* name : {"roster", "request"}) {
-    ATOLL_ASSIGN(const std::string content, read_optional(from / name, security::kMaxRoster));
-    if (!content.empty()) ATOLL_TRY(write_file(to / name, as_bytes(content)));
-  }
-  return {};
-}
-
-/// Puts one folder in the place of another, or of nothing, in one step.
-Status swap_in(const fs::path& staged, const fs::path& folder) {
-  const bool there = fs::exists(folder);
-  const unsigned how = there ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  if (::renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, folder.c_str(), how) != 0)
-    return Error{Code::kPath, folder.string(),
-                 std::string("cannot be put in place: ") + std::strerror(errno)};
-  const fs::path parent = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
-  const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return {};
-  ::fsync(fd);
-  ::close(fd);
-  return {};
 }
 
 Result<Bytes> issue(const security::Authority& authority, security::Credential credential,
@@ -158,19 +130,7 @@ Status write_identity(const fs::path& folder, const security::Authority& authori
 Status install_identity(const fs::path& folder, const security::NodeKey& key,
                         const security::Grant& grant) {
   ATOLL_TRY(security::check_grant(grant, key, link::secure::system_unix_now()));
-  const fs::path target = fs::absolute(folder).lexically_normal();
-  // "folder/" has no name of its own.
-  const fs::path named = target.has_filename() ? target : target.parent_path();
-  std::error_code failure;
-  fs::create_directories(named.parent_path(), failure);
-  std::string staged = named.string() + ".XXXXXX";
-  if (failure || ::mkdtemp(staged.data()) == nullptr)
-    return Error{Code::kPath, staged, std::string("cannot be made: ") + std::strerror(errno)};
-  Status status = write_members(staged, key, grant);
-  if (status.ok()) status = copy_kept(named, staged);
-  if (status.ok()) status = swap_in(staged, named);
-  fs::remove_all(staged, failure);  // the old folder, or what was begun
-  return status;
+  return write_members(folder, key, grant);
 }
 
 Status take_issued(Identity& identity, const Bytes& credential, const std::string& policy) {

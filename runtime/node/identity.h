@@ -36,8 +36,10 @@ Status write_identity(const std::filesystem::path& folder, const security::Autho
                       const security::NodeKey& key, const security::PublicKey& scheduler,
                       const std::string& policy = "");
 
-/// Puts what was granted to `key` into `folder`, whole or not at all; a roster and a request that
-/// are there stay. kRefused when the grant is not for this key.
+/// Puts what was granted to `key` into `folder`, file by file, each whole, `node.key` first and
+/// `credential` last; after a crash between them, do it again. Every other file there stays, a
+/// policy too if the grant has none. kRefused, and nothing is written, when the grant is not for
+/// this key.
 Status install_identity(const std::filesystem::path& folder, const security::NodeKey& key,
                         const security::Grant& grant);
 

@@ -118,18 +118,29 @@ TEST_F(IdentityFolder, HoldsARosterOfItsAuthority) {
   expect_refused(Code::kRefused);
 }
 
-TEST_F(IdentityFolder, IsInstalledWholeOrNotAtAll) {
+TEST_F(IdentityFolder, IsInstalledBesideWhatElseIsThere) {
   const auto mine = load_identity(folder_ / "me").value();
-  ASSERT_TRUE(save_roster(folder_ / "me", "kept").ok());
-  const security::Grant grant{mine.local.credential, authority_.public_key(),
-                              scheduler_.noise_key(), ""};
+  security::Grant grant{mine.local.credential, authority_.public_key(), scheduler_.noise_key(), ""};
   ASSERT_TRUE(install_identity(folder_ / "new", key_, grant).ok());
   EXPECT_TRUE(load_identity(folder_ / "new").ok());
-  // Over a folder that is there: all of it changes at once, and its roster stays.
+  // Over a folder that is there: what is the operator's stays.
+  const auto policy = security::sign_policy({4}, authority_).value();
+  const auto roster = security::sign_roster({1, {}, {}}, authority_).value();
+  const std::pair<const char*, std::string> kept[] = {
+      {"roster", roster}, {"cluster.policy", policy}, {"audit.log", "lines"}, {"notes", "mine"}};
+  for (const auto& [name, content] : kept)
+    ASSERT_TRUE(write_file(folder_ / "me" / name, as_bytes(content)).ok());
+  std::filesystem::create_directory(folder_ / "me" / "runs");
   std::filesystem::remove(folder_ / "me" / "credential");
-  ASSERT_TRUE(install_identity(folder_ / "me", key_, grant).ok());
-  EXPECT_EQ(read_file(folder_ / "me" / "roster").value(), "kept");
+  ASSERT_TRUE(install_identity(folder_ / "me" / "", key_, grant).ok());
+  for (const auto& [name, content] : kept)
+    EXPECT_EQ(read_file(folder_ / "me" / name).value(), content) << name;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "me" / "runs"));
+  EXPECT_EQ(load_identity(folder_ / "me")->policy.version, 4u);
   EXPECT_EQ(security::NodeKey::load(folder_ / "me" / "node.key")->id(), key_.id());
+  grant.policy = security::sign_policy({5}, authority_).value();
+  ASSERT_TRUE(install_identity(folder_ / "me", key_, grant).ok());
+  EXPECT_EQ(load_identity(folder_ / "me")->policy.version, 5u);
   // A grant for another key leaves everything as it was, and nothing beside it.
   const auto other = security::NodeKey::generate();
   EXPECT_EQ(install_identity(folder_ / "other", other, grant).error().code, Code::kRefused);
