@@ -16,6 +16,16 @@ constexpr Duration kEnrolTime = std::chrono::seconds(10);
 using Sealed = Result<std::unique_ptr<link::secure::SecureLink>>;
 using Answer = Result<Bytes>;
 
+/// The key in this file, or a new one, which is on the disk when this returns: the token is
+/// consumed before the answer is here, and the name then belongs to this key.
+Result<security::NodeKey> kept_key(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return security::NodeKey::load(path);
+  auto key = security::NodeKey::generate();
+  ATOLL_TRY(key.save(path));
+  return key;
+}
+
 /// Fulfilled once; what comes later is of no interest.
 class Once {
  public:
@@ -111,12 +121,7 @@ Result<security::Grant> enrol(const EnrolOptions& options, const security::NodeK
 Result<security::Credential> enrol_into(const std::filesystem::path& folder,
                                         const EnrolOptions& options,
                                         std::shared_ptr<const security::EnrolmentToken> token) {
-  const auto path = folder / "node.key";
-  std::error_code ignored;
-  auto key = security::NodeKey::generate();
-  if (std::filesystem::exists(path, ignored)) {
-    ATOLL_ASSIGN(key, security::NodeKey::load(path));
-  }
+  ATOLL_ASSIGN(const auto key, kept_key(folder / "node.key"));
   ATOLL_ASSIGN(const auto grant, enrol(options, key, std::move(token)));
   ATOLL_TRY(install_identity(folder, key, grant));
   return security::parse_credential(grant.credential);

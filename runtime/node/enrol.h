@@ -29,8 +29,9 @@ security::SecretBytes enrol_message(const security::EnrolmentToken& token, Bytes
 Result<security::Grant> enrol(const EnrolOptions& options, const security::NodeKey& key,
                               std::shared_ptr<const security::EnrolmentToken> token);
 
-/// As enrol(), with the key that `folder` has or a new one, and makes the folder's identity, whole
-/// or not at all.
+/// As enrol(), with the key that `folder` has or a new one, and makes the folder's identity. A new
+/// key is saved before anybody is dialled and stays whatever happens: if the answer is lost, the
+/// scheduler has given the name to this key, and it gets it again with another token.
 Result<security::Credential> enrol_into(const std::filesystem::path& folder,
                                         const EnrolOptions& options,
                                         std::shared_ptr<const security::EnrolmentToken> token);

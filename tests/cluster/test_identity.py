@@ -103,7 +103,7 @@ class Identity(ClusterTest):
         # The token is no good any more, and the machine hears no reason.
         refused = self.atoll("enrol", "token", "--identity", "mallory", "--scheduler", address, "--name", "mallory", status=4)
         self.assertRegex(refused.stderr, r"^E_REFUSED: scheduler .*; its log says why")
-        self.assertEqual(list(self.home.glob("mallory*")), [])
+        self.assertEqual([path.name for path in self.home.glob("mallory*/*")], ["node.key"])
         wait_for(lambda: f"token {token_id}: was used already, by east-0" in self.audit())
 
         # The node is back, and is revoked: dropped at once, and never let in again.
@@ -165,7 +165,7 @@ class Identity(ClusterTest):
         # Such a scheduler enrols nobody, and says to its operator what does.
         self.atoll("token", "create", "--identity", "scheduler", "--datacenter", "east", "--out", "token")
         self.atoll("enrol", "token", "--identity", "east-1", "--scheduler", address, "--name", "east-1", status=4)
-        self.assertFalse((self.home / "east-1").exists())
+        self.assertFalse((self.home / "east-1" / "credential").exists())
         wait_for(lambda: "atoll keys sign" in self.log())
 
     def test_secrets_that_others_may_read(self):

@@ -159,7 +159,18 @@ TEST_F(ServiceTest, EnrolsAMachineThatThenIsAMember) {
   EXPECT_TRUE(recorded("\tenrolled\teast-0\t"));
 }
 
-TEST_F(ServiceTest, TellsWhoeverHasABadTokenTheSameAndWritesNothing) {
+TEST_F(ServiceTest, EnrolsAgainWithTheSameKeyWhenTheAnswerWasLost) {
+  // Nobody is there: the key is on the disk all the same.
+  const node::EnrolOptions nobody{"127.0.0.1", 1, "east-0", Role::kNode};
+  ASSERT_FALSE(node::enrol_into(folder_ / "east-0", nobody, token()).ok());
+  const auto key = NodeKey::load(folder_ / "east-0" / "node.key").value();
+  // The token is consumed and the name given, and the machine does not hear of it.
+  ASSERT_TRUE(node::enrol(options("east-0"), key, token()).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "east-0" / "credential"));
+  EXPECT_EQ(enrolled("east-0").local.key->id(), key.id());
+}
+
+TEST_F(ServiceTest, TellsWhoeverHasABadTokenTheSameAndKeepsTheKeyAlone) {
   const auto used = token();
   ASSERT_TRUE(node::enrol_into(folder_ / "east-0", options("east-0"), used).ok());
   const auto wrong_role = token(Role::kClient);
@@ -175,7 +186,9 @@ TEST_F(ServiceTest, TellsWhoeverHasABadTokenTheSameAndWritesNothing) {
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.error().code, Code::kRefused);
     texts.insert(result.error().text());
-    EXPECT_FALSE(std::filesystem::exists(folder_ / "east-1"));
+    const auto files = std::filesystem::directory_iterator(folder_ / "east-1");
+    EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+    EXPECT_TRUE(NodeKey::load(folder_ / "east-1" / "node.key").ok());
   }
   EXPECT_EQ(texts.size(), 1u);
   EXPECT_TRUE(recorded("was used already, by east-0"));
