@@ -276,10 +276,16 @@ void Node::on_peer(plan::NodeIndex from, link::Message message) {
     } else if (kind == Kind::kCredit) {
       status = accept_credit(from, message);
     } else {
-      status = peers_->presented(from, message.payload.view());
+      return presented(from, message);
     }
   }
   if (!status.ok()) failed(identity_.name, status.error());
+}
+
+/// Ends nothing when it is refused: the peer stays until what it showed before has run out.
+void Node::presented(plan::NodeIndex from, const link::Message& message) {
+  if (const Status taken = peers_->presented(from, message.payload.view()); !taken.ok())
+    log_warning("from node " + plan_->nodes[from].name + ": " + taken.error().text());
 }
 
 const plan::Edge* Node::wire_edge(std::uint32_t edge) const {

@@ -61,6 +61,7 @@ class Node final : public Events, public Wire {
   Status assign(const link::Message& message);
   void ready();
   void on_peer(plan::NodeIndex from, link::Message message);
+  void presented(plan::NodeIndex from, const link::Message& message);
   Status accept_token(plan::NodeIndex from, link::Message message);
   Status accept_credit(plan::NodeIndex from, const link::Message& message);
   const plan::Edge* wire_edge(std::uint32_t edge) const;
