@@ -16,6 +16,12 @@ std::uint64_t renewal_due(const security::Credential& own, std::chrono::seconds 
   return own.not_after > before_end ? own.not_after - before_end : 0;
 }
 
+bool renewal_open(const security::Credential& held, std::chrono::seconds lifetime,
+                  std::uint64_t unix_now) {
+  const auto whole = static_cast<std::uint64_t>(lifetime.count());
+  return held.not_after <= unix_now + whole / 2 + whole / 8;
+}
+
 Renewal::Renewal(link::Executor& executor, const security::Credential& own,
                  std::chrono::seconds lifetime, UnixNow unix_now, std::function<void()> ask)
     : executor_(executor),

@@ -14,6 +14,11 @@ namespace reef::node {
 /// That leaves more than a third of the lifetime for a scheduler that is away.
 std::uint64_t renewal_due(const security::Credential& own, std::chrono::seconds lifetime);
 
+/// Whether a scheduler answers who asks now: an eighth of the lifetime before members ask by their
+/// own clocks, which differ. Sooner, a member would have a signature and a write for each message.
+bool renewal_open(const security::Credential& held, std::chrono::seconds lifetime,
+                  std::uint64_t unix_now);
+
 /// Calls `ask` when the credential is due, and again each 48th of the lifetime until renewed()
 /// brings a later one.
 /// Thread: the executor's.

@@ -142,8 +142,8 @@ Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& messa
 
 /// A refusal is no error of the member's: it stays until its credential has run out.
 Status Service::renew(Member& member) {
-  auto answer = trust_->renew(member.session, member.credential);
-  if (answer.ok()) send(member, std::move(*answer));
+  auto answer = trust_->renew(member.session, member.credential, member.next_renewal);
+  if (answer.ok() && *answer) send(member, std::move(**answer));
   return {};
 }
 

@@ -54,6 +54,7 @@ class Service {
     std::unique_ptr<link::Channel> channel;
     security::Credential credential;
     node::Sessions::Id session = 0;
+    Time next_renewal{};  ///< not before
     std::string host;
     std::uint16_t port = 0;
     node::Traffic traffic;

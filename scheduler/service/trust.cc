@@ -101,7 +101,13 @@ void Trust::end_enrolment(std::uint64_t id) {
   enrolments_.erase(found);
 }
 
-Result<link::Message> Trust::renew(node::Sessions::Id session, security::Credential& held) {
+Result<std::optional<link::Message>> Trust::renew(node::Sessions::Id session,
+                                                  security::Credential& held, Time& next) {
+  const std::chrono::seconds lifetime = identity_.policy.credential_lifetime;
+  const Time now = loop_.clock().now();
+  if (now < next || !node::renewal_open(held, lifetime, identity_.local.unix_now()))
+    return std::optional<link::Message>();
+  next = now + Duration(lifetime) / 96;
   auto issued = issuer_.renew(held, sessions_.roster());
   if (!issued.ok()) {
     log_warning("refused a renewal: " + issued.error().text());
@@ -113,7 +119,7 @@ Result<link::Message> Trust::renew(node::Sessions::Id session, security::Credent
       "renewed", held.name,
       "serial " + std::to_string(held.serial) + " by " + std::to_string(issued->credential.serial));
   held = std::move(issued->credential);
-  return node::issued_message({issued->bytes, identity_.policy_text});
+  return std::optional(node::issued_message({issued->bytes, identity_.policy_text}));
 }
 
 node::Sessions::Id Trust::joined(const security::Credential& credential,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/link/channel/channel.h"
@@ -49,8 +50,11 @@ class Trust {
 
   /// Serves one machine that shook hands with a token.
   void enrol(std::unique_ptr<link::secure::SecureLink> link);
-  /// The answer to a member that asks for another credential; `held` becomes the new one.
-  Result<link::Message> renew(node::Sessions::Id session, security::Credential& held);
+  /// The answer to a member that asks for another credential; `held` becomes the new one. None to
+  /// who asks before node::renewal_open(), or before `next`, which an attempt moves on whatever
+  /// comes of it: a member asks again after twice that time.
+  Result<std::optional<link::Message>> renew(node::Sessions::Id session,
+                                             security::Credential& held, Time& next);
   /// A member has come: remembers it, and returns its session.
   node::Sessions::Id joined(const security::Credential& credential, node::Sessions::Drop drop);
   node::Sessions& sessions() { return sessions_; }

@@ -101,6 +101,7 @@ class ServiceTest : public testing::Test {
   }
   void start() {
     identity_ = node::load_identity(folder_ / "scheduler").value();
+    identity_.local.unix_now = [this] { return link::secure::system_unix_now() + ahead_; };
     audit_ = security::AuditLog::open(folder_ / "audit.log", identity_.local.key,
                                       link::secure::system_unix_now)
                  .value();
@@ -131,10 +132,20 @@ class ServiceTest : public testing::Test {
   }
   /// The service may be about to say it: the peer hears of a refusal at the same moment.
   bool recorded(const std::string& what) {
+    return within([&] { return count(what) > 0; });
+  }
+  std::size_t count(const std::string& what) {
+    audit_->flush();
+    const std::string log = read_file(folder_ / "audit.log").value();
+    std::size_t found = 0;
+    for (auto at = log.find(what); at != log.npos; at = log.find(what, at + 1)) ++found;
+    return found;
+  }
+  template <typename Condition>
+  static bool within(Condition condition) {
     const Time until = system_clock().now() + 5s;
     do {
-      audit_->flush();
-      if (read_file(folder_ / "audit.log").value().find(what) != std::string::npos) return true;
+      if (condition()) return true;
       std::this_thread::yield();
     } while (system_clock().now() < until);
     return false;
@@ -148,6 +159,7 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<Service> service_;
   std::unique_ptr<Store> store_;
   std::uint16_t port_ = 0;
+  std::atomic<std::uint64_t> ahead_{0};  ///< the scheduler's clock, in seconds
 };
 
 TEST_F(ServiceTest, EnrolsAMachineThatThenIsAMember) {
@@ -215,6 +227,7 @@ TEST_F(ServiceTest, RenewsOverTheSealedChannel) {
   auto identity = enrolled("east-0");
   Dialler member;
   ASSERT_TRUE(member.dial(identity, port_).ok());
+  ahead_ = 13 * 3600;
   member.send(node::signal_message(node::Kind::kRenew, {}));
   const auto answer = member.expect(node::Kind::kIssued);
   ASSERT_TRUE(answer);
@@ -226,6 +239,45 @@ TEST_F(ServiceTest, RenewsOverTheSealedChannel) {
   Dialler again;
   EXPECT_TRUE(again.dial(node::load_identity(folder_ / "east-0").value(), port_).ok());
   EXPECT_TRUE(recorded("\trenewed\teast-0\t"));
+}
+
+void ask_often(Dialler& member) {
+  for (int i = 0; i < 50; ++i) member.send(node::signal_message(node::Kind::kRenew, {}));
+}
+
+TEST_F(ServiceTest, RenewsNoSoonerAndNoOftenerThanItMust) {
+  const auto identity = enrolled("east-0");
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  ask_often(member);
+  member.send(node::submit_message({"runs/x", "{}"}));
+  ASSERT_TRUE(member.expect_closed());
+  EXPECT_TRUE(recorded("policy-denied"));
+  EXPECT_EQ(count("\trenewed\t"), 0u);
+  ahead_ = 13 * 3600;
+  Dialler again;
+  ASSERT_TRUE(again.dial(identity, port_).ok());
+  ask_often(again);
+  again.send(node::submit_message({"runs/x", "{}"}));
+  ASSERT_TRUE(again.expect_closed());
+  EXPECT_TRUE(within([&] { return count("policy-denied") == 2; }));
+  EXPECT_EQ(count("\trenewed\t"), 1u);
+}
+
+TEST_F(ServiceTest, RefusesARenewalOnceInAWhile) {
+  const auto identity = enrolled("east-0");
+  service_.reset();
+  audit_.reset();
+  authority_ = nullptr;
+  start();
+  ahead_ = 13 * 3600;
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  ask_often(member);
+  member.send(node::submit_message({"runs/x", "{}"}));
+  ASSERT_TRUE(member.expect_closed());
+  EXPECT_TRUE(recorded("policy-denied"));
+  EXPECT_EQ(count("renewal-refused"), 1u);
 }
 
 TEST_F(ServiceTest, ARosterEndsASessionSpreadsAndOutlivesItsFile) {
