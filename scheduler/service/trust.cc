@@ -14,12 +14,14 @@ constexpr Duration kEnrolTime = std::chrono::seconds(5);
 constexpr std::size_t kMostEnrolments = 64;
 constexpr Duration kLookEvery = std::chrono::seconds(1);
 
-/// Tells one state of a file from another without reading it; empty when there is none.
+/// Tells one state of a file from another without reading it; empty when there is none. With the
+/// time of its last change of any kind: a file that we may read only since a `chmod` is another.
 std::string file_state(const std::filesystem::path& path) {
   struct stat info {};
   if (path.empty() || ::stat(path.c_str(), &info) != 0) return "";
   return std::to_string(info.st_ino) + " " + std::to_string(info.st_size) + " " +
-         std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
+         std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + " " +
+         std::to_string(info.st_ctim.tv_sec) + "." + std::to_string(info.st_ctim.tv_nsec);
 }
 
 }  // namespace
@@ -40,7 +42,7 @@ Status Trust::load() {
   ATOLL_ASSIGN(const std::string kept, store_.roster());
   // The database remembers across a roster file that was deleted or put back.
   if (!kept.empty()) ATOLL_TRY(sessions_.take_roster(kept));
-  if (!identity_.roster.empty() && kept.empty()) ATOLL_TRY(take_roster(identity_.roster));
+  ATOLL_TRY(load_folders_roster());
   roster_seen_ = file_state(options_.roster_file);
   if (!roster_seen_.empty()) {
     ATOLL_ASSIGN(const std::string text, read_file(options_.roster_file, security::kMaxRoster));
@@ -51,6 +53,17 @@ Status Trust::load() {
     }
   }
   watch_roster();
+  return {};
+}
+
+/// The database is the one that is kept up to date, so the folder's may be older, but the
+/// database may also be a copy of yesterday's.
+Status Trust::load_folders_roster() {
+  if (identity_.roster.empty()) return {};
+  ATOLL_ASSIGN(const auto roster,
+               security::verify_roster(identity_.roster, identity_.local.authority));
+  if (roster.version < sessions_.roster().version) return {};
+  ATOLL_TRY(take_roster(identity_.roster));
   return {};
 }
 
@@ -166,7 +179,7 @@ void Trust::watch_roster() {
 
 void Trust::read_roster_file() {
   const auto refused = [this](const Error& why) {
-    log_error("the roster stays as it was: " + why.text());
+    log_error("roster file " + options_.roster_file.string() + ": " + why.text());
     note("roster-refused", options_.roster_file.string(), why.text());
   };
   const auto text = read_file(options_.roster_file, security::kMaxRoster);
@@ -183,8 +196,11 @@ Result<bool> Trust::take_roster(const std::string& text) {
                              std::to_string(roster.serials.size()) + " serials";
   log_info("roster " + std::to_string(roster.version) + ": " + detail);
   note("roster", "version " + std::to_string(roster.version), detail);
+  // Kept before it is told, or a restart would know less than the members do. Told even if it
+  // cannot be kept, because the revoked must fall everywhere.
+  const Status kept = store_.set_roster(text);
   tell_all_(node::roster_message(text));
-  ATOLL_TRY(store_.set_roster(text));
+  if (!kept.ok()) return kept.error();
   return true;
 }
 

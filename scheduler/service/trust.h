@@ -43,7 +43,8 @@ class Trust {
   Trust(const Trust&) = delete;
   Trust& operator=(const Trust&) = delete;
 
-  /// The newest roster that was ever seen, from the database, the folder and the file.
+  /// The newest roster that was ever seen, from the database, the folder and the file. kRefused
+  /// for a file that is older: its operator believes in something that does not hold.
   Status load();
   /// Puts the hooks for revocation and tokens into the identity's handshakes.
   void guard(link::secure::Local& local);
@@ -68,6 +69,7 @@ class Trust {
   void enrolment_message(std::uint64_t id, BytesView message);
   void end_enrolment(std::uint64_t id);
   void renew_own();
+  Status load_folders_roster();
   void watch_roster();
   void read_roster_file();
   Result<bool> take_roster(const std::string& text);

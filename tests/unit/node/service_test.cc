@@ -3,6 +3,7 @@
 #include "scheduler/service/service.h"
 
 #include <atomic>
+#include <fstream>
 #include <future>
 #include <set>
 #include <thread>
@@ -325,6 +326,43 @@ TEST_F(ServiceTest, DoesNotStartWithAnOlderRoster) {
   ASSERT_FALSE(started.ok());
   EXPECT_EQ(started.error().code, Code::kRefused);
   EXPECT_TRUE(recorded("roster-refused"));
+}
+
+TEST_F(ServiceTest, TakesTheNewestRosterOfDatabaseAndFolder) {
+  const auto identity = enrolled("east-0");
+  const auto restart_with = [&](const security::Roster& roster) {
+    service_.reset();
+    audit_.reset();
+    const std::string text = security::sign_roster(roster, *authority_).value();
+    ASSERT_TRUE(node::save_roster(folder_ / "scheduler", text).ok());
+    start();
+  };
+  restart_with({1, {}, {}});
+  Dialler member;
+  EXPECT_TRUE(member.dial(identity, port_).ok());
+  restart_with({2, {}, {identity.credential.node_id()}});
+  Dialler revoked;
+  EXPECT_EQ(revoked.dial(identity, port_).error().code, Code::kRefused);
+  // The folder's is older now than what the database remembers, and that is no error.
+  restart_with({1, {}, {}});
+  Dialler later;
+  EXPECT_EQ(later.dial(identity, port_).error().code, Code::kRefused);
+}
+
+TEST_F(ServiceTest, ReadsARosterFileWhoseSizeAndTimeStayedTheSame) {
+  const auto identity = enrolled("east-0");
+  Dialler member;
+  ASSERT_TRUE(member.dial(identity, port_).ok());
+  const auto path = folder_ / "roster";
+  const auto in_place = [&](const security::Roster& roster) {
+    std::ofstream(path) << security::sign_roster(roster, *authority_).value();
+  };
+  in_place({1, {}, {NodeKey::generate().id()}});
+  ASSERT_TRUE(recorded("\troster\tversion 1\t"));
+  const auto time = std::filesystem::last_write_time(path);
+  in_place({2, {}, {identity.credential.node_id()}});
+  std::filesystem::last_write_time(path, time);
+  EXPECT_TRUE(member.expect_closed());
 }
 
 TEST_F(ServiceTest, RecordsWhatThePolicyDenies) {
