@@ -5,20 +5,37 @@ namespace reef::link {
 LinkState::~LinkState() {
   // Only what was posted to an executor that has stopped since can still be here.
   for (Posted& posted : posted_) {
-    if (posted.done) posted.done(Error{Code::kClosed, peer_name_, "the link is closed"});
+    if (posted.done) posted.done(closed());
   }
 }
 
 void LinkState::send(Bytes frame, Deadline deadline, Done done) {
-  queued_bytes_.fetch_add(frame.size(), std::memory_order_relaxed);
-  bool first;
+  bool first = false, late;
   {
     const std::lock_guard lock(mutex_);
-    first = posted_.empty();
-    posted_.push_back({std::move(frame), deadline, std::move(done)});
+    late = closing_;
+    if (!late) {
+      queued_bytes_.fetch_add(frame.size(), std::memory_order_relaxed);
+      first = posted_.empty();
+      posted_.push_back({std::move(frame), deadline, std::move(done)});
+    }
+  }
+  if (late) {
+    if (!done) return;
+    return executor_.post([self = shared_from_this(), done = std::move(done)] {
+      done(self->error_.value_or(self->closed()));
+    });
   }
   // One task takes everything that was sent until it runs, so small frames leave together.
   if (first) executor_.post([self = shared_from_this()] { self->take_posted(); });
+}
+
+void LinkState::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  executor_.post([self = shared_from_this()] { self->fail(self->closed()); });
 }
 
 void LinkState::take_posted() {
@@ -114,7 +131,7 @@ void LinkState::detach() {
   on_frame_.reset();
   on_closed_ = nullptr;
   take_posted();
-  fail({Code::kClosed, peer_name_, "the link is closed"});
+  fail(closed());
 }
 
 void QueuedState::arrived(Bytes frame) {
@@ -159,11 +176,7 @@ class Handle final : public Link {
   void send(Bytes frame, Deadline deadline, Done done) override {
     state_->send(std::move(frame), deadline, std::move(done));
   }
-  void close() override {
-    state_->executor().post([state = state_] {
-      state->fail({Code::kClosed, state->peer_name(), "the link is closed"});
-    });
-  }
+  void close() override { state_->close(); }
   void set_reading(bool reading) override { state_->set_reading(reading); }
   void set_frame_limit(std::size_t bytes) override { state_->set_frame_limit(bytes); }
   TransportStats transport_stats() const override { return state_->transport_stats(); }

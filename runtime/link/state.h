@@ -14,7 +14,7 @@
 namespace reef::link {
 
 /// The state of one end. Shared between its handle and callbacks that are on their way.
-/// Thread: send and the constructor from any; everything else on the executor ("FromLoop" is
+/// Thread: send, close and the constructor from any; everything else on the executor ("FromLoop" is
 /// implied). A callback may destroy the handle: methods keep `self` alive and look at failed()
 /// again afterwards.
 class LinkState : public std::enable_shared_from_this<LinkState> {
@@ -24,6 +24,8 @@ class LinkState : public std::enable_shared_from_this<LinkState> {
   virtual ~LinkState();
 
   void send(Bytes frame, Deadline deadline, Done done);
+  /// What is sent after it completes with kClosed, though the executor has yet to see the close.
+  void close();
   void start(FrameHandler on_frame, ClosedHandler on_closed);
   void set_reading(bool reading);
   virtual void set_frame_limit(std::size_t) {}
@@ -56,6 +58,9 @@ class LinkState : public std::enable_shared_from_this<LinkState> {
   bool delivering() const { return started_ && reading_ && !failed(); }
   void deliver(Bytes frame);
   void complete_front();
+  /// Puts what was sent until now into queue_ and flushes. It comes by itself as a task; who works
+  /// longer than one task looks here in between.
+  void take_posted();
 
   Executor& executor_;
   std::deque<Outgoing> queue_;
@@ -67,14 +72,15 @@ class LinkState : public std::enable_shared_from_this<LinkState> {
     Deadline deadline;
     Done done;
   };
-  void take_posted();
   void enqueue(Posted posted);
   void tell_closed();
+  Error closed() const { return {Code::kClosed, peer_name_, "the link is closed"}; }
 
   std::string peer_name_;
   std::atomic<std::size_t> queued_bytes_{0};
-  std::mutex mutex_;  ///< guards posted_
+  std::mutex mutex_;  ///< guards the next two
   std::vector<Posted> posted_;
+  bool closing_ = false;
 
   std::shared_ptr<FrameHandler> on_frame_;
   ClosedHandler on_closed_;
