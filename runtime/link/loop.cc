@@ -1,5 +1,6 @@
 #include "runtime/link/loop.h"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -16,6 +17,15 @@ namespace {
 
 constexpr std::uint64_t kWakeUp = 0;  // watch ids begin at 1
 
+/// Frames are made and freed all the time. glibc gives freed pages back to the system from 128 KiB
+/// on, and faults them in again for the next frame: several times what it costs to copy one. These
+/// are the limits at which it arrives by itself once a process has freed a block of 32 MiB.
+void keep_freed_memory() {
+  static const bool set =
+      mallopt(M_MMAP_THRESHOLD, 32 << 20) == 1 && mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1;
+  (void)set;  // if refused, frames are slower
+}
+
 }  // namespace
 
 Loop::Loop(const Clock& clock)
@@ -23,6 +33,7 @@ Loop::Loop(const Clock& clock)
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   CHECK(epoll_ >= 0 && event_ >= 0) << "no descriptors left for a loop";
+  keep_freed_memory();
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kWakeUp;
@@ -41,7 +52,8 @@ void Loop::post(Task task) {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
-  wake();
+  // The loop itself looks before it waits.
+  if (std::this_thread::get_id() != id_.load()) wake();
 }
 
 void Loop::wake() {
