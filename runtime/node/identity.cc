@@ -140,8 +140,12 @@ Status take_issued(Identity& identity, const Bytes& credential, const std::strin
   ATOLL_TRY(check_successor(identity.credential, next));
   if (!policy.empty()) {
     ATOLL_ASSIGN(const auto terms, security::verify_policy(policy, local.authority));
-    if (identity.policy_text.empty() || terms.version > identity.policy.version)
-      identity.policy_text = policy;
+    // Against the text, which may be newer than the policy that has counted since the start.
+    security::ClusterPolicy last;
+    if (!identity.policy_text.empty()) {
+      ATOLL_ASSIGN(last, security::verify_policy(identity.policy_text, local.authority));
+    }
+    if (identity.policy_text.empty() || terms.version > last.version) identity.policy_text = policy;
   }
   identity.credential = std::move(next);
   identity.local.credential = credential;

@@ -163,6 +163,16 @@ TEST_F(IdentityFolder, TakesARenewalOfItsOwnAlone) {
   EXPECT_EQ(mine.credential.name, "me");
 }
 
+TEST_F(IdentityFolder, KeepsTheNewestPolicyThatCame) {
+  auto mine = load_identity(folder_ / "me").value();
+  const Bytes credential = mine.local.credential;
+  const auto newest = security::sign_policy({7}, authority_).value();
+  ASSERT_TRUE(take_issued(mine, credential, newest).ok());
+  ASSERT_TRUE(take_issued(mine, credential, security::sign_policy({6}, authority_).value()).ok());
+  EXPECT_EQ(mine.policy_text, newest);
+  EXPECT_EQ(mine.policy.version, 0u) << "it counts from the next start";
+}
+
 TEST_F(IdentityFolder, OfASchedulerIsReissuedByItsAuthority) {
   const auto before = load_identity(folder_ / "me")->credential;
   const std::uint64_t later = link::secure::system_unix_now() + 1000;
