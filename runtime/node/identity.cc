@@ -54,8 +54,9 @@ Status load_roster(Identity& identity) {
   return {};
 }
 
-/// Each member whole or not at all. The key first, so that nothing is there that nobody can use, and
-/// the credential last: until it is there, or while it is of the old key, the folder does not load.
+/// Each member whole or not at all. The key first, so that nothing is there that nobody can use,
+/// and the credential last: until it is there, or while it is of the old key, the folder does not
+/// load.
 Status write_members(const fs::path& folder, const security::NodeKey& key,
                      const security::Grant& grant) {
   ATOLL_TRY(key.save(folder / "node.key"));

@@ -54,8 +54,8 @@ class Trust {
   /// The answer to a member that asks for another credential; `held` becomes the new one. None to
   /// who asks before node::renewal_open(), or before `next`, which an attempt moves on whatever
   /// comes of it: a member asks again after twice that time.
-  Result<std::optional<link::Message>> renew(node::Sessions::Id session,
-                                             security::Credential& held, Time& next);
+  Result<std::optional<link::Message>> renew(node::Sessions::Id session, security::Credential& held,
+                                             Time& next);
   /// A member has come: remembers it, and returns its session.
   node::Sessions::Id joined(const security::Credential& credential, node::Sessions::Drop drop);
   node::Sessions& sessions() { return sessions_; }
