@@ -5,7 +5,11 @@
 #include <string>
 
 #include "runtime/link/secure/secure_link.h"
+#include "security/crypto/text.h"
+#include "security/identity/cluster_policy.h"
+#include "security/identity/grant.h"
 #include "security/identity/keys.h"
+#include "security/identity/token.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace reef::fuzz {
@@ -31,6 +35,12 @@ struct Cluster {
       security::Authority::load(put("authority.key", as_bytes(authority_file()))).value();
   std::shared_ptr<const security::NodeKey> scheduler = key('s');
   std::shared_ptr<const security::NodeKey> node = key('n');
+  /// The only one that the scheduler knows.
+  std::shared_ptr<const security::EnrolmentToken> token =
+      std::make_shared<const security::EnrolmentToken>(security::EnrolmentToken{
+          scheduler->noise_key(),
+          {std::byte{'t'}},
+          security::SecretBytes::copy_of(Bytes(security::kKeySize, std::byte{'t'}))});
 
   security::Credential credential(security::Role role) const {
     const bool is_node = role == security::Role::kNode;
@@ -54,6 +64,12 @@ struct Cluster {
     local.cluster = authority.cluster();
     local.role = role;
     local.unix_now = [] { return kNow; };
+    if (role == security::Role::kScheduler) {
+      local.token_psk = [this](const security::TokenId& id) -> Result<security::SecretBytes> {
+        if (id != token->id) return Error{Code::kRefused, "token", "is not known"};
+        return security::proof_of(token->secret.view()).psk;
+      };
+    }
     local.counters = std::make_shared<link::secure::Counters>();
     return local;
   }
@@ -63,7 +79,9 @@ struct Cluster {
   /// What both ends of a handshake with the scheduler must agree on (docs/protocol.md).
   Bytes prologue(std::uint16_t stream) const {
     Bytes out = to_bytes(as_bytes(link::secure::kMagic));
-    const security::ClusterId cluster = authority.cluster();
+    // Who enrols does not know the cluster yet.
+    const bool enrols = stream == link::secure::kEnrolStream;
+    const security::ClusterId cluster = enrols ? security::ClusterId{} : authority.cluster();
     out.insert(out.end(), cluster.begin(), cluster.end());
     const Bytes rest = suite(stream);
     out.insert(out.end(), rest.begin(), rest.end());
@@ -85,6 +103,17 @@ struct Cluster {
         .number(kStream.purpose)
         .rest(credential)
         .bytes();
+  }
+
+  /// What a machine that enrols as the node gets.
+  security::Grant grant() const {
+    return {local(security::Role::kNode).credential, authority.public_key(), scheduler->noise_key(),
+            security::sign_policy({}, authority).value()};
+  }
+  /// Lines of any form under the authority's signature.
+  std::string signed_text(std::string_view body) const {
+    return std::string(body) + "signature: " + security::to_base64(authority.sign(as_bytes(body))) +
+           "\n";
   }
 
   static const Cluster& get() {

@@ -5,16 +5,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "ops/codec/bf16.h"
+#include "ops/codec/isa/kernels.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace reef;
 
 namespace {
 
-constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd"};
+constexpr std::array kCodecs{"none", "bf16",     "none+zstd",  "bf16+zstd", "fp8",       "int8",
+                             "int4", "fp8+zstd", "int8+zstd1", "int4+zstd", "none+zstd9"};
 
 /// Up to a little more than what one block holds, most of them small: a bomb would fill them.
 std::size_t element_count(fuzz::Input& input) {
@@ -32,16 +35,63 @@ std::vector<float> rounded(codec::Codec codec, std::vector<float> values) {
   codec::round_trip(codec, values);
   return values;
 }
-std::vector<std::uint16_t> rounded(codec::Codec, std::vector<std::uint16_t> values) {
+bool has_scales(codec::Codec codec) { return codec.lossy > codec::Lossy::kBF16; }
+
+std::vector<std::uint16_t> rounded(codec::Codec codec, std::vector<std::uint16_t> values) {
+  if (!has_scales(codec)) return values;
+  std::vector<float> wide(values.size());
+  std::transform(values.begin(), values.end(), wide.begin(), codec::from_bf16);
+  codec::round_trip(codec, wide);
+  std::transform(wide.begin(), wide.end(), values.begin(), codec::to_bf16);
   return values;
 }
 std::size_t bound(codec::Codec codec, const std::vector<float>& values) {
   return codec::max_encoded_size(codec, values.size());
 }
 std::size_t bound(codec::Codec codec, const std::vector<std::uint16_t>& values) {
-  codec.lossy = codec::Lossy::kBF16;
+  if (!has_scales(codec)) codec.lossy = codec::Lossy::kBF16;
   return codec::max_encoded_size(codec, values.size());
 }
+
+/// The errors that codec.h promises, for one group whose scale is neither too small nor too large;
+/// a hair more, for the arithmetic of this check.
+void check_group(codec::Lossy lossy, std::span<const float> values, std::span<const float> seen) {
+  float most = 0;
+  bool finite = true;
+  for (const float value : values) {
+    most = std::max(most, std::abs(value));
+    finite = finite && std::isfinite(value);
+  }
+  if (!finite) {
+    for (const float value : seen) CHECK(std::isnan(value)) << "the receiver does not see it";
+  }
+  if (!finite || most < 0x1p-90f || most > 0x1p126f) return;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double error = std::abs(double(values[i]) - double(seen[i]));
+    double limit = most / (lossy == codec::Lossy::kInt8 ? 253.0 : 13.9);
+    if (lossy == codec::Lossy::kFP8)
+      limit = std::max(std::abs(double(values[i])) / 16, most * 0x1p-10 / 448);
+    // The scale is up to one part in 256 off, which moves the steps between small codes.
+    CHECK_LE(error, limit * (lossy == codec::Lossy::kFP8 ? 1.004 : 1.000001));
+  }
+}
+
+void check_errors(codec::Lossy lossy, std::span<const float> values, std::span<const float> seen) {
+  const std::size_t group = lossy == codec::Lossy::kInt4 ? codec::kInt4Group : codec::kInt8Group;
+  static_assert(codec::kInt8Group == codec::kFP8Group);
+  for (std::size_t at = 0; at < values.size(); at += group) {
+    const std::size_t count = std::min(group, values.size() - at);
+    check_group(lossy, values.subspan(at, count), seen.subspan(at, count));
+  }
+}
+
+void check_kept(codec::Codec codec, const std::vector<float>& values,
+                const std::vector<float>& seen) {
+  CHECK(same_bits(rounded(codec, seen), seen)) << "rounded twice";
+  if (has_scales(codec)) check_errors(codec.lossy, values, seen);
+}
+void check_kept(codec::Codec, const std::vector<std::uint16_t>&,
+                const std::vector<std::uint16_t>&) {}
 
 /// What a sender of these elements makes arrives as round_trip() says.
 template <typename T>
@@ -53,6 +103,7 @@ void round_trip(codec::Codec codec, const std::vector<T>& values) {
   const Status status = codec::decode(codec, encoded, std::span<T>(back));
   CHECK(status.ok()) << status.error().text();
   CHECK(same_bits(back, rounded(codec, values)));
+  check_kept(codec, values, back);
 }
 
 /// `encoded` is a peer's, or stands for elements.

@@ -1,5 +1,6 @@
 // Every frame of the handshake, at both ends: a valid one that was changed, bytes of any kind, and
-// what a member of no cluster says who knows the protocol and the acceptor's key.
+// what a member of no cluster says who knows the protocol and the acceptor's key. So, too, of the
+// handshake of a machine that enrols.
 
 #include "runtime/link/secure/handshake.h"
 
@@ -20,14 +21,32 @@ constexpr std::uint16_t kStream = fuzz::Cluster::kStream.stream;
 struct Locals {
   link::secure::Local scheduler = fuzz::Cluster::get().local(security::Role::kScheduler);
   link::secure::Local node = fuzz::Cluster::get().local(security::Role::kNode);
+  link::secure::Local newcomer = [] {
+    link::secure::Local local = fuzz::Cluster::get().local(security::Role::kNode);
+    local.credential = {};
+    local.token = fuzz::Cluster::get().token;
+    return local;
+  }();
 };
 
+/// The node, or who has a token and wants to become one.
+Handshake dialler_of(const Locals& locals, bool enrols) {
+  link::secure::StreamId stream = fuzz::Cluster::kStream;
+  if (enrols) stream = {.stream = link::secure::kEnrolStream};
+  return {enrols ? locals.newcomer : locals.node, true, fuzz::Cluster::get().expected(), stream,
+          "peer"};
+}
+
 /// One who has keys that prove themselves, and says in the handshake what he likes.
-security::HandshakeState liar(bool initiator) {
+security::HandshakeState liar(bool initiator, bool enrols) {
   const fuzz::Cluster& cluster = fuzz::Cluster::get();
   security::HandshakeConfig config;
   config.initiator = initiator;
-  config.prologue = cluster.prologue(kStream);
+  config.prologue = cluster.prologue(enrols ? link::secure::kEnrolStream : kStream);
+  if (enrols) {
+    config.pattern = "XKpsk3";
+    config.psk = security::proof_of(cluster.token->secret.view()).psk;
+  }
   config.static_secret = (initiator ? cluster.node : cluster.scheduler)->noise_secret();
   if (initiator) config.peer_static = cluster.scheduler->noise_key();
   return security::HandshakeState::create(std::move(config)).value();
@@ -53,9 +72,8 @@ Bytes attacked(Attack attack, BytesView valid, fuzz::Input& input) {
 
 /// A credential of any bytes from an acceptor who proved the key.
 void lie_to_dialler(const Locals& locals, BytesView payload) {
-  Handshake dialler(locals.node, true, fuzz::Cluster::get().expected(), fuzz::Cluster::kStream,
-                    "peer");
-  security::HandshakeState acceptor = liar(false);
+  Handshake dialler = dialler_of(locals, false);
+  security::HandshakeState acceptor = liar(false, false);
   const Bytes first = dialler.open().value();
   CHECK(acceptor.read(BytesView(first).subspan(link::secure::kPreambleSize)).ok());
   const auto answer = dialler.read(acceptor.write(payload).value());
@@ -80,7 +98,7 @@ bool well_formed(BytesView payload, std::uint16_t& streams) {
 /// The same to an acceptor: told nothing but that the peer is not welcome.
 void lie_to_acceptor(const Locals& locals, BytesView payload) {
   Handshake acceptor(locals.scheduler, false, {}, {}, "peer");
-  security::HandshakeState dialler = liar(true);
+  security::HandshakeState dialler = liar(true, false);
   Bytes first = fuzz::Cluster::get().preamble(kStream);
   const Bytes message = dialler.write({}).value();
   first.insert(first.end(), message.begin(), message.end());
@@ -101,19 +119,44 @@ void lie_to_acceptor(const Locals& locals, BytesView payload) {
   if (!welcome) fuzz::check_refusal(acceptor.verdict().error(), {Code::kProto, Code::kRefused});
 }
 
+/// One who knows a token's secret and names any token: `id 16 | payload of the third message`.
+void enrol(const Locals& locals, fuzz::Input input) {
+  Handshake acceptor(locals.scheduler, false, {}, {}, "peer");
+  security::HandshakeState dialler = liar(true, true);
+  Bytes id = to_bytes(input.take(link::secure::kTokenIdSize));
+  id.resize(link::secure::kTokenIdSize);
+  Bytes first = fuzz::Cluster::get().preamble(link::secure::kEnrolStream);
+  const Bytes message = dialler.write(id).value();
+  first.insert(first.end(), message.begin(), message.end());
+  CHECK(dialler.read(acceptor.read(first).value()).ok()) << "a stranger learns who has a token";
+  const Bytes third = dialler.write(input.rest()).value();
+  const auto answer = acceptor.read(third);
+  const auto& known = fuzz::Cluster::get().token->id;
+  const bool welcome = std::equal(id.begin(), id.end(), known.begin(), known.end()) &&
+                       third.size() <= link::secure::kHandshakeFrameLimit;
+  CHECK_EQ(answer.ok(), welcome);
+  CHECK_EQ(acceptor.complete(), welcome);
+  if (!welcome) return fuzz::check_refusal(answer.error(), {Code::kProto, Code::kRefused});
+  CHECK(acceptor.peer().noise_key == fuzz::Cluster::get().node->noise_key());
+  CHECK_EQ(acceptor.peer().name, security::token_name(known));
+  CHECK(acceptor.peer().role == security::Role{}) << "a role before there is a credential";
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Locals locals;
   fuzz::Input input(data, size);
   const auto attack = static_cast<Attack>(input.below(kAttacks));
-  const std::size_t frame = input.below(3);
+  const std::size_t choice = input.below(6);
+  const std::size_t frame = choice % 3;
+  const bool enrols = choice >= 3;
   if (attack == kPayload) {
+    if (enrols) return enrol(locals, input), 0;
     (frame == 0 ? lie_to_dialler : lie_to_acceptor)(locals, input.rest());
     return 0;
   }
-  Handshake dialler(locals.node, true, fuzz::Cluster::get().expected(), fuzz::Cluster::kStream,
-                    "peer");
+  Handshake dialler = dialler_of(locals, enrols);
   Handshake acceptor(locals.scheduler, false, {}, {}, "peer");
   const Bytes first = dialler.open().value();
   if (frame == 0) return check(acceptor, attacked(attack, first, input), first), 0;

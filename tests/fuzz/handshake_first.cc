@@ -13,7 +13,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(!acceptor.complete()) << "nobody is known after one frame";
   if (answer.ok()) {
     CHECK(!answer->empty() && answer->size() <= link::secure::kHandshakeFrameLimit);
-    CHECK_EQ(frame.size(), link::secure::kPreambleSize + 48u);
+    CHECK_EQ(frame.size() - link::secure::kPreambleSize,
+             48 + (acceptor.stream().stream == link::secure::kEnrolStream
+                       ? std::size_t{link::secure::kTokenIdSize}
+                       : 0u));
   } else {
     fuzz::check_refusal(answer.error(), {Code::kProto});
     CHECK(!acceptor.read(frame).ok()) << "a handshake lives on after an error";

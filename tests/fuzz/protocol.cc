@@ -40,11 +40,20 @@ void check_token(const link::Message& message) {
   check(read_token(message), build, read_token);
 }
 
+/// Of a header that says nothing and a payload that its signature protects.
+void check_payload(const link::Message& message, const link::Message& again) {
+  const auto signal = read_signal(message);
+  if (!signal.ok()) fuzz::check_refusal(signal.error(), {Code::kProto});
+  CHECK(read_signal(again).ok());
+  const BytesView x = message.payload.view(), y = again.payload.view();
+  CHECK(std::equal(x.begin(), x.end(), y.begin(), y.end()));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const std::size_t kind = input.below(14);
+  const std::size_t kind = input.below(17);
   link::Message message;
   message.payload = to_bytes(input.take(input.number<std::uint8_t>()));
   message.header = to_bytes(input.take(link::kMaxMessageHeader));
@@ -92,8 +101,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 12:
       check_plain(message, read_probe_line, probe_line_message);
       break;
-    default:
+    case 13:
       check_plain(message, read_line_result, line_result_message);
+      break;
+    case 14:
+      check_plain(message, read_issued, issued_message);
+      break;
+    case 15:
+      check_payload(message, present_message(to_bytes(message.payload.view())));
+      break;
+    default:
+      check_payload(message, roster_message(std::string(as_text(message.payload.view()))));
   }
   return 0;
 }

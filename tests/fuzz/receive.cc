@@ -92,7 +92,8 @@ void check(const Token& value, const Encoded& encoded) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Alone alone;
-  constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd"};
+  constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd", "fp8",
+                               "int8", "int4", "fp8+zstd",  "int8+zstd", "int4+zstd"};
   constexpr std::array kDtypes{ops::DType::kF32, ops::DType::kBF16, ops::DType::kI32,
                                ops::DType::kF64};
   fuzz::Input input(data, size);

@@ -9,13 +9,18 @@
 #include "actors/data/format/manifest.h"
 #include "actors/data/format/token_shards.h"
 #include "ops/codec/codec.h"
+#include "ops/codec/power_sgd.h"
+#include "ops/codec/top_k.h"
 #include "runtime/base/file.h"
 #include "runtime/link/secure/record.h"
 #include "runtime/node/protocol.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/make_plan.h"
+#include "security/audit/head.h"
 #include "security/handshake/handshake.h"
+#include "security/identity/request.h"
+#include "security/identity/roster.h"
 #include "tests/fuzz/cluster.h"
 
 using namespace reef;
@@ -275,6 +280,29 @@ void protocol() {
   report.trials = {
       {8, 47e6, std::chrono::milliseconds(140), std::chrono::milliseconds(200), 0.002, 90}};
   add("line-result", line_result_message({7, report}));
+  add("issued", issued_message({Bytes(40), "policy"}));
+  add("present", present_message(Bytes(40)));
+  add("roster", roster_message("atoll-roster-1\n"));
+}
+
+/// `kind u8 | lane u8 | milliseconds u8 | piece` each, after who asks.
+void probes() {
+  const auto say = [](Output& out, std::uint8_t kind, std::uint8_t later, std::size_t size) {
+    out.number(kind).number(byte(0)).number(later).piece(Bytes(size, std::byte{1}));
+  };
+  Output answers, questions, wrong;
+  answers.number(byte(0));
+  for (int trial = 0; trial < 2; ++trial) {
+    say(answers, 1, 10, 64);
+    say(answers, 2, 45, 16);
+    say(answers, 2, 20, 16);
+  }
+  seed("probe", "answers", answers);
+  questions.number(byte(1));
+  for (const std::uint8_t kind : {1, 2, 3, 4}) say(questions, kind, 1, 64);
+  seed("probe", "questions", questions);
+  say(wrong.number(byte(0)), 2, 1, 15);
+  seed("probe", "short-tally", wrong);
 }
 
 constexpr std::string_view kJob =
@@ -336,8 +364,10 @@ void codecs() {
   std::vector<float> values(300);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) * 0.125f;
   const std::vector<std::uint16_t> halves(200, 0x3F80);
-  const char* const names[] = {"none", "bf16", "none+zstd", "bf16+zstd"};
-  for (std::uint8_t c = 0; c < 4; ++c) {
+  // The first ten of both targets.
+  const char* const names[] = {"none", "bf16", "none+zstd", "bf16+zstd", "fp8",
+                               "int8", "int4", "fp8+zstd",  "int8+zstd", "int4+zstd"};
+  for (std::uint8_t c = 0; c < std::size(names); ++c) {
     const codec::Codec codec = codec::parse(names[c]).value();
     Bytes encoded;
     codec::encode(codec, values, encoded);
@@ -389,6 +419,38 @@ void codecs() {
            .number(byte(0))
            .number(std::uint16_t{0x8000 + 64})
            .rest(bomb));
+}
+
+/// `form u8`, and what the target takes for it.
+void feedback() {
+  std::vector<float> values(300);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) * 0.125f;
+  const BytesView raw(reinterpret_cast<const std::byte*>(values.data()), 4 * values.size());
+  Bytes encoded;
+  const codec::Codec int8 = codec::parse("int8+zstd").value();
+  codec::TopKCoder top_k({0.25, int8});
+  top_k.encode(values, encoded);
+  const auto sparse = [](std::uint8_t encode) {
+    return Output().number(byte(0)).number(byte(5)).number(byte(63)).number(encode).number(
+        std::uint16_t{300});
+  };
+  seed("feedback", "top-k", sparse(0).rest(encoded));
+  seed("feedback", "top-k-values", sparse(1).rest(raw));
+  codec::PowerSgdCoder low_rank({2, int8}, {{20, 14}, {1, 20}});
+  codec::Feedback state = low_rank.begin();
+  low_rank.encode(values, state, encoded);
+  const auto factors = [](std::uint8_t encode) {
+    return Output()
+        .number(byte(1))
+        .number(byte(5))
+        .number(byte(1))
+        .rest(Bytes{std::byte{20}, std::byte{14}, std::byte{1}, std::byte{20}})
+        .number(encode);
+  };
+  seed("feedback", "power-sgd", factors(0).rest(encoded));
+  seed("feedback", "power-sgd-values", factors(1).rest(raw));
+  const Bytes saved = codec::save({{1, 2, 3}, {0.5f}});
+  seed("feedback", "saved", Output().number(byte(2)).number(byte(3)).number(byte(1)).rest(saved));
 }
 
 void shards() {
@@ -515,6 +577,78 @@ void tensors() {
   seed("tune_cache", "other-format", "{\"format\": 2}");
 }
 
+void enrolments() {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  const security::SecretBytes text = cluster.token->text();
+  seed("token", "text", Output().number(byte(0)).rest(text.view()));
+  seed("token", "fields", Output().number(byte(1)).rest(Bytes(80, std::byte{0xEF})));
+  const Bytes request =
+      security::sign_request(*cluster.node, security::Role::kNode, "node-1", "-").value();
+  const BytesView body = BytesView(request).first(request.size() - security::kSignatureSize);
+  seed("request", "signed", Output().number(byte(0)).rest(request));
+  seed("request", "fields",
+       Output()
+           .number(byte(1))
+           .number(byte(2))
+           .number(std::uint16_t{6})
+           .rest(as_bytes("node-1"))
+           .number(std::uint16_t{1})
+           .rest(as_bytes("-")));
+  seed("request", "body", Output().number(byte(2)).rest(body));
+  seed("grant", "whole", Output().number(byte(0)).rest(security::encode_grant(cluster.grant())));
+  seed("grant", "other-scheduler",
+       Output().number(byte(1)).number(byte(0)).number(std::uint16_t{40}).number(byte(1)));
+  for (std::uint8_t frame = 3; frame < 6; ++frame) {
+    const std::string name = std::to_string(frame);
+    seed("handshake", "enrol-untouched-" + name, Output().number(byte(0)).number(frame));
+    seed("handshake", "enrol-bytes-" + name,
+         Output().number(byte(1)).number(frame).rest(Bytes(96)));
+  }
+  const auto enrol = [](BytesView id) {
+    return Output().number(byte(2)).number(byte(3)).rest(id).rest(as_bytes("payload"));
+  };
+  seed("handshake", "enrol-known", enrol(cluster.token->id));
+  seed("handshake", "enrol-unknown", enrol(Bytes(16)));
+}
+
+/// The lines of a signed text before the signature.
+std::string unsigned_part(const std::string& text) {
+  return text.substr(0, text.find("signature"));
+}
+
+void statements() {
+  const fuzz::Cluster& cluster = fuzz::Cluster::get();
+  const std::string policy = security::sign_policy({}, cluster.authority).value();
+  seed("cluster_policy", "signed", Output().number(byte(0)).rest(as_bytes(policy)));
+  seed("cluster_policy", "body", Output().number(byte(1)).rest(as_bytes(unsigned_part(policy))));
+  seed(
+      "cluster_policy", "fields",
+      Output().number(byte(2)).number(std::uint64_t{3}).number(byte(1)).number(std::int64_t{3600}));
+  security::Roster roster{1, {4, 7}, {cluster.credential(security::Role::kNode).node_id()}};
+  const std::string first = security::sign_roster(roster, cluster.authority).value();
+  roster.version = 2;
+  const std::string second = security::sign_roster(roster, cluster.authority).value();
+  const auto two = [](std::uint8_t sign, const std::string& a, const std::string& b) {
+    return Output().number(sign).piece(as_bytes(a)).number(sign).piece(as_bytes(b));
+  };
+  seed("roster", "signed", two(0, first, second));
+  seed("roster", "bodies", two(1, unsigned_part(first), unsigned_part(second)));
+  seed("roster", "put-back", two(0, second, first));
+  const std::string line = "\t2026-01-31T23:59:59Z\tenrolled\tnode-1\tby \\x0atoken\t@\n";
+  seed("audit", "chained", Output().number(byte(1)).rest(as_bytes("1" + line + "2" + line)));
+  seed("audit", "torn", Output().number(byte(1)).rest(as_bytes("1" + line + "2\t2026")));
+  seed("audit", "events",
+       Output()
+           .number(byte(2))
+           .number(byte(1))
+           .number(std::uint32_t{1'700'000'000})
+           .piece(as_bytes("node\n1"))
+           .piece(as_bytes("h\xC3\xABre"))
+           .number(byte(0)));
+  const std::string head = security::sign_audit_head({}, *cluster.scheduler);
+  seed("audit", "empty", Output().number(byte(0)).piece(as_bytes(head)));
+}
+
 void identities() {
   const fuzz::Cluster& cluster = fuzz::Cluster::get();
   security::Credential credential = cluster.credential(security::Role::kNode);
@@ -548,8 +682,12 @@ int main(int count, char** arguments) {
   records();
   channels();
   protocol();
+  probes();
   descriptors();
   codecs();
+  feedback();
+  enrolments();
+  statements();
   shards();
   tensors();
   identities();
