@@ -21,7 +21,10 @@ class Peer {
   Peer(link::sim::SimNetwork& network, fuzz::Input& input) : network_(network), input_(input) {}
 
   std::unique_ptr<link::Channel> connect() {
-    auto [theirs, ours] = network_.connect("peer", "us", {});
+    link::sim::Line slow;  // or the load would be all that an input costs
+    slow.bits_per_second = 1e6;
+    auto [theirs, ours] = network_.connect("peer", "us", slow);
+    if (gone_) return link::PlainChannelForTests::create(std::move(ours));
     channels_.push_back(link::PlainChannelForTests::create(std::move(theirs)));
     channels_.back()->start([](const link::Message&) {}, [](const Error&) {});
     return link::PlainChannelForTests::create(std::move(ours));
@@ -36,13 +39,15 @@ class Peer {
       if (!channels_.empty()) channels_.back()->send(std::move(message), kNoDeadline, nullptr);
       network_.run_for(std::chrono::milliseconds(1));
     }
+    gone_ = true;
     for (auto& channel : channels_) channel->close(true);
-    network_.run_for(std::chrono::seconds(30));
+    network_.run_for(std::chrono::seconds(5));
   }
 
  private:
   link::sim::SimNetwork& network_;
   fuzz::Input& input_;
+  bool gone_ = false;
   std::vector<std::unique_ptr<link::Channel>> channels_;
 };
 
