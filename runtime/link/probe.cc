@@ -24,6 +24,9 @@ constexpr Duration kEchoEvery = std::chrono::milliseconds(50);
 constexpr std::size_t kBulkSize = 65'000;
 constexpr std::size_t kBulkAhead = 5 * secure::kMaxStreams;
 constexpr double kAsGoodAsBest = 0.97;
+/// For the second tally to come back. Longer than a line takes to be given up for dead, and than
+/// any queue holds back; a peer that keeps the line alive and says nothing must not hold us.
+constexpr Duration kAnswerTime = std::chrono::seconds(30);
 
 std::uint64_t nanoseconds(Time time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -104,6 +107,9 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
       tally();
     });
     after(options_.settle + options_.load, [this] { tally(); });
+    after(options_.settle + options_.load + kAnswerTime, [this] {
+      finish(Error{Code::kTimedOut, channel_->peer_name(), "does not answer the probe"});
+    });
   }
   void send_bulk() {
     Message message;

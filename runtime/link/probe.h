@@ -54,6 +54,8 @@ using OpenChannel = std::function<void(
 
 /// Measures the line: echoes while it is idle, then a trial for each count of streams, each over
 /// a channel of its own. `done` runs once on `executor`. Takes about idle + n (settle + load).
+/// Failure: what `open` or the channel says; kProto for an answer of another form; kTimedOut when a
+/// trial is not answered 30 s after its end.
 void measure(Executor& executor, ProbeOptions options, OpenChannel open,
              std::function<void(Result<LineReport>)> done);
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kShort{20};
 
-/// Says `kind u8 | lane u8 | milliseconds later u8 | piece`, each on the newest channel, and goes.
+/// Says `kind u8 | lane u8 | milliseconds later u8 | piece`, each on the newest channel, and goes,
+/// or stays and says nothing more.
 class Peer {
  public:
   Peer(link::sim::SimNetwork& network, fuzz::Input& input) : network_(network), input_(input) {}
@@ -29,7 +30,7 @@ class Peer {
     channels_.back()->start([](const link::Message&) {}, [](const Error&) {});
     return link::PlainChannelForTests::create(std::move(ours));
   }
-  void talk() {
+  void talk(bool goes) {
     while (!input_.empty()) {
       link::Message message;
       message.kind = input_.number<std::uint8_t>() % 5;
@@ -39,6 +40,7 @@ class Peer {
       if (!channels_.empty()) channels_.back()->send(std::move(message), kNoDeadline, nullptr);
       network_.run_for(std::chrono::milliseconds(1));
     }
+    if (!goes) return network_.run_for(std::chrono::seconds(100));
     gone_ = true;
     for (auto& channel : channels_) channel->close(true);
     network_.run_for(std::chrono::seconds(5));
@@ -52,7 +54,7 @@ class Peer {
 };
 
 /// Whoever asked gets one answer, and a report can be sent on to who asked first.
-void ask(link::sim::SimNetwork& network, fuzz::Input& input) {
+void ask(link::sim::SimNetwork& network, fuzz::Input& input, bool goes) {
   Peer peer(network, input);
   std::optional<Result<link::LineReport>> report;
   link::measure(
@@ -63,10 +65,11 @@ void ask(link::sim::SimNetwork& network, fuzz::Input& input) {
         report = std::move(result);
       });
   network.run_for(std::chrono::milliseconds(1));
-  peer.talk();
-  CHECK(report.has_value()) << "the peer has gone, and nobody was told";
+  peer.talk(goes);
+  CHECK(report.has_value()) << "nobody was told";
   if (!report->ok()) {
-    return fuzz::check_refusal(report->error(), {Code::kProto, Code::kClosed, Code::kPeerLost});
+    return fuzz::check_refusal(report->error(),
+                               {Code::kProto, Code::kClosed, Code::kPeerLost, Code::kTimedOut});
   }
   const auto sent = node::read_line_result(node::line_result_message({1, *report}));
   CHECK(sent.ok() && sent->report.ok()) << sent.error().text();
@@ -77,16 +80,18 @@ void answer(link::sim::SimNetwork& network, fuzz::Input& input) {
   Peer peer(network, input);
   int over = 0;
   const link::ProbeServer server(peer.connect(), [&over] { ++over; });
-  peer.talk();
+  peer.talk(true);
   CHECK_EQ(over, 1);
 }
 
 }  // namespace
 
-/// `we ask u8`, then what the peer says.
+/// `what we do u8` (ask, answer, ask one who stays), then what the peer says.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, std::min<std::size_t>(size, 512));
   link::sim::SimNetwork network(1);
-  (input.below(2) == 0 ? ask : answer)(network, input);
+  const std::size_t what = input.below(3);
+  if (what == 1) return answer(network, input), 0;
+  ask(network, input, what == 0);
   return 0;
 }

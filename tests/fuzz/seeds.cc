@@ -301,6 +301,7 @@ void probes() {
   questions.number(byte(1));
   for (const std::uint8_t kind : {1, 2, 3, 4}) say(questions, kind, 1, 64);
   seed("probe", "questions", questions);
+  seed("probe", "silent", Output().number(byte(2)));
   say(wrong.number(byte(0)), 2, 1, 15);
   seed("probe", "short-tally", wrong);
 }

@@ -125,5 +125,19 @@ TEST_F(Probe, BelievesNoAnswerOfAnotherKind) {
   EXPECT_EQ(report.error().code, Code::kProto);
 }
 
+TEST_F(Probe, EndsWhenThePeerLivesButDoesNotAnswer) {
+  std::unique_ptr<Channel> silent;
+  const auto report = run({}, [&](std::uint16_t, auto opened) {
+    sim::Line line;
+    line.bits_per_second = 8e6;
+    auto [a, b] = network_.connect("a", "b", line);
+    silent = PlainChannelForTests::create(std::move(b));
+    silent->start([](const Message&) {}, [](const Error&) {});
+    opened(PlainChannelForTests::create(std::move(a)));
+  });
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code, Code::kTimedOut);
+}
+
 }  // namespace
 }  // namespace reef::link
