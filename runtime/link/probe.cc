@@ -145,10 +145,13 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
     }
     Trial trial;
     trial.streams = options_.streams[trial_];
+    const bool forward = tally.clock > first_->clock && tally.bytes >= first_->bytes;
     const double seconds = static_cast<double>(tally.clock - first_->clock) / 1e9;
     const TransportStats stats = channel_->transport_stats();
     const double packets = static_cast<double>(stats.packets - stats_.packets);
-    if (seconds > 0) trial.rate = 8 * static_cast<double>(tally.bytes - first_->bytes) / seconds;
+    trial.rate = 8 * static_cast<double>(tally.bytes - first_->bytes) / seconds;
+    if (!forward || trial.rate > kFastestLine)
+      return finish(Error{Code::kProto, channel_->peer_name(), "a tally that cannot be"});
     if (packets > 0) {
       trial.loss = static_cast<double>(stats.retransmitted - stats_.retransmitted) / packets;
     }

@@ -17,6 +17,9 @@ struct ProbeOptions {
   Duration load = std::chrono::seconds(5);             ///< measured, for each count of streams
 };
 
+/// Bits per second; more than any line carries, and so than anybody is believed.
+inline constexpr double kFastestLine = 1e15;
+
 /// One load: `streams` connections that always have something to send, and echoes beside them.
 struct Trial {
   std::uint16_t streams = 0;
@@ -54,8 +57,8 @@ using OpenChannel = std::function<void(
 
 /// Measures the line: echoes while it is idle, then a trial for each count of streams, each over
 /// a channel of its own. `done` runs once on `executor`. Takes about idle + n (settle + load).
-/// Failure: what `open` or the channel says; kProto for an answer of another form; kTimedOut when a
-/// trial is not answered 30 s after its end.
+/// Failure: what `open` or the channel says; kProto for an answer of another form, or with figures
+/// that cannot be; kTimedOut when a trial is not answered 30 s after its end.
 void measure(Executor& executor, ProbeOptions options, OpenChannel open,
              std::function<void(Result<LineReport>)> done);
 

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kMostTrials = 16;
 constexpr std::uint32_t kLongestTrial = 600;               // seconds
 constexpr std::uint64_t kLongestTime = 3'600'000'000'000;  // an hour, in nanoseconds
-constexpr double kFastest = 1e15;                          // bits per second
 
 void put(capnp::List<std::uint16_t>::Builder to, const std::vector<std::uint16_t>& streams) {
   for (unsigned i = 0; i < streams.size(); ++i) to.set(i, streams[i]);
@@ -45,7 +44,7 @@ void put(wire::Trial::Builder to, const link::Trial& trial) {
 }
 
 Result<link::Trial> get(wire::Trial::Reader from) {
-  const bool rate = from.getRate() >= 0 && from.getRate() <= kFastest;
+  const bool rate = from.getRate() >= 0 && from.getRate() <= link::kFastestLine;
   const bool loss = from.getLoss() >= 0 && from.getLoss() <= 1;
   const bool streams = from.getStreams() > 0 && from.getStreams() < link::secure::kMaxStreams;
   if (!rate || !loss || !streams) {

@@ -288,7 +288,8 @@ void protocol() {
 /// `kind u8 | lane u8 | milliseconds u8 | piece` each, after who asks.
 void probes() {
   const auto say = [](Output& out, std::uint8_t kind, std::uint8_t later, std::size_t size) {
-    out.number(kind).number(byte(0)).number(later).piece(Bytes(size, std::byte{1}));
+    static std::uint8_t more = 0;  // bytes and clock of a tally only grow
+    out.number(kind).number(byte(0)).number(later).piece(Bytes(size, std::byte{++more}));
   };
   Output answers, questions, wrong;
   answers.number(byte(0));

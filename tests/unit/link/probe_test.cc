@@ -125,6 +125,40 @@ TEST_F(Probe, BelievesNoAnswerOfAnotherKind) {
   EXPECT_EQ(report.error().code, Code::kProto);
 }
 
+TEST_F(Probe, BelievesNoTallyThatCannotBe) {
+  struct Case {
+    const char* what;
+    std::uint64_t bytes, clock;  // of the second tally; the first has 1000 of both
+  };
+  for (const Case& one :
+       {Case{"fewer bytes than before", 999, 2000}, Case{"its clock goes back", 2000, 999},
+        Case{"its clock stands", 2000, 1000}, Case{"faster than light", ~std::uint64_t{0}, 1001}}) {
+    std::unique_ptr<Channel> liar;
+    std::uint64_t tallies = 0;
+    const auto report = run({}, [&](std::uint16_t, auto opened) {
+      sim::Line line;
+      line.bits_per_second = 8e6;
+      auto [a, b] = network_.connect("a", "b", line);
+      liar = PlainChannelForTests::create(std::move(b));
+      liar->start(
+          [&](Message message) {
+            if (message.payload.size() != 1) return;  // not asked for a tally
+            Bytes tally(16);
+            const bool first = tallies++ == 0;
+            store(tally.data(), first ? std::uint64_t{1000} : one.bytes);
+            store(tally.data() + 8, first ? std::uint64_t{1000} : one.clock);
+            message.payload = Payload(std::move(tally));
+            liar->send(std::move(message), kNoDeadline, nullptr);
+          },
+          [](const Error&) {});
+      opened(PlainChannelForTests::create(std::move(a)));
+    });
+    ASSERT_FALSE(report.ok()) << one.what;
+    EXPECT_EQ(report.error().code, Code::kProto) << one.what;
+    EXPECT_EQ(tallies, 2u) << one.what;
+  }
+}
+
 TEST_F(Probe, EndsWhenThePeerLivesButDoesNotAnswer) {
   std::unique_ptr<Channel> silent;
   const auto report = run({}, [&](std::uint16_t, auto opened) {
