@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "actors/checkpoint/format/checkpoint.h"
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::app {
 namespace {
@@ -55,7 +55,7 @@ class ModelFolder : public testing::Test {
     EXPECT_EQ(loaded.error().code, Code::kCheckpoint) << loaded.error().text();
   }
 
-  data::ScratchFolder folder_;
+  ScratchFolder folder_;
   Alone context_;
   std::uint64_t step_ = 0;
 };

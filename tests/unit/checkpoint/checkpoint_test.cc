@@ -4,14 +4,11 @@
 
 #include <algorithm>
 
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::checkpoint {
 namespace {
 
-using data::get;
-using data::put;
-using data::ScratchFolder;
 namespace fs = std::filesystem;
 
 class Checkpoints : public ::testing::Test {

@@ -5,14 +5,11 @@
 #include <deque>
 
 #include "runtime/base/random.h"
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::checkpoint {
 namespace {
 
-using data::get;
-using data::put;
-using data::ScratchFolder;
 using nlohmann::json;
 
 /// A GPT-2 of one layer: vocabulary 5, context 3, width 4.

@@ -5,14 +5,10 @@
 
 #include "actors/data/format/sha256.h"
 #include "runtime/base/random.h"
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::checkpoint {
 namespace {
-
-using data::get;
-using data::put;
-using data::ScratchFolder;
 
 std::string file_of(std::uint64_t length, const std::string& header, std::size_t data_bytes) {
   std::string file(8, '\0');

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "actors/data/format/token_shards.h"
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::data {
 namespace {

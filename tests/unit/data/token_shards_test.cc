@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "actors/data/format/sha256.h"
-#include "tests/unit/data/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::data {
 namespace {

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "runtime/base/file.h"
-#include "scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::node {
 namespace {

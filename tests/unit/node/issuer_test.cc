@@ -6,9 +6,9 @@
 
 #include "runtime/node/enrol.h"
 #include "runtime/node/sessions.h"
-#include "scratch_folder.h"
 #include "security/crypto/text.h"
 #include "security/identity/request.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::service {
 namespace {
@@ -46,7 +46,7 @@ class IssuerTest : public testing::Test {
     EXPECT_NE(result.error().text().find(why), std::string::npos) << result.error().text();
   }
 
-  node::ScratchFolder folder_;
+  ScratchFolder folder_;
   std::shared_ptr<const security::Authority> authority_ =
       std::make_shared<const security::Authority>(security::Authority::generate());
   std::uint64_t now_ = link::secure::system_unix_now();

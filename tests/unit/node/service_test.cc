@@ -11,8 +11,8 @@
 #include "runtime/base/file.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/node/enrol.h"
-#include "scratch_folder.h"
 #include "security/audit/verify.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::service {
 namespace {
@@ -152,7 +152,7 @@ class ServiceTest : public testing::Test {
     return false;
   }
 
-  node::ScratchFolder folder_;
+  ScratchFolder folder_;
   std::shared_ptr<const security::Authority> authority_ =
       std::make_shared<const security::Authority>(security::Authority::generate());
   node::Identity identity_;

@@ -1,7 +1,7 @@
 #include "scheduler/service/store.h"
 
 #include "runtime/base/file.h"
-#include "scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::service {
 namespace {
@@ -45,7 +45,7 @@ TEST(Store, EpochsOnlyGrow) {
 }
 
 TEST(Store, SurvivesReopening) {
-  const node::ScratchFolder folder;
+  const ScratchFolder folder;
   const auto path = folder / "scheduler.db";
   std::uint64_t epoch = 0;
   {
@@ -68,7 +68,7 @@ TEST(Store, SurvivesReopening) {
 }
 
 TEST(Store, SaysWhyItCannotOpen) {
-  const node::ScratchFolder folder;
+  const ScratchFolder folder;
   EXPECT_FALSE(Store::open(folder / "no" / "such" / "folder.db").ok());
   const auto path = folder / "not-a-database";
   ASSERT_TRUE(write_file(path, as_bytes(std::string(5000, 'x'))).ok());

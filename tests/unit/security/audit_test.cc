@@ -3,9 +3,9 @@
 #include <thread>
 
 #include "runtime/base/file.h"
-#include "scratch_folder.h"
 #include "security/audit/log.h"
 #include "security/audit/verify.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::security {
 namespace {

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "runtime/base/file.h"
-#include "scratch_folder.h"
 #include "security/crypto/process.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::security {
 namespace {

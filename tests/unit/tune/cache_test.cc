@@ -7,7 +7,7 @@
 
 #include "runtime/base/bytes.h"
 #include "runtime/base/file.h"
-#include "tests/unit/tune/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::ops::tune {
 namespace {

@@ -10,7 +10,7 @@
 #include "ops/tune/processor.h"
 #include "runtime/base/bytes.h"
 #include "runtime/base/file.h"
-#include "tests/unit/tune/scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::ops::tune {
 namespace {

@@ -12,7 +12,7 @@
 #include "runtime/base/bytes.h"
 #include "runtime/base/file.h"
 
-namespace reef::data {
+namespace reef {
 
 class ScratchFolder {
  public:
@@ -52,4 +52,4 @@ inline std::string get(const std::filesystem::path& path) {
   return content.ok() ? *content : std::string();
 }
 
-}  // namespace reef::data
+}  // namespace reef
