@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/checkpoint/format/checkpoint.h"
+#include "actors/sync/exchanges.h"
 #include "ops/nn/stage.h"
 
 namespace reef::actors {
@@ -10,7 +11,7 @@ namespace {
 
 using checkpoint::TensorView;
 
-/// part [x stages] -> (nothing)
+/// part [x stages], residuals [x those that save any] -> (nothing)
 class Checkpointer final : public Task {
  public:
   Checkpointer(const TaskSetup& setup, const plan::Actor&)
@@ -23,6 +24,7 @@ class Checkpointer final : public Task {
       std::sort(parameters.begin(), parameters.end(),
                 [](const auto& a, const auto& b) { return a.name < b.name; });
     }
+    for (const plan::Actor* sync : remembering(setup.plan)) residuals_.push_back(names_of(*sync));
   }
 
   Status run(Firing& firing) override {
@@ -30,12 +32,14 @@ class Checkpointer final : public Task {
     if (first.empty) return {};
     const std::string place = setup_.run_folder + "/checkpoints";
     ATOLL_ASSIGN(auto writer, checkpoint::CheckpointWriter::begin(place, first.round.step));
-    for (std::size_t stage = 0; stage < firing.inputs.size(); ++stage) {
-      const Token& part = *firing.inputs[stage];
+    for (std::size_t i = 0; i < firing.inputs.size(); ++i) {
+      const Token& part = *firing.inputs[i];
       if (part.round != first.round || part.empty) {
-        return Error{Code::kProto, "checkpoint", "the stages' parts belong to different rounds"};
+        return Error{Code::kProto, "checkpoint", "the parts belong to different rounds"};
       }
-      ATOLL_ASSIGN(const auto tensors, views(part, parameters_[stage]));
+      const std::size_t stages = parameters_.size();
+      ATOLL_ASSIGN(const auto tensors, i < stages ? views(part, parameters_[i])
+                                                  : residual_views(part, residuals_[i - stages]));
       ATOLL_TRY(writer.add_part(tensors));
     }
     ATOLL_ASSIGN(const auto folder, writer.commit(description(first.round.step)));
@@ -63,17 +67,45 @@ class Checkpointer final : public Task {
     return views;
   }
 
+  /// In the order in which a gradient sync puts them into its token.
+  std::vector<std::string> names_of(const plan::Actor& sync) const {
+    std::vector<std::string> names;
+    for (const Exchange& exchange : exchanges_of(setup_.plan, sync)) {
+      if (!exchange.saved) continue;
+      const auto gradients = gradients_of(setup_.model, sync, exchange.tied);
+      for (const Gradient& gradient : gradients) names.push_back(residual_name(gradient, exchange));
+      if (warm_elements(gradients, exchange) > 0) names.push_back(warm_name(sync, exchange));
+    }
+    return names;
+  }
+
+  static Result<std::vector<TensorView>> residual_views(const Token& part,
+                                                        const std::vector<std::string>& names) {
+    if (part.tensors.size() != names.size()) {
+      return Error{Code::kTensor, "checkpoint", "a part does not hold its replica's residuals"};
+    }
+    std::vector<TensorView> views;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto extents = part.tensors[i].shape().extents();
+      views.push_back({names[i], "F32", {extents.begin(), extents.end()}, part.tensors[i].bytes()});
+    }
+    return views;
+  }
+
   checkpoint::Description description(std::uint64_t step) const {
     checkpoint::Description description;
     description.step = step;
     description.job = setup_.job.name;
     description.seed = setup_.job.training.seed;
     description.model = nlohmann::json::parse(setup_.plan.descriptor)["spec"]["model"];
+    if (auto feedback = feedback_signature(setup_.plan); !feedback.is_null())
+      description.state["feedback"] = std::move(feedback);
     return description;
   }
 
   const TaskSetup setup_;
   std::vector<std::vector<nn::Parameter>> parameters_;  ///< per stage, in canonical order
+  std::vector<std::vector<std::string>> residuals_;     ///< names of tensors, per port behind those
 };
 
 }  // namespace

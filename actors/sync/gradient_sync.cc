@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
-#include "ops/codec/codec.h"
+#include "actors/sync/exchanges.h"
+#include "actors/sync/resume.h"
+#include "actors/sync/rounding.h"
+#include "ops/codec/edge.h"
 #include "ops/functional/functional.h"
-#include "ops/nn/stage.h"
 
 namespace reef::actors {
 namespace {
@@ -12,17 +14,36 @@ namespace {
 using ops::Tensor;
 
 /// act offer: gradients -> [kept, sent]; act combine k: kept, received -> [kept, sent]; the last
-/// act: -> reduced, [tied reduced]. Partners and order: collectives/algorithms/leaf_tree.h.
+/// act: -> reduced, [tied reduced], [residuals]. Partners and order:
+/// collectives/algorithms/leaf_tree.h.
 class GradientSync final : public Task {
  public:
+  static Result<std::unique_ptr<Task>> make(const TaskSetup& setup, const plan::Actor& actor) {
+    auto sync = std::make_unique<GradientSync>(setup, actor);
+    ATOLL_TRY(sync->make_roundings());
+    return std::unique_ptr<Task>(std::move(sync));
+  }
+
   GradientSync(const TaskSetup& setup, const plan::Actor& actor)
-      : plan_(setup.plan), acts_(actor.acts) {
-    const nn::Stage stage(setup.model, actor.first_layer, actor.last_layer);
-    const auto names = gradient_names(stage);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const bool foreign = names[i].find('@') != std::string::npos && !stage.tied().empty();
+      : setup_(setup),
+        actor_(actor),
+        acts_(actor.acts),
+        exchanges_(exchanges_of(setup.plan, actor)) {
+    const auto all = gradients_of(setup.model, actor, false);
+    const bool split = acts_.back().outputs.size() > 1 &&
+                       edge(acts_.size() - 1, 1).content == plan::Content::kGradient;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bool foreign = split && all[i].name.find('@') != std::string::npos;
       (foreign ? tied_ : own_).push_back(i);
     }
+  }
+
+  Status start(ops::Context&, std::span<Token* const>) override {
+    if (setup_.job.checkpoints.resume.empty()) return {};
+    return resume_feedback(setup_, actor_, exchanges_,
+                           [this](const Exchange& exchange) -> codec::Feedback& {
+                             return *roundings_[exchange.act]->feedback();
+                           });
   }
 
   Status run(Firing& firing) override {
@@ -31,13 +52,40 @@ class GradientSync final : public Task {
       output->round = input.round;
       output->empty = input.empty;
     }
-    if (input.empty) return {};
-    std::vector<Tensor> value = input.tensors;
-    if (firing.act > 0) ATOLL_TRY(combine(firing, value));
-    return firing.act + 1 == acts_.size() ? finish(firing, value) : offer(firing, std::move(value));
+    const bool last = firing.act + 1 == acts_.size();
+    if (!input.empty) {
+      std::vector<Tensor> value = input.tensors;
+      if (firing.act > 0) ATOLL_TRY(combine(firing, value));
+      ATOLL_TRY(last ? finish(firing, value) : offer(firing, std::move(value)));
+    }
+    if (last) snapshot(firing);
+    return {};
   }
 
  private:
+  const plan::Edge& edge(std::size_t act, std::size_t output) const {
+    return setup_.plan.edges[acts_[act].outputs[output].edge];
+  }
+  bool leaves_the_node(std::size_t act, std::size_t output) const {
+    return setup_.plan.actors[edge(act, output).consumer].kind == plan::ActorKind::kSend;
+  }
+
+  /// One for each act that gives something away through a codec that rounds.
+  Status make_roundings() {
+    roundings_.resize(acts_.size());
+    for (std::size_t act = 0; act < acts_.size(); ++act) {
+      const bool last = act + 1 == acts_.size();
+      if (last && tied_.empty()) continue;
+      const std::string& codec = edge(act, last ? 1 : 0).codec;
+      if (codec.empty()) continue;
+      std::vector<ops::Shape> shapes;
+      for (const Gradient& gradient : gradients_of(setup_.model, actor_, last))
+        shapes.push_back(gradient.shape);
+      ATOLL_ASSIGN(roundings_[act], Rounding::make(codec, shapes));
+    }
+    return {};
+  }
+
   Status combine(Firing& firing, std::vector<Tensor>& value) {
     const Token& received = *firing.inputs[1];
     if (received.empty || received.round != firing.inputs[0]->round ||
@@ -57,7 +105,7 @@ class GradientSync final : public Task {
   /// What is kept is what the partner will see, so that both ends add the same numbers and replicas
   /// stay identical. The plan gives all pairs of a level the same codec, on a wire or not.
   Status offer(Firing& firing, std::vector<Tensor> value) const {
-    ATOLL_TRY(round(firing, 0, value));
+    ATOLL_ASSIGN(firing.outputs[1]->encoded, round(firing, 1, value));
     firing.outputs[0]->tensors = value;
     firing.outputs[1]->tensors = std::move(value);
     return {};
@@ -68,43 +116,56 @@ class GradientSync final : public Task {
     if (tied_.empty()) return {};
     std::vector<Tensor> tied;
     for (const std::size_t i : tied_) tied.push_back(value[i]);
-    ATOLL_TRY(round(firing, 1, tied));
+    ATOLL_ASSIGN(firing.outputs[1]->encoded, round(firing, 1, tied));
     firing.outputs[1]->tensors = std::move(tied);
     return {};
   }
 
-  /// Passes copies of the tensors through the codec of this firing's output edge, if it has one:
-  /// all as one run of elements, as send.cc encodes them, since neighbours share a scale.
-  Status round(Firing& firing, std::size_t output, std::vector<Tensor>& tensors) const {
-    const plan::Edge& edge = plan_.edges[acts_[firing.act].outputs[output].edge];
-    if (edge.codec.empty()) return {};
-    ATOLL_ASSIGN(const codec::Codec codec, codec::parse(edge.codec));
-    if (codec.lossy == codec::Lossy::kNone) return {};
-    std::int64_t total = 0;
-    for (const Tensor& tensor : tensors) total += tensor.elements();
-    const Tensor joined = Tensor::empty(firing.context.pool(), ops::DType::kF32, {total});
-    std::int64_t at = 0;
-    for (Tensor& tensor : tensors) {
-      const Tensor part = joined.slice(at, tensor.elements());
-      const auto values = tensor.values<float>();
-      std::copy(values.begin(), values.end(), part.values<float>().begin());
-      at += tensor.elements();
-      tensor = part.reshape(tensor.shape());
-    }
-    codec::round_trip(codec, joined.values<float>());
-    return {};
+  /// Returns how what leaves through `output` looks on a wire, if it was encoded for that.
+  Result<std::shared_ptr<const Encoded>> round(Firing& firing, std::size_t output,
+                                               std::vector<Tensor>& tensors) const {
+    Rounding* const rounding = roundings_[firing.act].get();
+    if (rounding == nullptr) return std::shared_ptr<const Encoded>();
+    return rounding->round(firing.context, tensors, leaves_the_node(firing.act, output));
   }
 
-  const plan::Plan& plan_;
+  /// Copies of what the exchanges remember that this replica saves.
+  void snapshot(Firing& firing) const {
+    Token& token = *firing.outputs.back();
+    if (edge(firing.act, firing.outputs.size() - 1).content != plan::Content::kState) return;
+    token.empty = !token.round.snapshot;
+    if (token.empty) return;
+    for (const Exchange& exchange : exchanges_) {
+      if (!exchange.saved) continue;
+      const codec::Feedback& feedback = *roundings_[exchange.act]->feedback();
+      std::size_t at = 0;
+      for (const Gradient& gradient : gradients_of(setup_.model, actor_, exchange.tied)) {
+        const auto elements = static_cast<std::size_t>(gradient.shape.elements());
+        token.tensors.push_back(
+            Tensor::from<float>(firing.context.pool(), gradient.shape,
+                                std::span(feedback.residual).subspan(at, elements)));
+        at += elements;
+      }
+      if (feedback.warm.empty()) continue;
+      token.tensors.push_back(Tensor::from<float>(firing.context.pool(),
+                                                  {static_cast<std::int64_t>(feedback.warm.size())},
+                                                  std::span(feedback.warm)));
+    }
+  }
+
+  const TaskSetup setup_;
+  const plan::Actor& actor_;
   const std::vector<plan::Act>& acts_;
-  std::vector<std::size_t> own_;   ///< gradients of tensors this stage owns
+  const std::vector<Exchange> exchanges_;
+  std::vector<std::unique_ptr<Rounding>> roundings_;  ///< by act; null where nothing rounds
+  std::vector<std::size_t> own_;                      ///< gradients that go to the own optimizer
   std::vector<std::size_t> tied_;  ///< gradients of uses of tensors another stage owns
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_gradient_sync(const TaskSetup& setup, const plan::Actor& actor) {
-  return std::unique_ptr<Task>(std::make_unique<GradientSync>(setup, actor));
+  return GradientSync::make(setup, actor);
 }
 
 }  // namespace reef::actors

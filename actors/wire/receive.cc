@@ -8,8 +8,8 @@ namespace {
 /// wire -> value
 class Receive final : public Task {
  public:
-  Receive(const plan::Edge& wire, codec::Codec codec)
-      : edge_(wire.name), dtype_(wire.dtype), codec_(codec), capacity_(wire.bytes) {}
+  Receive(const plan::Edge& wire, EdgeDecoder decoder)
+      : edge_(wire.name), dtype_(wire.dtype), capacity_(wire.bytes), decoder_(std::move(decoder)) {}
 
   Status run(Firing& firing) override {
     const Token& wire = *firing.inputs[0];
@@ -23,7 +23,10 @@ class Receive final : public Task {
     const auto total = static_cast<std::int64_t>(wire.encoded->raw_bytes / ops::size_of(dtype_));
     // One piece of memory for all tensors: what arrived joined stays joined.
     const auto joined = ops::Tensor::empty(firing.context.pool(), dtype_, {total});
-    ATOLL_TRY(decode(wire.encoded->payload, joined));
+    if (const Status decoded = decoder_.decode(*wire.encoded, shapes, joined.bytes());
+        !decoded.ok()) {
+      return Error{decoded.error().code, edge_, decoded.error().what};
+    }
     std::int64_t at = 0;
     for (const ops::Shape& shape : shapes) {
       value.tensors.push_back(joined.slice(at, shape.elements()).reshape(shape));
@@ -54,24 +57,18 @@ class Receive final : public Task {
     return shapes;
   }
 
-  Status decode(BytesView payload, const ops::Tensor& out) const {
-    const Status status = actors::decode(codec_, dtype_, payload, out.bytes());
-    if (status.ok()) return {};
-    return Error{status.error().code, edge_, status.error().what};
-  }
-
   std::string edge_;
   ops::DType dtype_;
-  codec::Codec codec_;
   std::uint64_t capacity_;
+  EdgeDecoder decoder_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_receive(const TaskSetup& setup, const plan::Actor& actor) {
   const plan::Edge& wire = setup.plan.edges[actor.acts[0].inputs[0].edge];
-  ATOLL_ASSIGN(const codec::Codec codec, codec::parse(wire.codec));
-  return std::unique_ptr<Task>(std::make_unique<Receive>(wire, codec));
+  ATOLL_ASSIGN(EdgeDecoder decoder, EdgeDecoder::make(wire));
+  return std::unique_ptr<Task>(std::make_unique<Receive>(wire, std::move(decoder)));
 }
 
 }  // namespace reef::actors

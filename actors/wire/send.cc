@@ -8,8 +8,8 @@ namespace {
 /// value -> wire
 class Send final : public Task {
  public:
-  Send(const plan::Edge& wire, codec::Codec codec)
-      : edge_(wire.name), dtype_(wire.dtype), codec_(codec) {}
+  Send(const plan::Edge& wire, codec::EdgeCodec codec)
+      : edge_(wire.name), name_(wire.codec), dtype_(wire.dtype), codec_(codec) {}
 
   Status run(Firing& firing) override {
     const Token& value = *firing.inputs[0];
@@ -18,8 +18,15 @@ class Send final : public Task {
     wire.micro = value.micro;
     wire.empty = value.empty;
     wire.scalars = value.scalars;
+    if (value.encoded != nullptr) {
+      wire.encoded = value.encoded;
+      return {};
+    }
     if (value.tensors.empty()) return {};
+    if (codec::has_feedback(codec_))
+      return Error{Code::kTensor, edge_, "tensors whose residual has no owner"};
     auto encoded = std::make_shared<Encoded>();
+    encoded->codec = name_;
     encoded->dtype = dtype_;
     for (const ops::Tensor& tensor : value.tensors) {
       if (tensor.dtype() != dtype_) {
@@ -49,12 +56,12 @@ class Send final : public Task {
       }
       raw = joined_;
     }
-    actors::encode(codec_, dtype_, raw, encoded.payload);
+    actors::encode(*std::get_if<codec::Codec>(&codec_), dtype_, raw, encoded.payload);
   }
 
-  std::string edge_;
+  std::string edge_, name_;
   ops::DType dtype_;
-  codec::Codec codec_;
+  codec::EdgeCodec codec_;
   Bytes joined_;
 };
 
@@ -62,7 +69,7 @@ class Send final : public Task {
 
 Result<std::unique_ptr<Task>> make_send(const TaskSetup& setup, const plan::Actor& actor) {
   const plan::Edge& wire = setup.plan.edges[actor.acts[0].outputs[0].edge];
-  ATOLL_ASSIGN(const codec::Codec codec, codec::parse(wire.codec));
+  ATOLL_ASSIGN(const codec::EdgeCodec codec, codec::parse_edge(wire.codec));
   return std::unique_ptr<Task>(std::make_unique<Send>(wire, codec));
 }
 

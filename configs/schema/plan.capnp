@@ -67,4 +67,5 @@ struct PlanEdge {
   wire @10 :Bool;
   codec @11 :Text;
   dtype @12 :UInt8;
+  ratio @13 :Float64 = 1;            # expected encoded size over raw size
 }

@@ -276,13 +276,9 @@ constexpr std::array<std::pair<std::string_view, Lossy>, 5> kNames{{
 constexpr std::string_view kZstd = "+zstd";
 
 Error not_a_codec(std::string_view text) {
-  std::string what(text.substr(0, 64));
-  if (text.starts_with("top") || text.starts_with("power")) {
-    what += " needs a residual, which edges do not keep; use none, bf16, fp8, int8 or int4";
-    return {Code::kJobValue, "codec", std::move(what)};
-  }
-  what += " is not a codec; use none, bf16, fp8, int8 or int4, alone or with +zstd behind it";
-  return {Code::kJobValue, "codec", std::move(what)};
+  return {Code::kJobValue, "codec",
+          std::string(text.substr(0, 64)) +
+              " is not a codec; use none, bf16, fp8, int8 or int4, alone or with +zstd behind it"};
 }
 
 }  // namespace

@@ -43,18 +43,30 @@ void orthonormalise(float* columns, std::size_t before, std::size_t rows) {
 
 }  // namespace
 
+bool is_thin(const PowerSgd& codec, const Matrix& part) {
+  return codec.rank * (part.rows + part.columns) < part.elements();
+}
+
+double factor_share(const PowerSgd& codec, std::span<const Matrix> parts) {
+  double travel = 0, all = 0;
+  for (const Matrix& part : parts) {
+    const auto whole = static_cast<double>(part.elements());
+    all += whole;
+    travel += is_thin(codec, part)
+                  ? static_cast<double>(codec.rank) * static_cast<double>(part.rows + part.columns)
+                  : whole;
+  }
+  return all > 0 ? travel / all : 1;
+}
+
 PowerSgdCoder::PowerSgdCoder(PowerSgd codec, std::vector<Matrix> parts)
     : codec_(codec), parts_(std::move(parts)) {
   for (const Matrix& part : parts_) {
     elements_ += part.elements();
-    factor_elements_ += thin(part) ? codec_.rank * (part.rows + part.columns) : part.elements();
-    warm_elements_ += thin(part) ? codec_.rank * part.columns : 0;
+    const bool thin = is_thin(codec_, part);
+    factor_elements_ += thin ? codec_.rank * (part.rows + part.columns) : part.elements();
+    warm_elements_ += thin ? codec_.rank * part.columns : 0;
   }
-}
-
-/// Whether the factors are smaller than the matrix.
-bool PowerSgdCoder::thin(const Matrix& part) const {
-  return codec_.rank * (part.rows + part.columns) < part.elements();
 }
 
 void PowerSgdCoder::draw(const Matrix& part, std::size_t index, std::span<float> warm) const {
@@ -68,7 +80,7 @@ Feedback PowerSgdCoder::begin() const {
   feedback.warm.resize(warm_elements_);
   std::span<float> warm = feedback.warm;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    if (!thin(parts_[i])) continue;
+    if (!is_thin(codec_, parts_[i])) continue;
     draw(parts_[i], i, warm);
     warm = warm.subspan(codec_.rank * parts_[i].columns);
   }
@@ -102,7 +114,7 @@ void PowerSgdCoder::encode(std::span<const float> values, Feedback& feedback, By
   std::span<float> warm = feedback.warm;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Matrix& part = parts_[i];
-    if (!thin(part)) {
+    if (!is_thin(codec_, part)) {
       factors = std::copy_n(matrix, part.elements(), factors);
     } else {
       const auto own = warm.first(codec_.rank * part.columns);
@@ -130,7 +142,7 @@ void PowerSgdCoder::multiply(std::span<const float> factors, std::span<float> ou
   const float* from = factors.data();
   float* to = out.data();
   for (const Matrix& part : parts_) {
-    if (thin(part)) {
+    if (is_thin(codec_, part)) {
       std::fill_n(to, part.elements(), 0.0f);
       for (std::size_t c = 0; c < codec_.rank; ++c) {
         kernels().add_outer(from + c * part.rows, part.rows,

@@ -32,6 +32,12 @@ struct PowerSgd {
   bool operator==(const PowerSgd&) const = default;
 };
 
+/// Whether the factors are smaller than the matrix: then it travels as factors.
+bool is_thin(const PowerSgd& codec, const Matrix& part);
+
+/// Numbers that travel over numbers that are there; 1 for no parts.
+double factor_share(const PowerSgd& codec, std::span<const Matrix> parts);
+
 /// Encodes and decodes runs of elements that consist of the same parts, with buffers of its own.
 /// Thread: one at a time. Both ends make it from the same plan, which is trusted: sizes are
 /// multiplied.
@@ -60,7 +66,6 @@ class PowerSgdCoder {
   Status decode(BytesView encoded, std::span<float> out);
 
  private:
-  bool thin(const Matrix& part) const;
   void factorise(const Matrix& part, const float* matrix, float* warm, float* factors);
   void multiply(std::span<const float> factors, std::span<float> out) const;
   void draw(const Matrix& part, std::size_t index, std::span<float> warm) const;

@@ -300,8 +300,7 @@ Status Node::accept_token(plan::NodeIndex from, link::Message message) {
   }
   const plan::Edge* edge = wire_edge(token.edge);
   const bool right = edge != nullptr && plan_->actors[edge->producer].node == from &&
-                     plan_->actors[edge->consumer].node == assign_.node &&
-                     token.codec == edge->codec;
+                     plan_->actors[edge->consumer].node == assign_.node;
   if (!right)
     return Error{Code::kProto, sender, "a token for an edge that does not lead from it to us"};
   crew_->arrived(token.edge, token.sequence, std::move(token.token));
@@ -326,7 +325,7 @@ void Node::send_token(std::uint32_t edge, std::uint64_t sequence, const Token& t
   const plan::NodeIndex to = plan_->actors[wire.consumer].node;
   if (token.encoded) payload_bytes_ += token.encoded->raw_bytes;
   const auto slot = static_cast<std::uint32_t>(sequence % wire.slots);
-  const WireToken out{plan_->job, assign_.epoch, edge, sequence, slot, wire.codec, token};
+  const WireToken out{plan_->job, assign_.epoch, edge, sequence, slot, token};
   peers_->channel(to).send(token_message(out, lane_of(wire.content)),
                            loop_.clock().now() + kSendTime, [this, edge](const Status& status) {
                              if (!status.ok() && !stopping_)

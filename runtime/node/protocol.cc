@@ -43,13 +43,13 @@ link::Message token_message(const WireToken& value, link::Lane lane) {
     to.setEdge(value.edge);
     to.setSequence(value.sequence);
     to.setSlot(value.slot);
-    to.setCodec(value.codec);
     put(to.initRound(), token.round);
     to.setMicro(token.micro);
     to.setEmpty(token.empty);
     auto scalars = to.initScalars(static_cast<unsigned>(token.scalars.size()));
     for (unsigned i = 0; i < token.scalars.size(); ++i) scalars.set(i, token.scalars[i]);
     if (token.encoded == nullptr) return;
+    to.setCodec(token.encoded->codec);
     to.setDtype(static_cast<std::uint8_t>(token.encoded->dtype));
     to.setLength(token.encoded->raw_bytes);
     auto shapes = to.initShapes(static_cast<unsigned>(token.encoded->shapes.size()));
@@ -73,7 +73,6 @@ Result<WireToken> read_token(link::Message message) {
     value.edge = from.getEdge();
     value.sequence = from.getSequence();
     value.slot = from.getSlot();
-    value.codec = text(from.getCodec());
     value.token.round = get(from.getRound());
     value.token.micro = from.getMicro();
     value.token.empty = from.getEmpty();
@@ -83,6 +82,7 @@ Result<WireToken> read_token(link::Message message) {
       return Error{Code::kTensor, "message", "unknown dtype"};
     }
     auto encoded = std::make_shared<Encoded>();
+    encoded->codec = text(from.getCodec());
     encoded->dtype = static_cast<ops::DType>(from.getDtype());
     encoded->raw_bytes = from.getLength();
     for (const auto shape : from.getShapes()) {

@@ -55,7 +55,6 @@ struct WireToken {
   std::uint32_t edge = 0;
   std::uint64_t sequence = 0;
   std::uint32_t slot = 0;
-  std::string codec;
   Token token;  ///< `encoded`, if any, holds the payload
 };
 struct Credit {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ops/tensor/tensor.h"
@@ -12,9 +13,9 @@
 
 namespace reef {
 
-/// The tensors of a token as they cross a wire edge: all of one dtype, concatenated and encoded by
-/// the edge's codec.
+/// The tensors of a token as they cross a wire edge: all of one dtype, concatenated and encoded.
 struct Encoded {
+  std::string codec;  ///< the edge's, or the one that was chosen where the edge's is "auto"
   ops::DType dtype = ops::DType::kF32;
   std::vector<std::vector<std::int64_t>> shapes;
   std::uint64_t raw_bytes = 0;  ///< of the tensors before encoding
@@ -29,7 +30,9 @@ struct Token {
   bool empty = false;
   std::vector<ops::Tensor> tensors;
   std::vector<double> scalars;
-  std::shared_ptr<const Encoded> encoded;  ///< on wire edges, in place of the tensors
+  /// On wire edges, in place of the tensors. On the way to a sender, beside the tensors: what the
+  /// producer has made of them already, since it had to see what its partner will see.
+  std::shared_ptr<const Encoded> encoded;
 };
 
 }  // namespace reef

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/codec/codec.h"
+#include "ops/codec/edge.h"
 
 namespace reef::cost {
 namespace {
@@ -27,6 +27,9 @@ Size size_of(const nn::ModelSpec& spec, const std::string& name) {
   return {};
 }
 
+/// What rounding to bf16 loses of a tensor's length, at most.
+constexpr double kBF16Error = 1.0 / 256;
+
 /// Bytes of an element as it travels; fp8, int8 and int4 with zstd as measured on the
 /// quickstart's pseudo-gradients (`atoll bench codec --all`), the others on gradients.
 double encoded_bytes(codec::Codec codec, double raw_bytes) {
@@ -44,6 +47,19 @@ double encoded_bytes(codec::Codec codec, double raw_bytes) {
   }
   return raw_bytes;
 }
+
+/// Of a kept value's position; with zstd as measured on 1.5 % of the same pseudo-gradients.
+double gap_bytes(codec::Codec values) { return values.zstd ? 0.63 : 1; }
+
+/// The codec of what is left when feedback has thrown away its part.
+struct WithoutState {
+  codec::Codec operator()(const codec::Codec& codec) const { return codec; }
+  codec::Codec operator()(const codec::TopK& codec) const { return codec.values; }
+  codec::Codec operator()(const codec::PowerSgd& codec) const { return codec.factors; }
+  codec::Codec operator()(const codec::Automatic& codec) const {
+    return {codec.error >= kBF16Error ? codec::Lossy::kBF16 : codec::Lossy::kNone, true};
+  }
+};
 
 }  // namespace
 
@@ -91,19 +107,26 @@ double memory_seconds(std::uint64_t bytes) {
   return static_cast<double>(bytes) / kMemoryBytesPerSecond;
 }
 
-double codec_ratio(std::string_view codec, ops::DType dtype) {
-  const auto known = codec::parse(codec);
+double codec_ratio(std::string_view codec, ops::DType dtype, std::span<const codec::Matrix> parts) {
+  const auto known = codec::parse_edge(codec);
+  if (!known.ok()) return 1;
+  const codec::Codec plain = std::visit(WithoutState(), *known);
   const auto raw_bytes = static_cast<double>(ops::size_of(dtype));
   const bool rounds = dtype == ops::DType::kF32 || dtype == ops::DType::kBF16;
-  if (!known.ok()) return 1;
-  if (!rounds) return known->zstd ? 1 / 1.1 : 1;
-  return encoded_bytes(*known, raw_bytes) / raw_bytes;
+  if (!rounds) return plain.zstd ? 1 / 1.1 : 1;
+  const double element = encoded_bytes(plain, raw_bytes);
+  if (const auto* sparse = std::get_if<codec::TopK>(&*known))
+    return std::min(1.0, sparse->fraction * (element + gap_bytes(plain)) / raw_bytes);
+  if (const auto* low_rank = std::get_if<codec::PowerSgd>(&*known))
+    return codec::factor_share(*low_rank, parts) * element / raw_bytes;
+  return element / raw_bytes;
 }
 
 bool codec_is_lossy(std::string_view codec, ops::DType dtype) {
-  const auto known = codec::parse(codec);
-  if (!known.ok() || known->lossy == codec::Lossy::kNone) return false;
-  if (dtype == ops::DType::kBF16) return known->lossy != codec::Lossy::kBF16;
+  const auto known = codec::parse_edge(codec);
+  if (!known.ok() || !codec::rounds(*known)) return false;
+  const auto* plain = std::get_if<codec::Codec>(&*known);
+  if (dtype == ops::DType::kBF16) return plain == nullptr || plain->lossy != codec::Lossy::kBF16;
   return dtype == ops::DType::kF32;
 }
 

@@ -3,8 +3,10 @@
 // a node has measured its own.
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
+#include "ops/codec/power_sgd.h"
 #include "ops/nn/spec.h"
 #include "ops/tensor/dtype.h"
 #include "scheduler/topology/topology.h"
@@ -35,9 +37,13 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
 double compute_seconds(double flops, std::uint32_t threads);
 double memory_seconds(std::uint64_t bytes);
 
-/// Expected encoded size over raw size. bf16 tensors end as fp32 tensors do that were rounded.
-double codec_ratio(std::string_view codec, ops::DType dtype);
-/// bf16 rounds fp32 tensors; fp8, int8 and int4 round fp32 and bf16; of others every bit stays.
+/// Expected encoded size over raw size, of a message that consists of `parts` (which only power-sgd
+/// asks for). bf16 tensors end as fp32 tensors do that were rounded. "auto" counts as what it can
+/// rely on: bf16 with zstd if it may lose as much, else zstd.
+double codec_ratio(std::string_view codec, ops::DType dtype,
+                   std::span<const codec::Matrix> parts = {});
+/// bf16 rounds fp32 tensors; fp8, int8 and int4 round fp32 and bf16; top-k and power-sgd round
+/// fp32, auto what its error allows; of others every bit stays.
 bool codec_is_lossy(std::string_view codec, ops::DType dtype);
 
 /// Time the line is busy with `bytes`, without the way there.

@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "ops/codec/codec.h"
+#include "ops/codec/edge.h"
 
 namespace reef::job {
 namespace {
@@ -79,8 +79,8 @@ class Check {
   }
 
   Status codecs() const {
-    ATOLL_TRY(codec("/spec/codecs/activations", job_.codecs.activations));
-    return codec("/spec/codecs/gradients", job_.codecs.gradients);
+    ATOLL_TRY(codec("/spec/codecs/activations", job_.codecs.activations, false));
+    return codec("/spec/codecs/gradients", job_.codecs.gradients, true);
   }
 
   Status others() const {
@@ -92,9 +92,13 @@ class Check {
   }
 
  private:
-  Status codec(const std::string& pointer, const std::string& name) const {
-    const auto known = codec::parse(name);
-    return known.ok() ? Status{} : no(pointer, known.error().what);
+  Status codec(const std::string& pointer, const std::string& name, bool feedback) const {
+    const auto known = codec::parse_edge(name);
+    if (!known.ok()) return no(pointer, known.error().what);
+    if (feedback || !codec::has_feedback(*known)) return {};
+    return no(pointer, name +
+                           " is for gradients, whose remainder the next step sends; use a codec "
+                           "without feedback, such as int8+zstd or auto:0.01");
   }
 
   Error no(const std::string& pointer, const std::string& what) const {

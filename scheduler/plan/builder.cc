@@ -80,7 +80,10 @@ void Builder::edge(const Join& join, const std::string& name, ActRef from, ActRe
   edge.bytes = join.bytes;
   edge.dtype = join.dtype;
   edge.wire = wire;
-  if (wire) edge.codec = codec_of(join.content);
+  if (wire) {
+    edge.codec = codec_of(join.content);
+    edge.ratio = ratio_of(join);
+  }
   if (from.actor == join.from.actor) edge.codec = join.rounding;
   producer.outputs.push_back({edge.id, producer.firings / join.tokens});
   consumer.inputs.push_back({edge.id, consumer.firings / join.tokens});
@@ -105,13 +108,16 @@ std::string Builder::codec_of(Content content) const {
   return "none";
 }
 
+double Builder::ratio_of(const Join& join) const {
+  return cost::codec_ratio(codec_of(join.content), join.dtype, join.parts);
+}
+
 /// Enough to keep the line busy, but no more than there are tokens in a round: the rest would lie
 /// empty.
 std::uint32_t Builder::wire_slots(const Join& join, NodeIndex from, NodeIndex to) const {
   const topology::Line line =
       topology::line_between(topology_, plan_.nodes[from].datacenter, plan_.nodes[to].datacenter);
-  const double bytes =
-      static_cast<double>(join.bytes) * cost::codec_ratio(codec_of(join.content), join.dtype);
+  const double bytes = static_cast<double>(join.bytes) * ratio_of(join);
   const std::uint64_t least = is_activation(join.content) ? 2 : 1;
   const std::uint64_t most = std::max<std::uint64_t>(least, join.tokens);
   return static_cast<std::uint32_t>(std::clamp(cost::slots_to_fill(line, bytes), least, most));

@@ -1,8 +1,10 @@
 #pragma once
 // Puts a plan together edge by edge. The order of connect() calls is the order of ports.
 
+#include <span>
 #include <string>
 
+#include "ops/codec/power_sgd.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/execution.h"
 #include "scheduler/plan/plan.h"
@@ -21,6 +23,7 @@ struct Join {
   std::uint64_t bytes = 0;
   ops::DType dtype = ops::DType::kF32;
   std::string rounding = {};  ///< codec that the producer applies before giving away
+  std::span<const codec::Matrix> parts = {};  ///< of a message, for codecs that ask
 };
 
 class Builder {
@@ -48,6 +51,7 @@ class Builder {
             std::uint32_t initial, bool wire);
   void split(const Join& join);
   ActRef add_carrier(ActorKind kind, const Join& join, ActorId end);
+  double ratio_of(const Join& join) const;
   std::uint32_t wire_slots(const Join& join, NodeIndex from, NodeIndex to) const;
 
   const job::Job& job_;

@@ -59,6 +59,7 @@ void write_edge(schema::PlanEdge::Builder to, const Edge& from) {
   to.setBytes(from.bytes);
   to.setWire(from.wire);
   to.setCodec(text(from.codec));
+  to.setRatio(from.ratio);
   to.setDtype(static_cast<std::uint8_t>(from.dtype));
 }
 
@@ -111,6 +112,7 @@ Edge read_edge(schema::PlanEdge::Reader from, EdgeId id) {
   to.bytes = from.getBytes();
   to.wire = from.getWire();
   to.codec = text(from.getCodec());
+  to.ratio = from.getRatio();
   to.dtype = static_cast<ops::DType>(from.getDtype());
   return to;
 }

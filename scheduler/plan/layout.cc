@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "ops/codec/edge.h"
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/builder.h"
 
@@ -16,13 +17,15 @@ constexpr std::uint64_t kReportBytes = 4096;   ///< a loss, a norm, a few counte
 
 /// What a stage holds and moves, in bytes. Weights are as layers see them, all else is f32.
 struct StageSize {
-  std::uint64_t weights = 0;         ///< of the parameters that it owns
-  std::uint64_t tied_weights = 0;    ///< of those that it uses and another layer owns
-  std::uint64_t gradients = 0;       ///< of the parameters that it owns
-  std::uint64_t tied_gradients = 0;  ///< of tied uses
-  std::uint64_t state = 0;           ///< masters and two moments
-  std::uint64_t stash = 0;           ///< of one micro-batch
-  std::uint64_t squares = 0;         ///< a sum per tensor, named
+  std::uint64_t weights = 0;              ///< of the parameters that it owns
+  std::uint64_t tied_weights = 0;         ///< of those that it uses and another layer owns
+  std::uint64_t gradients = 0;            ///< of the parameters that it owns
+  std::uint64_t tied_gradients = 0;       ///< of tied uses
+  std::uint64_t state = 0;                ///< masters and two moments
+  std::uint64_t stash = 0;                ///< of one micro-batch
+  std::uint64_t squares = 0;              ///< a sum per tensor, named
+  std::vector<codec::Matrix> parts;       ///< what the gradients are for a codec of low rank,
+  std::vector<codec::Matrix> tied_parts;  ///< those of tied uses among them
 
   std::uint64_t all_gradients() const { return gradients + tied_gradients; }
 };
@@ -89,8 +92,21 @@ class Layout {
       size.stash = range.stash_bytes;
       for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
         size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
+        add_parts(spec_.layers[i], size);
       }
       sizes_.push_back(size);
+    }
+  }
+
+  void add_parts(const nn::Layer& layer, StageSize& size) const {
+    for (const nn::Parameter& parameter : layer.parameters)
+      size.parts.push_back(codec::matrix_of(parameter.shape));
+    for (const nn::Layer& other : spec_.layers) {
+      for (const nn::Parameter& parameter : other.parameters) {
+        if (std::ranges::find(layer.tied, parameter.name) == layer.tied.end()) continue;
+        size.parts.push_back(codec::matrix_of(parameter.shape));
+        size.tied_parts.push_back(codec::matrix_of(parameter.shape));
+      }
     }
   }
 
@@ -167,7 +183,9 @@ class Layout {
                       partial_sums * sizes_[s].all_gradients());
     shard.forward = builder_.add_act(shard.actor, "forward", micro_);
     shard.backward = builder_.add_act(shard.actor, "backward", micro_, kBackwardPriority);
-    const ActorId sync = add(ActorKind::kGradientSync, "sync" + suffix, replica, s);
+    // A codec with feedback works on a copy as long as what it remembers.
+    const ActorId sync =
+        add(ActorKind::kGradientSync, "sync" + suffix, replica, s, 2 * remembered(replica, s).held);
     shard.sync.push_back(builder_.add_act(sync, "offer"));
     for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
       shard.sync.push_back(builder_.add_act(sync, "combine " + std::to_string(k)));
@@ -234,8 +252,17 @@ class Layout {
       }
       for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
         const ActRef partner = replicas_[i ^ (1u << k)].shards[s].sync[k + 1];
-        builder_.connect({"sent" + rs(i, s) + suffix, replicas_[i].shards[s].sync[k], partner,
-                          Content::kGradient, 1, 1, 0, bytes});
+        builder_.connect({"sent" + rs(i, s) + suffix,
+                          replicas_[i].shards[s].sync[k],
+                          partner,
+                          Content::kGradient,
+                          1,
+                          1,
+                          0,
+                          bytes,
+                          DType::kF32,
+                          {},
+                          sizes_[s].parts});
       }
     }
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) connect_reduced(i, s);
@@ -273,7 +300,32 @@ class Layout {
     if (!splits) return;
     builder_.connect({"tied-reduced" + r(index), shard.sync.back(),
                       replicas_[index].shards[0].measure, Content::kGradient, 1, 1, 0,
-                      sizes_[s].tied_gradients, DType::kF32, tied_rounding()});
+                      sizes_[s].tied_gradients, DType::kF32, tied_rounding(),
+                      sizes_[s].tied_parts});
+  }
+
+  /// Bytes that a gradient sync holds from one round to the next, and of those what it saves: the
+  /// first of the replicas that have summed alike does, since they remember alike.
+  struct Remembered {
+    std::uint64_t held = 0;
+    std::uint64_t saved = 0;
+  };
+  Remembered remembered(std::uint32_t replica, std::uint32_t s) const {
+    const auto codec = codec::parse_edge(builder_.codec_of(Content::kGradient));
+    Remembered sum;
+    if (!codec.ok() || !codec::has_feedback(*codec)) return sum;
+    const auto add = [&](std::uint64_t residual, const auto& parts, bool saves) {
+      const std::uint64_t bytes = residual + 4 * codec::warm_elements(*codec, parts);
+      sum.held += bytes;
+      if (saves) sum.saved += bytes;
+    };
+    for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
+      if (rounding(s, k).empty()) continue;
+      add(sizes_[s].all_gradients(), sizes_[s].parts, replica >> k << k == replica);
+    }
+    if (s == last_ && ties_across() && !tied_rounding().empty())
+      add(sizes_[s].tied_gradients, sizes_[s].tied_parts, replica == 0);
+    return sum;
   }
 
   void connect_optimizer(std::uint32_t index) {
@@ -315,6 +367,14 @@ class Layout {
                         Content::kState, 1, 1, 0, sizes_[s].state});
       builder_.connect(
           {"part" + stage, publish_[s], write_, Content::kState, 1, 1, 0, sizes_[s].state});
+    }
+    for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+      for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+        const std::uint64_t bytes = remembered(i, s).saved;
+        if (bytes == 0) continue;
+        builder_.connect({"residuals" + rs(i, s), replicas_[i].shards[s].sync.back(), write_,
+                          Content::kState, 1, 1, 0, bytes});
+      }
     }
   }
 

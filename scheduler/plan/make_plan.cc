@@ -25,8 +25,7 @@ Traffic traffic_of(const Plan& plan) {
   Traffic traffic;
   for (const Edge& edge : plan.edges) {
     if (!edge.wire || edge.content == Content::kState) continue;
-    const double bytes =
-        static_cast<double>(edge.bytes) * edge.tokens * cost::codec_ratio(edge.codec, edge.dtype);
+    const double bytes = static_cast<double>(edge.bytes) * edge.tokens * edge.ratio;
     const Node& from = plan.nodes[plan.actors[edge.producer].node];
     const Node& to = plan.nodes[plan.actors[edge.consumer].node];
     traffic.between_nodes += bytes;

@@ -27,7 +27,8 @@ enum class ActorKind : std::uint8_t {
   kLoss,          ///< act loss:     logits, targets -> grad logits, report
   kGradientSync,  ///< act offer:     gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
-                  ///< last act (offer of a single replica): ... -> reduced, [tied reduced]
+                  ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
+                  ///< [residuals], of exchanges whose codec has feedback
                   ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the
                   ///< kept edge's codec, if it has one; tied reduced likewise through its own
                   ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
@@ -35,7 +36,8 @@ enum class ActorKind : std::uint8_t {
   kOptimizer,     ///< act measure:  reduced, [tied gradients] -> squares, held
                   ///< act update:   held, scale -> weights, [tied weights], [snapshot]
   kParameterStore,  ///< act publish:  snapshot -> part
-  kCheckpointer,    ///< act write:    part [x stages] -> (nothing)
+  kCheckpointer,    ///< act write:    part [x stages], [residuals, by replica, then stage] ->
+                    ///< (nothing)
   kMetrics,  ///< act record k: report of loss actor k -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
@@ -94,10 +96,11 @@ struct Edge {
   /// vectors beside bf16 matrices; scalars are f64.
   ops::DType dtype = ops::DType::kF32;
   bool wire = false;  ///< between a kSend and a kReceive on two nodes: sealed, encoded with `codec`
-  /// "none", "bf16+zstd", ... Set on wire edges, and on kept and tied reduced edges of GradientSync
-  /// where some replica sends through a rounding codec: all replicas then add the same rounded
-  /// numbers and stay equal.
+  /// "none", "bf16+zstd", "top-k:0.01", ... Set on wire edges, and on kept and tied reduced edges
+  /// of GradientSync where some replica sends through a rounding codec: all replicas then add the
+  /// same rounded numbers and stay equal.
   std::string codec;
+  double ratio = 1;  ///< of a wire edge: expected encoded size over raw size
   bool operator==(const Edge&) const = default;
 };
 

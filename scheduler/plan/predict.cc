@@ -116,9 +116,7 @@ class Simulation {
     const Node& to = plan_.nodes[plan_.actors[wire.consumer].node];
     const topology::Line line = topology::line_between(topology, from.datacenter, to.datacenter);
     const double bytes =
-        wire.content == Content::kState
-            ? 0
-            : static_cast<double>(wire.bytes) * cost::codec_ratio(wire.codec, wire.dtype);
+        wire.content == Content::kState ? 0 : static_cast<double>(wire.bytes) * wire.ratio;
     const bool wide = from.datacenter != to.datacenter;
     // All nodes of two datacenters share their line; a receiver only unpacks and occupies nobody
     // else.

@@ -61,16 +61,19 @@ void print_nodes(const Plan& plan, std::ostream& out) {
 }
 
 void print_edges(const Plan& plan, std::ostream& out) {
-  std::size_t width = 4;
-  for (const Edge& edge : plan.edges) width = std::max(width, edge.name.size());
+  std::size_t width = 4, codec = 9;
+  for (const Edge& edge : plan.edges) {
+    width = std::max(width, edge.name.size());
+    codec = std::max(codec, edge.codec.size());
+  }
   out << '\n'
       << padded("edge", width) << "  tokens  slots  " << padded("bytes", 10) << "  dtype  "
-      << padded("codec", 9) << "  from -> to\n";
+      << padded("codec", codec) << "  from -> to\n";
   for (const Edge& edge : plan.edges) {
     out << padded(edge.name, width) << "  " << padded(std::to_string(edge.tokens), 6) << "  "
         << padded(std::to_string(edge.slots), 5) << "  " << padded(format_size(edge.bytes), 10)
         << "  " << padded(std::string(ops::name_of(edge.dtype)), 5) << "  "
-        << padded(edge.codec.empty() ? "-" : edge.codec, 9) << "  "
+        << padded(edge.codec.empty() ? "-" : edge.codec, codec) << "  "
         << end_name(plan, edge.producer, edge.producer_act) << " -> "
         << end_name(plan, edge.consumer, edge.consumer_act) << '\n';
   }
@@ -103,7 +106,8 @@ Json json_of(const Edge& edge, const Plan& plan) {
           {"bytes", edge.bytes},
           {"dtype", ops::name_of(edge.dtype)},
           {"wire", edge.wire},
-          {"codec", edge.codec}};
+          {"codec", edge.codec},
+          {"ratio", edge.ratio}};
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "scheduler/plan/shape.h"
 
+#include <algorithm>
+
 namespace reef::plan {
 namespace {
 
@@ -24,10 +26,10 @@ char letter(Content content) {
 }
 
 std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
-  if (replicas == 1) return {{"g", "gg?"}};
+  if (replicas == 1) return {{"g", "gg?p?"}};
   std::vector<ActShape> shapes{{"g", "gg"}};
   for (std::uint32_t reach = 2; reach <= replicas; reach *= 2) {
-    shapes.push_back({"gg", reach == replicas ? "gg?" : "gg"});
+    shapes.push_back({"gg", reach == replicas ? "gg?p?" : "gg"});
   }
   return shapes;
 }
@@ -35,6 +37,13 @@ std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
 std::vector<ActShape> layer_shapes(const Actor& actor) {
   const bool first = actor.stage == 0;
   return {{first ? "tww?" : "aww?", "aa", true}, {"da", first ? "g" : "gd", true}};
+}
+
+/// Behind the stages' parts the residuals of as many shards as save any.
+std::string writer_inputs(const Actor& actor, const Plan& plan) {
+  const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
+  const std::uint64_t most = plan.stages + std::uint64_t{plan.replicas} * plan.stages;
+  return std::string(std::clamp<std::uint64_t>(ports, plan.stages, most), 'p');
 }
 
 std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
@@ -63,7 +72,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
     case ActorKind::kParameterStore:
       return {{"p", "p"}};
     case ActorKind::kCheckpointer:
-      return {{std::string(plan.stages, 'p'), ""}};
+      return {{writer_inputs(actor, plan), ""}};
     case ActorKind::kMetrics:
       // The one kind with many acts: a hostile plan of many such actors must bring the acts before
       // they cost us.

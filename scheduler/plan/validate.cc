@@ -5,7 +5,7 @@
 #include <limits>
 #include <set>
 
-#include "ops/codec/codec.h"
+#include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
 #include "scheduler/plan/shape.h"
 
@@ -43,7 +43,12 @@ bool good_name(const std::string& name) {
   return !name.empty() && name.size() <= kLongestName && first_bad_utf8(name) == name.size();
 }
 
-bool known_codec(const std::string& codec) { return codec::parse(codec).ok(); }
+/// Codecs with feedback are for gradients, whose owners keep a residual.
+bool fits(const std::string& codec, const Edge& edge) {
+  const auto known = codec::parse_edge(codec);
+  return known.ok() && (!codec::has_feedback(*known) ||
+                        (edge.content == Content::kGradient && edge.dtype == ops::DType::kF32));
+}
 
 bool can_hold(Content content, ops::DType dtype) {
   switch (content) {
@@ -149,9 +154,10 @@ class Validator {
       return broken(edge.name, "only wire edges cross nodes, from a sender to a receiver");
     }
     const bool rounds = producer.kind == ActorKind::kGradientSync;
-    const bool good_codec = edge.wire ? known_codec(edge.codec)
-                                      : edge.codec.empty() || (rounds && known_codec(edge.codec));
-    if (!good_codec) return broken(edge.name, "unknown codec");
+    const bool good_codec = edge.wire ? fits(edge.codec, edge)
+                                      : edge.codec.empty() || (rounds && fits(edge.codec, edge));
+    if (!good_codec) return broken(edge.name, "a codec that is none, or not for such an edge");
+    if (!(edge.ratio > 0 && edge.ratio < 16)) return broken(edge.name, "a ratio that cannot be");
     return {};
   }
 

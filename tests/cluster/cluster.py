@@ -31,12 +31,12 @@ spec:
   evaluation: {{every: {evaluate}, rounds: 2}}
   checkpoints: {{every: {snapshot}, keep: 3{resume}}}
   parallelism: {{replicas: {replicas}, stages: {stages}}}
-  codecs: {{activations: {codec}, gradients: {codec}, weights: {weights}}}
+  codecs: {{activations: {activations}, gradients: {gradients}, weights: {weights}}}
   peerTimeout: 3s
 """
 
 DEFAULTS = dict(model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1,
-                stages=1, codec="none", weights="none")
+                stages=1, weights="none")
 
 
 def make_text(path, chapters=120):
@@ -81,6 +81,7 @@ class ClusterTest(unittest.TestCase):
     def job(self, nodes=1, **fields):
         type(self).runs += 1
         path = self.root / f"job-{self.runs}.yaml"
+        fields = {"activations": fields.get("codec", "none"), "gradients": fields.get("codec", "none"), **fields}
         values = {**DEFAULTS, **fields, "topology": self.topology(nodes), "data": self.root / "data"}
         path.write_text(JOB.format(**values))
         return path

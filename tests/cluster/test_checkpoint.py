@@ -26,6 +26,26 @@ class Checkpoint(ClusterTest):
         self.assertEqual(self.losses(folder), reference)
         self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
+    def test_what_feedback_holds_back_survives_a_restart(self):
+        for codec in ("top-k:0.05", "power-sgd:2"):
+            for layout in ({"nodes": 2, "replicas": 2}, {"nodes": 4, "replicas": 2, "stages": 2},
+                           {"nodes": 2, "replicas": 4}):
+                with self.subTest(codec=codec, **layout):
+                    job = self.job(gradients=codec, **layout)
+                    status, whole, stderr, folder = self.run_job(job)
+                    self.assertEqual(status, 0, stderr)
+                    middle = folder / "checkpoints" / "step-00000010"
+                    reference = [line for line in self.losses(folder) if line["step"] > 10]
+                    job = self.job(gradients=codec, resume=f", resume: {middle}", **layout)
+                    status, resumed, stderr, folder = self.run_job(job)
+                    self.assertEqual(status, 0, stderr)
+                    self.assertEqual(self.losses(folder), reference)
+                    self.assertEqual(resumed["val_loss"], whole["val_loss"])
+                    status, other, stderr, _ = self.run_job(
+                        self.job(nodes=2, replicas=2, stages=2, gradients=codec, resume=f", resume: {middle}"))
+                    self.assertEqual(status, 0, stderr)
+                    self.assertLess(abs(other["val_loss"] - whole["val_loss"]) / whole["val_loss"], 0.05)
+
     def test_generate_is_deterministic(self):
         status, summary, stderr, folder = self.run_job(self.job(steps=5))
         self.assertEqual(status, 0, stderr)

@@ -54,8 +54,9 @@ std::int64_t extent(fuzz::Input& input) {
   return small > -16 ? small : input.number<std::int64_t>();
 }
 
-Token sent(fuzz::Input& input) {
+Token sent(fuzz::Input& input, const char* codec) {
   auto encoded = std::make_shared<Encoded>();
+  encoded->codec = codec;
   encoded->dtype = static_cast<ops::DType>(
       input.below(std::size_t{1} + static_cast<std::size_t>(ops::DType::kU8)));
   encoded->shapes.resize(input.below(8));
@@ -92,15 +93,16 @@ void check(const Token& value, const Encoded& encoded) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Alone alone;
-  constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd", "fp8",
-                               "int8", "int4", "fp8+zstd",  "int8+zstd", "int4+zstd"};
+  constexpr std::array kCodecs{"none",      "bf16",      "none+zstd", "bf16+zstd",
+                               "fp8",       "int8",      "int4",      "fp8+zstd",
+                               "int8+zstd", "int4+zstd", "top-k:0.1", "power-sgd:2:bf16"};
   constexpr std::array kDtypes{ops::DType::kF32, ops::DType::kBF16, ops::DType::kI32,
                                ops::DType::kF64};
   fuzz::Input input(data, size);
   plan::Plan plan;
   const char* const codec = kCodecs[input.below(kCodecs.size())];
   const auto task = receiver(plan, codec, kDtypes[input.below(kDtypes.size())]);
-  const Token wire = sent(input);
+  const Token wire = sent(input, codec);
   const Token* const in = &wire;
   Token value;
   Token* const out = &value;

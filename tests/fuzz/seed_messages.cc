@@ -227,11 +227,12 @@ void protocol() {
              .rest(message.header));
   };
   auto encoded = std::make_shared<Encoded>();
+  encoded->codec = "none+zstd";
   encoded->dtype = ops::DType::kI32;
   encoded->shapes = {{2, 3}, {}, {5}};
   encoded->raw_bytes = 48;
   encoded->payload = Bytes(20, std::byte{1});
-  WireToken token{"job-1", 9, 4, std::uint64_t{1} << 33, 1, "none+zstd", {}};
+  WireToken token{"job-1", 9, 4, std::uint64_t{1} << 33, 1, {}};
   token.token.round = round;
   token.token.scalars = {0.5, -1e300};
   token.token.encoded = encoded;

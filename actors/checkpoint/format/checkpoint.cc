@@ -73,6 +73,11 @@ static_assert(kAdamM.size() == kAdamV.size());
 
 bool is_moment(std::string_view name) { return name.ends_with(kAdamM) || name.ends_with(kAdamV); }
 
+bool is_weight(std::string_view name) {
+  const auto has = [name](std::string_view part) { return name.find(part) != name.npos; };
+  return !is_moment(name) && !has(kResidual) && !has(kWarm);
+}
+
 std::string folder_name(std::uint64_t step) {
   std::array<char, 40> text;
   std::snprintf(text.data(), text.size(), "step-%08llu", static_cast<unsigned long long>(step));

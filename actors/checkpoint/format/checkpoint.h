@@ -31,8 +31,13 @@ namespace reef::checkpoint {
 inline constexpr std::string_view kAdamM = ".adam_m";
 inline constexpr std::string_view kAdamV = ".adam_v";
 
-/// True for a name that belongs to the optimizer, not to the model.
+inline constexpr std::string_view kResidual = ".residual.";  ///< "h.0.mlp.residual.r0.k1"
+inline constexpr std::string_view kWarm = ".warm.";          ///< "s0.warm.r0.k1"
+
+/// True for a name that belongs to the optimizer.
 bool is_moment(std::string_view name);
+/// True for a name that belongs to the model, not to the optimizer or to error feedback.
+bool is_weight(std::string_view name);
 
 /// "step-00000100".
 std::string folder_name(std::uint64_t step);

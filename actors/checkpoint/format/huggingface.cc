@@ -131,7 +131,7 @@ std::string_view without_prefix(std::string_view name) {
 std::vector<TensorView> weights_of(const Checkpoint& checkpoint) {
   std::vector<TensorView> weights;
   for (const std::string& name : checkpoint.names()) {
-    if (is_moment(name)) continue;
+    if (!is_weight(name)) continue;
     weights.push_back(*checkpoint.find(name));
     weights.back().name = without_prefix(name);
   }

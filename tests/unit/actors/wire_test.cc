@@ -141,6 +141,7 @@ TEST_P(Refused, WithAnError) {
     SCOPED_TRACE(codec);
     Ends ends(codec);
     auto encoded = std::make_shared<Encoded>();
+    encoded->codec = codec;
     encoded->shapes = GetParam().shapes;
     encoded->raw_bytes = GetParam().raw_bytes;
     encoded->payload = Bytes(GetParam().payload, std::byte{0xA5});
@@ -169,6 +170,20 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"together larger than the slot", {{1024}, {1}}, 4100, 4100},
         Hostile{"payload of another size", {{4}}, 16, 15}, Hostile{"no payload", {{4}}, 16, 0},
         Hostile{"garbage longer than anything", {{4}}, 16, 100000}));
+
+TEST(Receive, BelievesNoCodecButThePlanS) {
+  Ends ends("bf16");
+  Token value;
+  value.tensors = {wild_tensor(ends.rig.context, {4}, 0)};
+  auto other = std::make_shared<Encoded>(*ends.sent(value).encoded);
+  EXPECT_EQ(other->codec, "bf16");
+  for (const char* codec : {"", "none", "bf16+zstd", "top-k:0.1", "auto:0.1"}) {
+    other->codec = codec;
+    Token hostile, back;
+    hostile.encoded = other;
+    EXPECT_EQ(ends.received(hostile, back).error().code, Code::kProto) << codec;
+  }
+}
 
 TEST(Receive, SurvivesRandomDamageToAPayload) {
   for (const char* codec : {"none+zstd", "bf16+zstd", "int8+zstd", "fp8", "int4"}) {

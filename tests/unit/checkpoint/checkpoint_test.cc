@@ -60,6 +60,8 @@ TEST_F(Checkpoints, ReadBackWhatWasWritten) {
   EXPECT_TRUE(checkpoint->check_job("job").ok());
   EXPECT_EQ(checkpoint->check_job("other").error().code, Code::kCheckpoint);
   EXPECT_TRUE(is_moment("w.adam_m") && is_moment("w.adam_v") && !is_moment("w"));
+  EXPECT_TRUE(is_weight("h.0.mlp.c_fc.weight") && !is_weight("w.adam_m"));
+  EXPECT_FALSE(is_weight("wte.weight@head.residual.r0.k1") || is_weight("s0.warm.r0.k1"));
 }
 
 TEST_F(Checkpoints, SurviveBeingMoved) {

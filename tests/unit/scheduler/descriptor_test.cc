@@ -94,11 +94,15 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"  parallelism:", "  codecs: {gradients: int7}\n  parallelism:",
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: int7 is not a codec; use none, "
             "bf16, "
-            "fp8, int8 or int4, alone or with +zstd behind it"},
-        Row{"  parallelism:", "  codecs: {activations: topk}\n  parallelism:",
-            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.activations: topk needs a residual, which "
-            "edges "
-            "do not keep; use none, bf16, fp8, int8 or int4"},
+            "fp8, int8 or int4, alone or with +zstd behind it, top-k:0.01 or power-sgd:4, alone or "
+            "with such a codec of their values behind it (top-k:0.01:int4+zstd), or auto:0.01"},
+        Row{"  parallelism:", "  codecs: {activations: top-k:0.1}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.activations: top-k:0.1 is for gradients, whose "
+            "remainder the next step sends; use a codec without feedback, such as int8+zstd or "
+            "auto:0.01"},
+        Row{"  parallelism:", "  codecs: {gradients: top-k:2}\n  parallelism:",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k keeps 2 of the values; use a "
+            "fraction over 0 and at most 1"},
         Row{"steps: 100", "steps: 100\n    precision: fp16",
             "E_JOB_VALUE: x.yaml:12:5: spec.training.precision: 'fp16' is not one of fp32, bf16; "
             "did you mean 'fp32'?"},
