@@ -46,7 +46,8 @@ class LocalCrew final : public node::Crew {
                         plan.actors[edge.consumer].node == setup_.node;
       if (here) registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
     }
-    const TaskSetup tasks{plan, job_, model_, setup_.events, site_.clock, setup_.run_folder};
+    const TaskSetup tasks{plan,        job_,        model_,           setup_.events,
+                          setup_.wire, site_.clock, setup_.run_folder};
     for (const plan::Actor& actor : plan.actors) {
       if (actor.node != setup_.node) continue;
       auto task = make_task(tasks, actor);

@@ -19,6 +19,7 @@ struct TaskSetup {
   const job::Job& job;
   const nn::ModelSpec& model;
   node::Events& events;
+  const node::Wire& wire;
   const Clock& clock;
   std::string run_folder;  ///< where this node writes metrics and checkpoints
 };

@@ -1,12 +1,15 @@
 #include "actors/sync/gradient_sync.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "actors/sync/agreement.h"
 #include "actors/sync/exchanges.h"
 #include "actors/sync/resume.h"
 #include "actors/sync/rounding.h"
 #include "ops/codec/edge.h"
 #include "ops/functional/functional.h"
+#include "runtime/base/log.h"
 
 namespace reef::actors {
 namespace {
@@ -56,6 +59,7 @@ class GradientSync final : public Task {
     if (!input.empty) {
       std::vector<Tensor> value = input.tensors;
       if (firing.act > 0) ATOLL_TRY(combine(firing, value));
+      if (choice_) ATOLL_TRY(agree(firing));
       ATOLL_TRY(last ? finish(firing, value) : offer(firing, std::move(value)));
     }
     if (last) snapshot(firing);
@@ -83,7 +87,62 @@ class GradientSync final : public Task {
         shapes.push_back(gradient.shape);
       ATOLL_ASSIGN(roundings_[act], Rounding::make(codec, shapes));
     }
+    make_choice();
     return {};
+  }
+
+  /// The wire edge behind the sender of an output, or null.
+  const plan::Edge* wire_behind(std::size_t act, std::size_t output) const {
+    if (!leaves_the_node(act, output)) return nullptr;
+    const plan::Actor& send = setup_.plan.actors[edge(act, output).consumer];
+    return &setup_.plan.edges[send.acts[0].outputs[0].edge];
+  }
+
+  void make_choice() {
+    for (std::size_t act = 0; act < acts_.size(); ++act) {
+      if (!roundings_[act]) continue;
+      const bool last = act + 1 == acts_.size();
+      const auto codec = codec::parse_edge(edge(act, last ? 1 : 0).codec);
+      if (!std::holds_alternative<codec::Automatic>(*codec)) return;
+      if (const plan::Edge* wire = wire_behind(act, 1)) wires_.push_back(wire->id);
+      if (!choice_)
+        choice_.emplace(std::get<codec::Automatic>(*codec), edge(act, last ? 1 : 0), setup_.clock);
+    }
+  }
+
+  /// Carries what the codecs cost from offer to offer, and at the end changes to the best for all.
+  Status agree(Firing& firing) {
+    std::vector<double> wishes = firing.inputs[0]->scalars;
+    if (firing.act == 0) {
+      candidates_ = choice_->candidates(slowest_line(), firing.inputs[0]->tensors);
+      wishes = wishes_of(candidates_);
+    } else {
+      ATOLL_TRY(join_wishes(wishes, firing.inputs[1]->scalars));
+    }
+    if (firing.act + 1 < acts_.size()) {
+      firing.outputs[1]->scalars = wishes;
+      firing.outputs[0]->scalars = std::move(wishes);
+      return {};
+    }
+    take_wishes(wishes, candidates_);
+    if (!choice_->decide(candidates_)) return {};
+    const std::string name = codec::name(choice_->codec());
+    log_info(actor_.name + ": gradients travel as " + name + " from the next step");
+    for (const auto& rounding : roundings_) {
+      if (rounding) rounding->use(choice_->codec());
+    }
+    return {};
+  }
+
+  link::LineNow slowest_line() const {
+    link::LineNow slowest;
+    for (const plan::EdgeId wire : wires_) {
+      const link::LineNow line = setup_.wire.line(wire);
+      const bool known = line.bits_per_second > 0;
+      if (known && (slowest.bits_per_second == 0 || line.bits_per_second < slowest.bits_per_second))
+        slowest = line;
+    }
+    return slowest;
   }
 
   Status combine(Firing& firing, std::vector<Tensor>& value) {
@@ -158,6 +217,9 @@ class GradientSync final : public Task {
   const std::vector<plan::Act>& acts_;
   const std::vector<Exchange> exchanges_;
   std::vector<std::unique_ptr<Rounding>> roundings_;  ///< by act; null where nothing rounds
+  std::optional<CodecChoice> choice_;                 ///< where the edges' codec is "auto"
+  std::vector<codec::Candidate> candidates_;          ///< its codecs
+  std::vector<plan::EdgeId> wires_;                   ///< on which the choice will travel
   std::vector<std::size_t> own_;                      ///< gradients that go to the own optimizer
   std::vector<std::size_t> tied_;  ///< gradients of uses of tensors another stage owns
 };

@@ -17,6 +17,8 @@ Result<std::unique_ptr<Rounding>> Rounding::make(const std::string& codec,
 Rounding::Rounding(std::string name, codec::EdgeCodec codec, std::span<const ops::Shape> shapes)
     : name_(std::move(name)), codec_(codec), shapes_(shapes.begin(), shapes.end()) {
   for (const ops::Shape& shape : shapes) elements_ += shape.elements();
+  if (const auto* automatic = std::get_if<codec::Automatic>(&codec_))
+    use(codec::first_choice(*automatic));
   if (!codec::has_feedback(codec_)) return;
   coder_.emplace(codec_, parts_of(shapes));
   feedback_ = coder_->begin();
@@ -48,13 +50,18 @@ Result<std::shared_ptr<const Encoded>> Rounding::round(ops::Context& context,
   return std::shared_ptr<const Encoded>(std::move(encoded));
 }
 
+void Rounding::use(codec::Codec codec) {
+  codec_ = codec;
+  name_ = codec::name(codec);
+}
+
 /// Through the codec and back.
 Status Rounding::pass(std::span<float> values, bool travel, Bytes& payload) {
   if (coder_) {
     coder_->encode(values, *feedback_, payload);
     return coder_->decode(payload, values);
   }
-  const auto& codec = std::get<codec::Codec>(codec_);
+  const auto codec = std::get<codec::Codec>(codec_);
   codec::round_trip(codec, values);
   if (travel) codec::encode(codec, std::span<const float>(values), payload);
   return {};

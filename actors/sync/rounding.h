@@ -27,6 +27,9 @@ class Rounding {
   Result<std::shared_ptr<const Encoded>> round(ops::Context& context,
                                                std::vector<ops::Tensor>& tensors, bool travel);
 
+  /// From now on through this one. Only where the edge's codec is "auto".
+  void use(codec::Codec codec);
+
   /// What it remembers from one round to the next; undefined without error feedback. Of sizes that
   /// begin() gave it.
   std::optional<codec::Feedback>& feedback() { return feedback_; }

@@ -4,12 +4,6 @@
 #include <tuple>
 
 namespace reef::codec {
-namespace {
-
-double work_seconds(const Measured& codec) { return codec.encode_seconds + codec.decode_seconds; }
-
-}  // namespace
-
 double seconds_per_message(const Measured& codec, const LineMeasured& line, const EdgeNeeds& edge) {
   const double on_the_line = edge.bytes * codec.ratio * 8 / line.bits_per_second;
   const double there_and_back = (on_the_line + line.round_trip_seconds) / std::max(edge.slots, 1.0);
@@ -17,32 +11,40 @@ double seconds_per_message(const Measured& codec, const LineMeasured& line, cons
                    on_the_line, there_and_back});
 }
 
+Candidate candidate(const Measured& codec, const LineMeasured& line, const EdgeNeeds& edge) {
+  return {codec.codec, seconds_per_message(codec, line, edge),
+          codec.encode_seconds + codec.decode_seconds, codec.error};
+}
+
+std::optional<Codec> choose(std::span<const Candidate> candidates, double largest_error,
+                            const std::optional<Codec>& current) {
+  std::vector<Candidate> allowed;
+  for (const Candidate& one : candidates) {
+    if (one.error <= largest_error) allowed.push_back(one);
+  }
+  if (allowed.empty()) return std::nullopt;
+  const double fastest = std::ranges::min(allowed, {}, &Candidate::seconds).seconds;
+  std::optional<Candidate> best;
+  for (const Candidate& one : allowed) {
+    if (one.seconds > fastest * kAsGood) continue;
+    const auto merit = [](const Candidate& of) { return std::tuple(of.error, of.work); };
+    if (!best || merit(one) < merit(*best)) best = one;
+  }
+  if (!current) return best->codec;
+  const auto kept = std::ranges::find(allowed, *current, &Candidate::codec);
+  const bool stays = kept != allowed.end() && kept->seconds <= fastest * kWorthAChange &&
+                     kept->error <= best->error * kWorthAnError;
+  return stays ? *current : best->codec;
+}
+
 std::optional<Measured> choose(std::span<const Measured> codecs, const LineMeasured& line,
                                const EdgeNeeds& edge, const std::optional<Codec>& current) {
   if (!(line.bits_per_second > 0) || !(line.round_trip_seconds >= 0)) return std::nullopt;
-  const auto seconds = [&line, &edge](const Measured& codec) {
-    return seconds_per_message(codec, line, edge);
-  };
-  std::vector<Measured> allowed;
-  for (const Measured& codec : codecs) {
-    if (codec.error <= edge.largest_error) allowed.push_back(codec);
-  }
-  if (allowed.empty()) return std::nullopt;
-  double fastest = seconds(allowed[0]);
-  for (const Measured& codec : allowed) fastest = std::min(fastest, seconds(codec));
-  if (current) {
-    const auto kept =
-        std::find_if(allowed.begin(), allowed.end(),
-                     [&current](const Measured& codec) { return codec.codec == *current; });
-    if (kept != allowed.end() && seconds(*kept) <= fastest * kWorthAChange) return *kept;
-  }
-  std::optional<Measured> best;
-  for (const Measured& codec : allowed) {
-    if (seconds(codec) > fastest * kAsGood) continue;
-    const auto merit = [](const Measured& one) { return std::tuple(one.error, work_seconds(one)); };
-    if (!best || merit(codec) < merit(*best)) best = codec;
-  }
-  return best;
+  std::vector<Candidate> candidates;
+  for (const Measured& one : codecs) candidates.push_back(candidate(one, line, edge));
+  const auto chosen = choose(candidates, edge.largest_error, current);
+  if (!chosen) return std::nullopt;
+  return *std::ranges::find(codecs, *chosen, &Measured::codec);
 }
 
 }  // namespace reef::codec

@@ -42,12 +42,28 @@ double seconds_per_message(const Measured& codec, const LineMeasured& line, cons
 inline constexpr double kAsGood = 1.02;
 /// What another codec must gain before an edge that has one is given it.
 inline constexpr double kWorthAChange = 1.15;
+/// Or how many times less it must lose, if it is as good.
+inline constexpr double kWorthAnError = 2;
+
+/// What a codec would be on an edge: whoever can only agree with others on such figures chooses by
+/// them.
+struct Candidate {
+  Codec codec;
+  double seconds = 0;  ///< for a message
+  double work = 0;     ///< of the processors, for a raw byte
+  double error = 0;
+};
+Candidate candidate(const Measured& codec, const LineMeasured& line, const EdgeNeeds& edge);
 
 /// The fastest whose error is within bounds; of those as good as it, the one that loses least, then
 /// the one that costs the processors least. `current` stays unless it is out of bounds or the
-/// change is worth it. Nothing when no codec is within bounds, or the line has no rate.
+/// change is worth it, in time or in what is lost. Nothing when no codec is within bounds, or the
+/// line has no rate.
 std::optional<Measured> choose(std::span<const Measured> codecs, const LineMeasured& line,
                                const EdgeNeeds& edge,
                                const std::optional<Codec>& current = std::nullopt);
+/// The same of candidates. Nothing when no codec is within bounds.
+std::optional<Codec> choose(std::span<const Candidate> candidates, double largest_error,
+                            const std::optional<Codec>& current = std::nullopt);
 
 }  // namespace reef::codec

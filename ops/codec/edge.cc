@@ -11,6 +11,8 @@ namespace {
 constexpr std::string_view kTopK = "top-k";
 constexpr std::string_view kPowerSgd = "power-sgd";
 constexpr std::string_view kAuto = "auto";
+/// What rounding to bf16 loses of a tensor's length, at most.
+constexpr double kBF16Error = 1.0 / 256;
 
 Error unknown(std::string_view text) {
   return {Code::kJobValue, "codec",
@@ -113,6 +115,10 @@ Result<EdgeCodec> parse_edge(std::string_view text) {
 }
 
 std::string name(const EdgeCodec& codec) { return std::visit(Name(), codec); }
+
+Codec first_choice(const Automatic& codec) {
+  return {codec.error >= kBF16Error ? Lossy::kBF16 : Lossy::kNone, true};
+}
 
 bool has_feedback(const EdgeCodec& codec) {
   return std::holds_alternative<TopK>(codec) || std::holds_alternative<PowerSgd>(codec);

@@ -30,6 +30,10 @@ Result<EdgeCodec> parse_edge(std::string_view text);
 /// The text that parse_edge() reads back.
 std::string name(const EdgeCodec& codec);
 
+/// What an edge that chooses begins with, before it knows its line: bf16 if it may lose as much,
+/// with zstd.
+Codec first_choice(const Automatic& codec);
+
 /// Whether it needs a residual. Those codecs are for fp32 alone.
 bool has_feedback(const EdgeCodec& codec);
 /// Whether fp32 may arrive as another number.

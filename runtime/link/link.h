@@ -22,6 +22,9 @@ inline constexpr std::size_t kMaxFrame = 65535;
 struct TransportStats {
   std::uint64_t packets = 0;        ///< with data, sent
   std::uint64_t retransmitted = 0;  ///< of them
+  std::uint64_t acknowledged_bytes = 0;
+  Duration busy{};        ///< while something was sent and not yet acknowledged
+  Duration round_trip{};  ///< now, smoothed
 };
 
 /// An ordered, reliable path of frames to one peer, so that whoever uses it need not know whether

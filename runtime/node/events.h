@@ -7,6 +7,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/round.h"
+#include "runtime/link/line_meter.h"
 #include "runtime/register/token.h"
 
 namespace reef::node {
@@ -43,6 +44,8 @@ class Wire {
   virtual void send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) = 0;
   /// One slot of wire edge `edge` is free again.
   virtual void send_credit(std::uint32_t edge) = 0;
+  /// What the line under wire edge `edge`, which begins here, gives at the moment.
+  virtual link::LineNow line(std::uint32_t edge) const = 0;
 };
 
 }  // namespace reef::node

@@ -339,6 +339,10 @@ void Node::send_credit(std::uint32_t edge) {
                            [](const Status&) {});
 }
 
+link::LineNow Node::line(std::uint32_t edge) const {
+  return peers_->line(plan_->actors[plan_->edges[edge].consumer].node);
+}
+
 void Node::report(link::Message message) {
   control_->send(std::move(message), loop_.clock().now() + kSendTime, [](const Status&) {});
 }
@@ -367,6 +371,7 @@ void Node::held(const std::string& actor, std::uint64_t step) {
 
 void Node::heartbeat() {
   if (stopping_) return;
+  if (peers_) peers_->sample_lines();
   Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
   traffic.payload_bytes = payload_bytes_;
   report(heartbeat_message(Kind::kHeartbeat, traffic));

@@ -47,6 +47,7 @@ class Node final : public Events, public Wire {
   void held(const std::string& actor, std::uint64_t step) override;
   void send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) override;
   void send_credit(std::uint32_t edge) override;
+  link::LineNow line(std::uint32_t edge) const override;
 
  private:
   Status listen();

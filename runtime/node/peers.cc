@@ -93,6 +93,21 @@ Traffic Peers::traffic() const {
   return traffic;
 }
 
+void Peers::sample_lines() {
+  for (const auto& [node, channel] : channels_) {
+    link::LineMeter& meter = meters_[node];
+    meter.sample(channel->transport_stats());
+    const std::lock_guard lock(lines_mutex_);
+    lines_[node] = meter.now();
+  }
+}
+
+link::LineNow Peers::line(plan::NodeIndex node) const {
+  const std::lock_guard lock(lines_mutex_);
+  const auto found = lines_.find(node);
+  return found == lines_.end() ? link::LineNow{} : found->second;
+}
+
 void Peers::present(const Bytes& credential, Deadline deadline) {
   for (const auto& [node, channel] : channels_)
     channel->send(present_message(credential), deadline, [](const Status&) {});

@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/channel/streams.h"
+#include "runtime/link/line_meter.h"
 #include "runtime/link/loop.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"
@@ -41,6 +43,10 @@ class Peers {
   /// The channel to a node with which this one shares a wire edge.
   link::Channel& channel(plan::NodeIndex node) { return *channels_.at(node); }
   Traffic traffic() const;
+  /// Looks at what the lines give; a few times a second.
+  void sample_lines();
+  /// What the line to a node gave when it was last looked at. Thread: any.
+  link::LineNow line(plan::NodeIndex node) const;
   /// Shows everybody our renewed credential.
   void present(const Bytes& credential, Deadline deadline);
   /// A peer shows its own.
@@ -64,6 +70,9 @@ class Peers {
   std::set<plan::NodeIndex> lost_;
   std::map<plan::NodeIndex, std::unique_ptr<link::Channel>> channels_;
   std::map<plan::NodeIndex, Sessions::Id> session_of_;
+  std::map<plan::NodeIndex, link::LineMeter> meters_;
+  mutable std::mutex lines_mutex_;
+  std::map<plan::NodeIndex, link::LineNow> lines_;
   bool closing_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< dials in flight may outlive us
 };

@@ -27,9 +27,6 @@ Size size_of(const nn::ModelSpec& spec, const std::string& name) {
   return {};
 }
 
-/// What rounding to bf16 loses of a tensor's length, at most.
-constexpr double kBF16Error = 1.0 / 256;
-
 /// Bytes of an element as it travels; fp8, int8 and int4 with zstd as measured on the
 /// quickstart's pseudo-gradients (`atoll bench codec --all`), the others on gradients.
 double encoded_bytes(codec::Codec codec, double raw_bytes) {
@@ -57,7 +54,7 @@ struct WithoutState {
   codec::Codec operator()(const codec::TopK& codec) const { return codec.values; }
   codec::Codec operator()(const codec::PowerSgd& codec) const { return codec.factors; }
   codec::Codec operator()(const codec::Automatic& codec) const {
-    return {codec.error >= kBF16Error ? codec::Lossy::kBF16 : codec::Lossy::kNone, true};
+    return codec::first_choice(codec);
   }
 };
 

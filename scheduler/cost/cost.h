@@ -38,8 +38,8 @@ double compute_seconds(double flops, std::uint32_t threads);
 double memory_seconds(std::uint64_t bytes);
 
 /// Expected encoded size over raw size, of a message that consists of `parts` (which only power-sgd
-/// asks for). bf16 tensors end as fp32 tensors do that were rounded. "auto" counts as what it can
-/// rely on: bf16 with zstd if it may lose as much, else zstd.
+/// asks for). bf16 tensors end as fp32 tensors do that were rounded. "auto" counts as what it
+/// begins with.
 double codec_ratio(std::string_view codec, ops::DType dtype,
                    std::span<const codec::Matrix> parts = {});
 /// bf16 rounds fp32 tensors; fp8, int8 and int4 round fp32 and bf16; top-k and power-sgd round

@@ -31,6 +31,13 @@ class Nobody final : public node::Events {
   void held(const std::string&, std::uint64_t) override {}
 };
 
+class NoWire final : public node::Wire {
+ public:
+  void send_token(std::uint32_t, std::uint64_t, const Token&) override {}
+  void send_credit(std::uint32_t) override {}
+  link::LineNow line(std::uint32_t) const override { return {}; }
+};
+
 /// A receive actor behind a wire edge of this codec and dtype.
 std::unique_ptr<actors::Task> receiver(plan::Plan& plan, const char* codec, ops::DType dtype) {
   plan.edges.resize(1);
@@ -44,7 +51,9 @@ std::unique_ptr<actors::Task> receiver(plan::Plan& plan, const char* codec, ops:
   static const job::Job job;
   static const nn::ModelSpec model;
   static Nobody nobody;
-  return actors::make_receive({plan, job, model, nobody, system_clock(), ""}, plan.actors[0])
+  static const NoWire no_wire;
+  return actors::make_receive({plan, job, model, nobody, no_wire, system_clock(), ""},
+                              plan.actors[0])
       .value();
 }
 

@@ -58,10 +58,12 @@ class SimulatedCluster::Member final : public node::Events, public node::Wire {
 
   void send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) override {
     const plan::Edge& wire = plan().edges[edge];
+    if (token.encoded) cluster_.record_.codecs.emplace_back(token.round.step, token.encoded->codec);
     const auto slot = static_cast<std::uint32_t>(sequence % wire.slots);
     const node::WireToken out{plan().job, plan().epoch, edge, sequence, slot, token};
     send(wire.consumer, node::token_message(out, lane_of(wire.content)));
   }
+  link::LineNow line(std::uint32_t) const override { return cluster_.line_now_; }
   void send_credit(std::uint32_t edge) override {
     send(plan().edges[edge].producer, node::credit_message({plan().epoch, edge}));
   }

@@ -35,6 +35,7 @@ struct Record {
   std::vector<std::string> failures;
   std::vector<std::pair<std::string, std::uint64_t>> held;  ///< loader, step
   std::vector<TraceLine> trace;
+  std::vector<std::pair<std::uint64_t, std::string>> codecs;  ///< step, of each token with tensors
 };
 
 /// Tokens alone in the testing scheduler's queue.
@@ -69,6 +70,9 @@ class SimulatedCluster {
   void heal();
   void cut();
 
+  /// What the nodes believe of their lines from now on; the network stays as it is.
+  void believe(const link::LineNow& line) { line_now_ = line; }
+
   const Record& record() const { return record_; }
 
  private:
@@ -80,6 +84,7 @@ class SimulatedCluster {
   const plan::Plan& plan_;
   std::string run_folder_;
   Record record_;
+  link::LineNow line_now_;
   link::sim::SimNetwork network_;
   TestingConfig config_;
   caf::actor_system system_{config_};

@@ -113,6 +113,7 @@ class Watch final : public node::Events, public node::Wire {
   // A plan for one node has no wire.
   void send_token(std::uint32_t, std::uint64_t, const Token&) override {}
   void send_credit(std::uint32_t) override {}
+  link::LineNow line(std::uint32_t) const override { return {}; }
 
   /// Seconds between the ends of consecutive steps, once the last one is done.
   Result<std::vector<double>> wait() {

@@ -367,6 +367,10 @@ TransportStats Channel::Core::transport_stats() const {
     const TransportStats one = stream.link->transport_stats();
     all.packets += one.packets;
     all.retransmitted += one.retransmitted;
+    all.acknowledged_bytes += one.acknowledged_bytes;
+    all.busy = std::max(all.busy, one.busy);  // they share the load
+    const bool first = all.round_trip == Duration::zero();
+    all.round_trip = first ? one.round_trip : std::min(all.round_trip, one.round_trip);
   }
   return all;
 }

@@ -81,7 +81,9 @@ class Connection final : public LinkState {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (fd_ < 0 || ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-    return {info.tcpi_data_segs_out, info.tcpi_total_retrans};
+    using std::chrono::microseconds;
+    return {info.tcpi_data_segs_out, info.tcpi_total_retrans, info.tcpi_bytes_acked,
+            microseconds(info.tcpi_busy_time), microseconds(info.tcpi_rtt)};
   }
 
  private:

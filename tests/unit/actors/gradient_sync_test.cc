@@ -1,3 +1,5 @@
+#include <set>
+
 #include "actors/sync/exchanges.h"
 #include "actors/wire/tensor_codec.h"
 #include "collectives/algorithms/leaf_tree.h"
@@ -36,6 +38,7 @@ class Ring {
     const std::uint32_t steps = collectives::leaf_tree_steps(world);
     std::vector<Token> received(world);
     residuals.assign(world, {});
+    codecs.clear();
     for (std::uint32_t step = 0; step <= steps; ++step) {
       std::vector<Token> next(world), sent(world);
       for (std::uint32_t rank = 0; rank < world; ++rank) {
@@ -56,6 +59,7 @@ class Ring {
   }
 
   std::vector<Token> residuals;  ///< of the last reduce(), by replica
+  std::set<std::string> codecs;  ///< of all that travelled in it encoded
 
   Rig& rig() { return rig_; }
   Task& task(std::size_t replica) { return *tasks_[replica]; }
@@ -90,6 +94,7 @@ class Ring {
 
   /// What a receiver makes of what the gradient sync has encoded itself.
   Token decoded(const Token& token) {
+    codecs.insert(token.encoded->codec);
     plan::Edge wire;
     wire.codec = rig_.job.codecs.gradients;
     Token arrived = token;
@@ -174,6 +179,47 @@ TEST(GradientSync, OwesWhatItsCodecHeldBack) {
     EXPECT_GT(std::abs(owed), 0);
     EXPECT_NEAR(arrived + owed, given, 1e-5 * std::abs(given) + 1);
   }
+}
+
+/// Every replica sees another line; they choose alike, for the worst of them, and follow it.
+TEST(GradientSync, ChoosesOneCodecForAllReplicas) {
+  Ring ring(4, "auto:0.02");
+  const auto codec_after = [&ring](const std::vector<link::LineNow>& lines) {
+    const auto& edges = ring.rig().plan.edges;
+    std::size_t wires = 0;
+    for (const plan::Edge& edge : edges) {
+      if (edge.wire && edge.content == plan::Content::kGradient)
+        ring.rig().wire.lines[edge.id] = lines[wires++ % lines.size()];
+    }
+    EXPECT_GT(wires, 1u);
+    std::vector<Token> gradients;
+    for (std::uint32_t r = 0; r < 4; ++r) gradients.push_back(ring.gradients(r));
+    expect_identical(ring.reduce(gradients));  // agrees
+    expect_identical(ring.reduce(gradients));  // and does so
+    return ring.codecs;
+  };
+  using Codecs = std::set<std::string>;
+  EXPECT_EQ(codec_after({{}}), Codecs{"bf16+zstd"});  // nothing is known yet
+  // The way there is all that counts: nothing is gained by losing anything.
+  const link::LineNow far{1e12, std::chrono::seconds(10)};
+  EXPECT_EQ(codec_after({far}), Codecs{"none"});
+  // One line is slow: little must travel, on all of them.
+  const auto slow = codec_after({far, far, {100, {}}, far});
+  ASSERT_EQ(slow.size(), 1u);
+  EXPECT_TRUE(slow.begin()->starts_with("int8") || slow.begin()->starts_with("fp8"))
+      << *slow.begin();
+  EXPECT_EQ(codec_after({{}}), slow);  // nothing known is no reason to change
+  EXPECT_EQ(codec_after({far}), Codecs{"none"});
+}
+
+TEST(GradientSync, RefusesAPartnerThatChoosesAmongOtherCodecs) {
+  Ring ring(2, "auto:0.05");
+  const Token own = ring.gradients(0);
+  Token kept, sent, out;
+  ASSERT_TRUE(ring.rig().run(ring.task(0), 0, {&own}, {&kept, &sent}).ok());
+  Token partner = ring.gradients(1);
+  partner.scalars = {1, 2, 3};
+  EXPECT_EQ(ring.rig().run(ring.task(0), 1, {&kept, &partner}, {&out}).error().code, Code::kProto);
 }
 
 TEST(GradientSync, AddsAlongTheLeafTree) {

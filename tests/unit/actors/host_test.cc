@@ -16,6 +16,7 @@ struct RecordedWire final : node::Wire {
     sent.push_back(sequence);
   }
   void send_credit(std::uint32_t) override { ++credits; }
+  link::LineNow line(std::uint32_t) const override { return {}; }
   std::vector<std::uint64_t> sent;
   int credits = 0;
 };

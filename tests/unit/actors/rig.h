@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,17 @@ struct RecordedEvents final : node::Events {
   }
   void held(const std::string&, std::uint64_t) override {}
   std::vector<std::pair<std::string, Error>> failures;
+};
+
+/// Nothing leaves; every line gives what a test says.
+struct StubWire final : node::Wire {
+  void send_token(std::uint32_t, std::uint64_t, const Token&) override {}
+  void send_credit(std::uint32_t) override {}
+  link::LineNow line(std::uint32_t edge) const override {
+    const auto found = lines.find(edge);
+    return found == lines.end() ? link::LineNow{} : found->second;
+  }
+  std::map<std::uint32_t, link::LineNow> lines;  ///< by wire edge
 };
 
 inline job::Job tiny_job(std::uint32_t replicas, std::uint32_t stages) {
@@ -58,7 +70,7 @@ struct Rig {
         model(nn::gpt_spec(job.model, job.training.precision)) {}
 
   Result<std::unique_ptr<Task>> make(const plan::Actor& actor) {
-    return make_task({plan, job, model, events, system_clock(), "run"}, actor);
+    return make_task({plan, job, model, events, wire, system_clock(), "run"}, actor);
   }
   Status run(Task& task, std::size_t act, const std::vector<const Token*>& inputs,
              const std::vector<Token*>& outputs) {
@@ -70,6 +82,7 @@ struct Rig {
   plan::Plan plan;
   nn::ModelSpec model;
   RecordedEvents events;
+  StubWire wire;
   ops::ThreadPool context{1};
 };
 

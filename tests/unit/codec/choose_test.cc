@@ -21,7 +21,7 @@ const std::vector<Measured> kCodecs{
     {{Lossy::kInt4, false}, 0.14, 2e-10, 2e-10, 0.12},
     {{Lossy::kInt4, true}, 0.11, 4e-10, 3e-10, 0.12},
 };
-constexpr double kMega = 1e6, kGiga = 1e9;
+constexpr double kMega = 1e6, kGiga = 1e9, kTera = 1e12;
 
 std::string chosen(const LineMeasured& line, const EdgeNeeds& edge,
                    std::optional<Codec> current = std::nullopt) {
@@ -80,6 +80,8 @@ TEST(Choose, ChangesItsMindWhenTheLineDoes) {
       {1 * kGiga, "int8"},         // zstd would gain 10 %, less than a change is worth
       {100 * kGiga, "none"},       // as fast as int8, and loses nothing
       {80 * kGiga, "none"},        //
+      {20 * kGiga, "int8"},        // 1.6 times as fast
+      {1 * kTera, "none"},         // nothing to gain by losing anything
       {300 * kMega, "int8+zstd"},  // nothing to keep: the best
   };
   for (const auto& row : rows) {
