@@ -7,9 +7,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 namespace reef {
 namespace {
+
+/// While another has a lock.
+constexpr Duration kLookAgain = std::chrono::milliseconds(5);
 
 Error path_error(const std::filesystem::path& path, const char* verb) {
   return {Code::kPath, path.string(), std::string("cannot ") + verb + ": " + std::strerror(errno)};
@@ -68,15 +72,19 @@ Status write_file(const std::filesystem::path& path, BytesView content, unsigned
   return file.commit();
 }
 
-Result<FileLock> FileLock::take(const std::filesystem::path& path) {
+Result<FileLock> FileLock::take(const std::filesystem::path& path, Duration patience) {
   ATOLL_TRY(make_parent(path));
-  FileLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  FileLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.fd_ < 0) return path_error(path, "lock");
-  int failed = 0;
-  do {
-    failed = ::flock(lock.fd_, LOCK_EX);
-  } while (failed != 0 && errno == EINTR);
-  if (failed != 0) return path_error(path, "lock");
+  const Time end = system_clock().now() + patience;
+  while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return path_error(path, "lock");
+    if (system_clock().now() >= end) {
+      return Error{Code::kTimedOut, path.string(),
+                   "another process holds this lock; 'fuser' names it"};
+    }
+    std::this_thread::sleep_for(kLookAgain);
+  }
   return lock;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/base/bytes.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 namespace reef {
@@ -19,11 +20,13 @@ Result<std::string> read_file(const std::filesystem::path& path,
 Status write_file(const std::filesystem::path& path, BytesView content, unsigned mode = 0644);
 
 /// Keeps other processes, and other threads, from what the file at `path` stands for, until it is
-/// destroyed. take() waits. The empty file stays, since who removes it could remove another's lock.
+/// destroyed. The empty file stays, since who removes it could remove another's lock; it is its
+/// owner's alone, since whoever may open it may take it.
 class FileLock {
  public:
-  /// Missing parent folders are made.
-  static Result<FileLock> take(const std::filesystem::path& path);
+  /// Waits at most `patience` for who has it; then kTimedOut. Missing parent folders are made.
+  static Result<FileLock> take(const std::filesystem::path& path,
+                               Duration patience = std::chrono::seconds(10));
   FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();

@@ -35,6 +35,7 @@ Service::Service(node::Identity identity, topology::Topology topology, std::uniq
                                      for (auto& [id, member] : members_) send(member, message);
                                    });
   trust_->guard(identity_.local);
+  identity_.local.counters = std::make_shared<link::secure::Counters>();
 }
 
 Service::~Service() {
@@ -53,9 +54,10 @@ Result<std::uint16_t> Service::start() {
   ATOLL_TRY(loaded);
   trust_->note("started", identity_.name, "serial " + std::to_string(identity_.credential.serial));
   auto on_connection = [this](std::unique_ptr<link::Link> plain) {
+    const std::string from = plain->peer_name();
     link::secure::accept(std::move(plain), identity_.local, loop_.clock().now() + kHandshakeTime,
-                         [this](auto sealed) {
-                           if (!sealed.ok()) return refused(sealed.error());
+                         [this, from](auto sealed) {
+                           if (!sealed.ok()) return refused(from, sealed.error());
                            accepted(std::move(*sealed));
                          });
   };
@@ -72,6 +74,7 @@ void Service::wait() {
 void Service::shutdown() {
   loop_.post([this] {
     shutting_down_ = true;
+    trust_->note("stopped", identity_.name, handshakes());
     for (auto& [id, member] : members_) {
       if (member.credential.role == security::Role::kNode)
         send(member, node::signal_message(Kind::kStop, {}));
@@ -83,9 +86,27 @@ void Service::shutdown() {
   });
 }
 
-void Service::refused(const Error& why) {
-  log_warning("refused a connection: " + why.text());
-  trust_->note_stranger("handshake-refused", why.where, why.text());
+void Service::refused(const std::string& from, const Error& why) {
+  trust_->note_stranger("handshake-refused", from, why.text());
+}
+
+std::string Service::handshakes() const {
+  const link::secure::Counters& seen = *identity_.local.counters;
+  return "handshakes: " + std::to_string(seen.established) + " established, " +
+         std::to_string(seen.garbage) + " of strangers, " + std::to_string(seen.refused) +
+         " refused, " + std::to_string(seen.timed_out) + " timed out, " +
+         std::to_string(seen.lost) + " broken off";
+}
+
+Status Service::check_place(const security::Credential& who) const {
+  for (const topology::Node& node : topology_.nodes) {
+    if (node.name == who.name && node.datacenter != who.datacenter) {
+      return Error{Code::kRefused, who.name,
+                   "its credential says datacenter " + who.datacenter + ", the topology says " +
+                       node.datacenter + "; change the topology, or enrol it anew"};
+    }
+  }
+  return {};
 }
 
 void Service::accepted(std::unique_ptr<link::secure::SecureLink> link) {
@@ -151,6 +172,7 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
   const std::string& name = member.credential.name;
   if (kind == Kind::kHello) {
     ATOLL_ASSIGN(const auto hello, node::read_hello(message));
+    ATOLL_TRY(check_place(member.credential));
     for (const auto& [other_id, other] : members_) {
       if (other_id != id && other.port != 0 && other.credential.name == name) {
         return Error{Code::kRefused, name, "is registered already"};

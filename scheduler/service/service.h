@@ -87,7 +87,11 @@ class Service {
     std::vector<std::uint16_t> streams;  ///< that were asked for
   };
 
-  void refused(const Error& why);
+  void refused(const std::string& from, const Error& why);
+  /// What came of all handshakes until now, for people.
+  std::string handshakes() const;
+  /// Whether a node is of the datacenter in which the topology has its name.
+  Status check_place(const security::Credential& who) const;
   void accepted(std::unique_ptr<link::secure::SecureLink> link);
   Status renew(Member& member);
   void on_message(std::uint64_t id, link::Message message);

@@ -38,6 +38,10 @@ Trust::Trust(link::Loop& loop, node::Identity& identity, Store& store, TrustOpti
       own_renewal_(loop, identity.credential, identity.policy.credential_lifetime,
                    identity.local.unix_now, [this] { renew_own(); }) {}
 
+Trust::~Trust() {
+  for (const auto& [kind, count] : strangers_.take_left_out()) note_suppressed(kind, count);
+}
+
 Status Trust::load() {
   ATOLL_ASSIGN(const std::string kept, store_.roster());
   // The database remembers across a roster file that was deleted or put back.
@@ -100,7 +104,6 @@ void Trust::enrolment_message(std::uint64_t id, BytesView message) {
     note("enrolled", who.name, detail);
     line.send(enrolled->bytes, loop_.clock().now() + kEnrolTime, nullptr);
   } else {
-    log_warning("refused an enrolment from " + line.peer_name() + ": " + enrolled.error().text());
     note_stranger("enrolment-refused", line.peer_name(), enrolled.error().text());
   }
   // Later, because this is the link's own callback; what was sent goes out before the farewell.
@@ -123,7 +126,6 @@ Result<std::optional<link::Message>> Trust::renew(node::Sessions::Id session,
   next = now + Duration(lifetime) / 96;
   auto issued = issuer_.renew(held, sessions_.roster());
   if (!issued.ok()) {
-    log_warning("refused a renewal: " + issued.error().text());
     note_stranger("renewal-refused", held.name, issued.error().text());
     return issued.error();
   }
@@ -151,7 +153,15 @@ void Trust::note(const std::string& kind, const std::string& subject, const std:
 
 void Trust::note_stranger(const std::string& kind, const std::string& subject,
                           const std::string& detail) {
-  if (options_.audit) options_.audit->append_stranger(kind, subject, detail);
+  const auto left_out = strangers_.admit(kind, identity_.local.unix_now());
+  if (!left_out) return;
+  if (*left_out > 0) note_suppressed(kind, *left_out);
+  log_warning(kind + ": " + subject + ": " + detail);
+  note(kind, subject, detail);
+}
+
+void Trust::note_suppressed(const std::string& kind, std::uint64_t count) {
+  note("suppressed", kind, std::to_string(count) + " events");
 }
 
 void Trust::renew_own() {

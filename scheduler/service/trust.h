@@ -18,6 +18,7 @@
 #include "scheduler/service/issuer.h"
 #include "scheduler/service/store.h"
 #include "security/audit/log.h"
+#include "security/audit/throttle.h"
 
 namespace reef::service {
 
@@ -40,6 +41,8 @@ class Trust {
 
   Trust(link::Loop& loop, node::Identity& identity, Store& store, TrustOptions options,
         TellAll tell_all);
+  /// Tells the audit log what was left out of it.
+  ~Trust();
   Trust(const Trust&) = delete;
   Trust& operator=(const Trust&) = delete;
 
@@ -60,12 +63,15 @@ class Trust {
   node::Sessions::Id joined(const security::Credential& credential, node::Sessions::Drop drop);
   node::Sessions& sessions() { return sessions_; }
 
-  /// Into the audit log. A stranger's lines are throttled.
+  /// Into the audit log.
   void note(const std::string& kind, const std::string& subject, const std::string& detail);
+  /// The same, and into the process's log, of what anybody on the network can cause: throttled,
+  /// and what was left out is counted in a line `suppressed`.
   void note_stranger(const std::string& kind, const std::string& subject,
                      const std::string& detail);
 
  private:
+  void note_suppressed(const std::string& kind, std::uint64_t count);
   void enrolment_message(std::uint64_t id, BytesView message);
   void end_enrolment(std::uint64_t id);
   void renew_own();
@@ -80,6 +86,7 @@ class Trust {
   const TrustOptions options_;
   const TellAll tell_all_;
   node::Sessions sessions_;
+  security::Throttle strangers_;
   Issuer issuer_;
   node::Renewal own_renewal_;
   std::map<std::uint64_t, std::unique_ptr<link::secure::SecureLink>> enrolments_;

@@ -26,16 +26,6 @@ std::uint64_t size_of(const fs::path& path) {
 
 }  // namespace
 
-bool AuditThrottle::allow(std::uint64_t unix_now) {
-  if (refilled_ == 0 || unix_now < refilled_) refilled_ = unix_now;
-  const std::uint64_t due = (unix_now - refilled_) / kSecondsEach;
-  left_ = std::min(kBurst, left_ + due);
-  refilled_ += due * kSecondsEach;
-  if (left_ == 0) return false;
-  --left_;
-  return true;
-}
-
 AuditLog::AuditLog(fs::path path, std::shared_ptr<const NodeKey> key, UnixNow unix_now)
     : path_(std::move(path)), key_(std::move(key)), unix_now_(std::move(unix_now)) {}
 
@@ -60,30 +50,13 @@ AuditLog::~AuditLog() {
 
 void AuditLog::append(std::string kind, std::string subject, std::string detail) {
   const std::lock_guard lock(mutex_);
-  push({std::move(kind), std::move(subject), std::move(detail)});
-}
-
-void AuditLog::append_stranger(std::string kind, std::string subject, std::string detail) {
-  const std::lock_guard lock(mutex_);
-  if (!throttle_.allow(unix_now_())) {
-    ++suppressed_;
-    return;
-  }
-  if (suppressed_ > 0) {
-    push({"suppressed", "strangers", std::to_string(suppressed_) + " events like the next one"});
-    suppressed_ = 0;
-  }
-  push({std::move(kind), std::move(subject), std::move(detail)});
-}
-
-/// Under the lock.
-void AuditLog::push(AuditEvent event) {
   if (waiting_.size() >= kMostWaiting) {
     ++lost_;
     return;
   }
   ++appended_;
-  waiting_.emplace_back(unix_now_(), std::move(event));
+  waiting_.emplace_back(unix_now_(),
+                        AuditEvent{std::move(kind), std::move(subject), std::move(detail)});
   changed_.notify_all();
 }
 

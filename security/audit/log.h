@@ -13,20 +13,6 @@
 
 namespace reef::security {
 
-/// Lets a burst through and then a trickle, so that strangers cannot fill the disk.
-/// Thread: one.
-class AuditThrottle {
- public:
-  static constexpr std::uint64_t kBurst = 20;
-  static constexpr std::uint64_t kSecondsEach = 10;
-  /// Whether one more may be written at this time.
-  bool allow(std::uint64_t unix_now);
-
- private:
-  std::uint64_t left_ = kBurst;
-  std::uint64_t refilled_ = 0;
-};
-
 /// Appends events to a log that other processes (`atoll token create`) may append to as well.
 /// Thread: append from any; it never waits for the disk, since links live on the thread that calls.
 /// Order: as appended. Memory: at most kMostWaiting events wait; more are counted as lost, and a
@@ -50,15 +36,11 @@ class AuditLog {
   AuditLog& operator=(const AuditLog&) = delete;
 
   void append(std::string kind, std::string subject, std::string detail);
-  /// For what anybody on the network can cause: throttled, and what was left out is counted in a
-  /// line `suppressed`.
-  void append_stranger(std::string kind, std::string subject, std::string detail);
   /// Waits until what was appended before is on the disk, or has failed to get there.
   void flush();
 
  private:
   AuditLog(std::filesystem::path path, std::shared_ptr<const NodeKey> key, UnixNow unix_now);
-  void push(AuditEvent event);
   void run();
   Status write(const std::vector<std::pair<std::uint64_t, AuditEvent>>& events);
   Status catch_up(std::vector<AuditEvent>& first);
@@ -77,8 +59,6 @@ class AuditLog {
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
   std::vector<std::pair<std::uint64_t, AuditEvent>> waiting_;
-  AuditThrottle throttle_;
-  std::uint64_t suppressed_ = 0;
   std::uint64_t lost_ = 0;
   std::uint64_t appended_ = 0;
   std::uint64_t settled_ = 0;  ///< of the appended ones: written or lost

@@ -39,7 +39,7 @@ NodeId node_id(const PublicKey& identity_key) { return blake2b_256({identity_key
 NodeId Credential::node_id() const { return security::node_id(identity_key); }
 
 Result<Bytes> encode_credential(const Credential& credential) {
-  if (!printable(credential.name) || !printable(credential.datacenter)) {
+  if (!valid_name(credential.name) || !valid_name(credential.datacenter)) {
     return Error{Code::kUsage, "credential",
                  "name and datacenter are 1 to 255 bytes of UTF-8 without control characters"};
   }
@@ -71,7 +71,7 @@ Result<Credential> parse_credential(BytesView signed_credential) {
   credential.name = reader.name();
   credential.datacenter = reader.name();
   if (!known_format || !known_role(credential.role) || !reader.finished()) return malformed();
-  if (!printable(credential.name) || !printable(credential.datacenter)) return malformed();
+  if (!valid_name(credential.name) || !valid_name(credential.datacenter)) return malformed();
   return credential;
 }
 

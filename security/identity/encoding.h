@@ -17,7 +17,7 @@ inline void append(Bytes& out, BytesView bytes) {
 inline void append(Bytes& out, std::uint64_t value) {
   for (int i = 0; i < 8; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
 }
-/// A name with its length in front; it must be printable().
+/// A name with its length in front; it must be a valid_name().
 inline void append_name(Bytes& out, const std::string& name) {
   out.push_back(static_cast<std::byte>(name.size()));
   append(out, as_bytes(name));
@@ -30,7 +30,7 @@ inline void append_block(Bytes& out, BytesView block) {
 }
 
 /// UTF-8 without control characters, 1..kMaxName bytes.
-inline bool printable(std::string_view name) {
+inline bool valid_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && one_line(name) == name;
 }
 inline bool known_role(Role role) {

@@ -21,7 +21,7 @@ Bytes message_of(BytesView body) {
 
 Result<Bytes> sign_request(const NodeKey& key, Role role, const std::string& name,
                            const std::string& datacenter) {
-  if (!printable(name) || !printable(datacenter)) {
+  if (!valid_name(name) || !valid_name(datacenter)) {
     return Error{Code::kUsage, "request",
                  "name and datacenter are 1 to 255 bytes without control characters"};
   }
@@ -48,7 +48,7 @@ Result<CredentialRequest> parse_request(BytesView signed_request) {
   request.name = reader.name();
   request.datacenter = reader.name();
   if (!known_format || !known_role(request.role) || !reader.finished()) return malformed;
-  if (!printable(request.name) || !printable(request.datacenter)) return malformed;
+  if (!valid_name(request.name) || !valid_name(request.datacenter)) return malformed;
   if (!ed25519_verify(signed_request.last(kSignatureSize), request.identity_key,
                       message_of(body))) {
     return Error{Code::kRefused, "request", "it is not signed by the key that it names"};

@@ -69,10 +69,15 @@ TEST_F(File, LockKeepsOthersOut) {
   });
   EXPECT_EQ(other.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
   EXPECT_FALSE(entered);
+  const auto impatient = FileLock::take(path, std::chrono::milliseconds(20));
+  EXPECT_EQ(impatient.error().code, Code::kTimedOut);
+  EXPECT_EQ(impatient.error().where, path.string());
   lock.reset();
   other.get();
   EXPECT_TRUE(entered);
   EXPECT_EQ(FileLock::take(folder_).error().code, Code::kPath);
+  // Whoever may open a lock may take it.
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
 }  // namespace

@@ -63,6 +63,10 @@ class Dialler {
     });
     return found;
   }
+  bool closed() {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
   bool expect_closed() {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 10s, [this] { return closed_; });
@@ -107,7 +111,7 @@ class ServiceTest : public testing::Test {
                                       link::secure::system_unix_now)
                  .value();
     service_ = std::make_unique<Service>(
-        identity_, topology::Topology{}, Store::open(folder_ / "db").value(),
+        identity_, topology_, Store::open(folder_ / "db").value(),
         ServiceOptions{"127.0.0.1", 0, {authority_, audit_, folder_ / "roster"}});
     port_ = service_->start().value();
     store_ = Store::open(folder_ / "db").value();
@@ -156,6 +160,7 @@ class ServiceTest : public testing::Test {
   std::shared_ptr<const security::Authority> authority_ =
       std::make_shared<const security::Authority>(security::Authority::generate());
   node::Identity identity_;
+  topology::Topology topology_;
   std::shared_ptr<security::AuditLog> audit_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<Store> store_;
@@ -363,6 +368,21 @@ TEST_F(ServiceTest, ReadsARosterFileWhoseSizeAndTimeStayedTheSame) {
   in_place({2, {}, {identity.credential.node_id()}});
   std::filesystem::last_write_time(path, time);
   EXPECT_TRUE(member.expect_closed());
+}
+
+TEST_F(ServiceTest, LetsNoNodeStandForOneOfAnotherDatacenter) {
+  service_.reset();
+  audit_.reset();
+  topology_.nodes = {{.name = "east-0", .datacenter = "east"},
+                     {.name = "east-1", .datacenter = "west"}};
+  start();
+  Dialler right, wrong;
+  ASSERT_TRUE(right.dial(enrolled("east-0"), port_).ok());
+  ASSERT_TRUE(wrong.dial(enrolled("east-1"), port_).ok());
+  right.send(node::hello_message({"127.0.0.1", 7000}));
+  wrong.send(node::hello_message({"127.0.0.1", 7001}));
+  EXPECT_TRUE(wrong.expect_closed());
+  EXPECT_FALSE(right.closed());
 }
 
 TEST_F(ServiceTest, RecordsWhatThePolicyDenies) {
