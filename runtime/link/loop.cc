@@ -144,8 +144,28 @@ void Loop::unwatch(int fd) {
 }
 
 void Loop::run_blocking(Task work) {
-  const std::lock_guard lock(mutex_);
-  helpers_.emplace_back(std::move(work));
+  std::unique_lock lock(mutex_);
+  if (!helping_) {  // the thread that stops the loop is the one that may wait
+    lock.unlock();
+    return work();
+  }
+  blocking_.push_back(std::move(work));
+  if (!helper_.joinable()) helper_ = std::thread([this] { help(); });
+  more_blocking_.notify_one();
+}
+
+void Loop::help() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    more_blocking_.wait(lock, [this] { return !blocking_.empty() || !helping_; });
+    if (blocking_.empty()) return;
+    Task work = std::move(blocking_.front());
+    blocking_.pop_front();
+    lock.unlock();
+    work();
+    work = nullptr;  // what it holds ends before the next one begins
+    lock.lock();
+  }
 }
 
 int Loop::wait_ms() {
@@ -221,13 +241,13 @@ void Loop::stop() {
   wake();
   thread_.join();
   id_.store(std::thread::id());
-  std::vector<std::thread> helpers;
   {
     const std::lock_guard lock(mutex_);
     stopped_.store(true);
-    helpers.swap(helpers_);
+    helping_ = false;
   }
-  for (std::thread& helper : helpers) helper.join();
+  more_blocking_.notify_one();
+  if (helper_.joinable()) helper_.join();
   // What is dropped here may post and set timers again.
   while (true) {
     std::map<std::pair<Time, TimerId>, Task> timers;

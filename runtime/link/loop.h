@@ -2,6 +2,8 @@
 // The thread on which a process's links live.
 
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,8 +40,9 @@ class Loop final : public Executor {
   void rewatch(int fd, std::uint32_t events);
   void unwatch(int fd);
 
-  /// Runs `work` on a helper thread: name resolution is the one thing here that blocks. Joined by
-  /// stop(). Its output is a task that it posts.
+  /// Runs `work`, which may block, on the helper thread, in the order of the calls: names that are
+  /// resolved, identities that are saved. Its output is a task that it posts. stop() waits for
+  /// all; after it, here and now.
   void run_blocking(Task work);
 
   /// Ends the thread and joins it; then destroys timers and runs what is still posted, inline. Not
@@ -53,6 +56,7 @@ class Loop final : public Executor {
   };
 
   void run();
+  void help();
   bool run_tasks();
   void run_timers();
   int wait_ms();
@@ -66,7 +70,10 @@ class Loop final : public Executor {
   std::map<std::pair<Time, TimerId>, Task> timers_;
   std::unordered_map<TimerId, Time> timer_times_;
   TimerId next_timer_ = 1;
-  std::vector<std::thread> helpers_;
+  std::deque<Task> blocking_;
+  bool helping_ = true;
+  std::thread helper_;  ///< from the first work on
+  std::condition_variable more_blocking_;
 
   // Loop's thread only.
   std::unordered_map<std::uint64_t, std::shared_ptr<Watch>> watches_;

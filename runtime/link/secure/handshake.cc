@@ -99,7 +99,8 @@ Result<Bytes> Handshake::read_first(BytesView frame) {
   if (frame.size() < kPreambleSize) return stranger;
   stream_.stream = load<std::uint16_t>(frame.data() + kPreambleSize - sizeof stream_.stream);
   if (enrolling() && !local_.token_psk) return stranger;
-  const std::size_t size = kPreambleSize + kMessage1Size + (enrolling() ? kTokenIdSize : 0);
+  const std::size_t size =
+      kPreambleSize + kMessage1Size + (enrolling() ? std::size_t{kTokenIdSize} : 0);
   if (frame.size() != size) return stranger;
   if (!security::equal(frame.first(kPreambleSize),
                        preamble(suite(), local_.role, stream_.stream))) {

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <thread>
+
 #include "tests/conformance/rig.h"
 
 namespace reef::link {
@@ -93,6 +97,24 @@ TEST(Tcp, CompletesADialWhenTheLoopStops) {
     loop.stop();
   }
   EXPECT_EQ(told, 1);
+}
+
+TEST(Loop, DoesWhatBlocksInOrderOnOneOtherThreadAndAllBeforeItStops) {
+  std::vector<int> done;
+  std::set<std::thread::id> threads;
+  {
+    Loop loop;
+    for (int i = 0; i < 100; ++i) {
+      loop.run_blocking([&, i] {
+        done.push_back(i);
+        threads.insert(std::this_thread::get_id());
+      });
+    }
+  }
+  ASSERT_EQ(done.size(), 100u);
+  EXPECT_TRUE(std::ranges::is_sorted(done));
+  EXPECT_EQ(threads.size(), 1u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
 }
 
 TEST(Loop, RunsTimersInOrderAndForgetsCancelledOnes) {
