@@ -5,23 +5,13 @@
 #include <array>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/lone_context.h"
 
 using namespace reef;
 
 namespace {
 
 constexpr std::uint64_t kSlotBytes = 4096;
-
-class Alone final : public ops::Context {
- public:
-  ops::Pool& pool() override { return pool_; }
-  void parallel_for(std::size_t tasks, ops::TaskRef task) override {
-    for (std::size_t i = 0; i < tasks; ++i) task(i);
-  }
-
- private:
-  ops::Pool pool_;
-};
 
 class Nobody final : public node::Events {
  public:
@@ -101,7 +91,7 @@ void check(const Token& value, const Encoded& encoded) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Alone alone;
+  static LoneContext alone;
   constexpr std::array kCodecs{"none",      "bf16",      "none+zstd", "bf16+zstd",
                                "fp8",       "int8",      "int4",      "fp8+zstd",
                                "int8+zstd", "int4+zstd", "top-k:0.1", "power-sgd:2:bf16"};

@@ -3,23 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "actors/checkpoint/format/checkpoint.h"
+#include "tests/lone_context.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace reef::app {
 namespace {
 
 using nlohmann::json;
-
-class Alone final : public ops::Context {
- public:
-  ops::Pool& pool() override { return pool_; }
-  void parallel_for(std::size_t tasks, ops::TaskRef task) override {
-    for (std::size_t i = 0; i < tasks; ++i) task(i);
-  }
-
- private:
-  ops::Pool pool_;
-};
 
 class ModelFolder : public testing::Test {
  protected:
@@ -56,7 +46,7 @@ class ModelFolder : public testing::Test {
   }
 
   ScratchFolder folder_;
-  Alone context_;
+  LoneContext context_;
   std::uint64_t step_ = 0;
 };
 
