@@ -114,7 +114,8 @@ class GradientSync final : public Task {
   Status agree(Firing& firing) {
     std::vector<double> wishes = firing.inputs[0]->scalars;
     if (firing.act == 0) {
-      candidates_ = choice_->candidates(slowest_line(), firing.inputs[0]->tensors);
+      line_ = slowest_line();
+      candidates_ = choice_->candidates(line_, firing.inputs[0]->tensors);
       wishes = wishes_of(candidates_);
     } else {
       ATOLL_TRY(join_wishes(wishes, firing.inputs[1]->scalars));
@@ -127,7 +128,8 @@ class GradientSync final : public Task {
     take_wishes(wishes, candidates_);
     if (!choice_->decide(candidates_)) return {};
     const std::string name = codec::name(choice_->codec());
-    log_info(actor_.name + ": gradients travel as " + name + " from the next step");
+    log_info(actor_.name + ": gradients travel as " + name +
+             " from the next step on; own slowest line: " + link::format_line(line_));
     for (const auto& rounding : roundings_) {
       if (rounding) rounding->use(choice_->codec());
     }
@@ -219,6 +221,7 @@ class GradientSync final : public Task {
   std::vector<std::unique_ptr<Rounding>> roundings_;  ///< by act; null where nothing rounds
   std::optional<CodecChoice> choice_;                 ///< where the edges' codec is "auto"
   std::vector<codec::Candidate> candidates_;          ///< its codecs
+  link::LineNow line_;                                ///< by which they were judged here
   std::vector<plan::EdgeId> wires_;                   ///< on which the choice will travel
   std::vector<std::size_t> own_;                      ///< gradients that go to the own optimizer
   std::vector<std::size_t> tied_;  ///< gradients of uses of tensors another stage owns

@@ -46,9 +46,11 @@ class Send final : public Task {
 
  private:
   void choose(std::span<const ops::Tensor> tensors) {
-    if (!choice_->decide(choice_->candidates(wires_.line(edge_.id), tensors))) return;
+    const link::LineNow line = wires_.line(edge_.id);
+    if (!choice_->decide(choice_->candidates(line, tensors))) return;
     use(choice_->codec());
-    log_info(actor_.name + ": travels as " + codec_name_ + " from here on");
+    log_info(actor_.name + ": travels as " + codec_name_ +
+             " from here on; the line: " + link::format_line(line));
   }
 
   void use(codec::Codec codec) {

@@ -3,6 +3,7 @@
 // chosen by it while a job runs.
 
 #include <deque>
+#include <string>
 
 #include "runtime/link/link.h"
 
@@ -15,6 +16,9 @@ struct LineNow {
 
   bool operator==(const LineNow&) const = default;
 };
+
+/// "48.2Mbit/s, 101ms", for people.
+std::string format_line(const LineNow& line);
 
 /// Thread: one. Samples may come at any pace; a few a second follow a line that changes.
 class LineMeter {

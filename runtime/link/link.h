@@ -23,7 +23,9 @@ struct TransportStats {
   std::uint64_t packets = 0;        ///< with data, sent
   std::uint64_t retransmitted = 0;  ///< of them
   std::uint64_t acknowledged_bytes = 0;
-  Duration busy{};        ///< while something was sent and not yet acknowledged
+  Duration busy{};        ///< while something was not yet acknowledged: the peer's delays included
+  bool sending = false;   ///< now: more is under way than a peer delays the acknowledgement of
+  double burst_rate = 0;  ///< bits per second, of the last round trip that was not short of bytes
   Duration round_trip{};  ///< now, smoothed
 };
 

@@ -1,10 +1,11 @@
 """A scheduler and two nodes at the two sides of an emulated line, to measure the line through them."""
 import json
+import os
 import pathlib
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ATOLL = ROOT / "build/release/bin/atoll"
+ATOLL = pathlib.Path(os.environ.get("ATOLL", ROOT / "build/release/bin/atoll"))
 TOPOLOGY = """apiVersion: atoll.dev/v1
 kind: Topology
 metadata: {{name: long-line}}

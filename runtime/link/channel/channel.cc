@@ -367,10 +367,15 @@ TransportStats Channel::Core::transport_stats() const {
     const TransportStats one = stream.link->transport_stats();
     all.packets += one.packets;
     all.retransmitted += one.retransmitted;
-    all.acknowledged_bytes += one.acknowledged_bytes;
-    all.busy = std::max(all.busy, one.busy);  // they share the load
     const bool first = all.round_trip == Duration::zero();
     all.round_trip = first ? one.round_trip : std::min(all.round_trip, one.round_trip);
+    // Control alone says nothing of the line: who waits for an acknowledgement of a few bytes is
+    // not sending.
+    if (streams_.size() > 1 && &stream == &streams_.front()) continue;
+    all.acknowledged_bytes += one.acknowledged_bytes;
+    all.busy = std::max(all.busy, one.busy);  // they share the load
+    all.sending = all.sending || one.sending;
+    all.burst_rate = std::max(all.burst_rate, one.burst_rate);
   }
   return all;
 }

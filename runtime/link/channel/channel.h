@@ -61,7 +61,8 @@ class Channel {
   void close(bool drain);
 
   ChannelCounters counters() const;
-  /// Of all streams together: busy while any was, the shortest round trip. Thread: executor() only.
+  /// Of all streams together: the bytes of those for data, busy while any of them was, the shortest
+  /// round trip. Thread: executor() only.
   TransportStats transport_stats() const;
   /// Bytes of header and payload accepted by send that have not left yet.
   std::size_t queued_bytes() const;

@@ -20,6 +20,7 @@ constexpr std::size_t kPrefix = 2;          // u16be length
 constexpr std::size_t kSmallBuffer = 4096;  // for a peer that is not authenticated yet
 constexpr std::size_t kLargeBuffer = 256 * 1024;
 constexpr std::size_t kBatch = 64;       // frames per sendmsg
+constexpr std::uint32_t kDelayed = 2;    // packets that a peer may wait for before it acknowledges
 constexpr int kReadsPerEvent = 1;        // then other descriptors get their turn
 constexpr int kUnsentLimit = 64 * 1024;  // one record waits in the kernel, the rest in lanes
 constexpr std::chrono::seconds kLinger{1};
@@ -82,8 +83,13 @@ class Connection final : public LinkState {
     socklen_t size = sizeof info;
     if (fd_ < 0 || ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
     using std::chrono::microseconds;
-    return {info.tcpi_data_segs_out, info.tcpi_total_retrans, info.tcpi_bytes_acked,
-            microseconds(info.tcpi_busy_time), microseconds(info.tcpi_rtt)};
+    return {.packets = info.tcpi_data_segs_out,
+            .retransmitted = info.tcpi_total_retrans,
+            .acknowledged_bytes = info.tcpi_bytes_acked,
+            .busy = microseconds(info.tcpi_busy_time),
+            .sending = info.tcpi_unacked > kDelayed,
+            .burst_rate = 8 * static_cast<double>(info.tcpi_delivery_rate),
+            .round_trip = microseconds(info.tcpi_rtt)};
   }
 
  private:
