@@ -101,7 +101,7 @@ void TopKCoder::select(std::span<const float> values, std::span<float> residual)
   CHECK(values.size() < std::numeric_limits<std::uint32_t>::max()) << "larger than positions are";
   const std::size_t k = most_kept(codec_, values.size());
   const std::uint32_t threshold = threshold_of(values, residual, k);
-  const bool fits = collect(values, residual, threshold, 4 * k + kSmall);
+  const bool fits = collect(values, residual, threshold, std::min(values.size(), 4 * k + kSmall));
   if (!fits || (count_ < k && threshold > 1)) {
     collect_exactly(residual.empty() ? values : std::span<const float>(residual), k);
   }
