@@ -16,6 +16,8 @@ using namespace reef;
 
 namespace {
 
+constexpr std::size_t kMostPieces = 16;
+
 struct Seen {
   std::vector<Bytes> frames;
   std::optional<Error> closed;
@@ -81,8 +83,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static link::Loop loop;
   fuzz::Input input(data, size);
   const std::size_t limit = input.below(2) == 0 ? 1024 : link::kMaxFrame;
-  const std::size_t chunk = 1 + input.number<std::uint16_t>();
+  const std::size_t least_chunk = input.number<std::uint16_t>();
   const BytesView stream = input.rest();
+  // Cut anywhere, but not into so many pieces that all the time is the system's.
+  const std::size_t chunk = std::max(least_chunk, stream.size() / kMostPieces + 1);
   int fds[2];
   CHECK_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   Listener listener(loop, fds[0], limit);
