@@ -18,6 +18,7 @@ struct Plan {
   reproducible @9 :Bool;
   predictedStepSeconds @10 :Float64;
   layout @11 :Text;                 # for people: why the shards stand where they stand
+  routes @12 :List(PlanRoute);
 }
 
 struct PlanNode {
@@ -26,6 +27,15 @@ struct PlanNode {
   memory @2 :UInt64;
   threads @3 :UInt32;
   address @4 :Text;
+  dialable @5 :UInt8 = 2;           # runtime/base/reach.h
+}
+
+# How two nodes that share wire edges come together.
+struct PlanRoute {
+  dialler @0 :UInt32;
+  acceptor @1 :UInt32;
+  relayed @2 :Bool;
+  relay @3 :UInt32;                 # a node that both dial, if relayed
 }
 
 struct PlanActor {

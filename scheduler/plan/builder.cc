@@ -14,11 +14,13 @@ bool is_activation(Content content) {
 
 }  // namespace
 
+Node plan_node(const topology::Node& node) {
+  return {node.name, node.datacenter, node.memory, node.threads, node.address, node.dialable};
+}
+
 Builder::Builder(const job::Job& job, const topology::Topology& topology)
     : job_(job), topology_(topology) {
-  for (const topology::Node& node : topology.nodes) {
-    plan_.nodes.push_back({node.name, node.datacenter, node.memory, node.threads, node.address});
-  }
+  for (const topology::Node& node : topology.nodes) plan_.nodes.push_back(plan_node(node));
 }
 
 ActorId Builder::add(Actor actor) {

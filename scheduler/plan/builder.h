@@ -26,6 +26,8 @@ struct Join {
   std::span<const codec::Matrix> parts = {};  ///< of a message, for codecs that ask
 };
 
+Node plan_node(const topology::Node& node);
+
 class Builder {
  public:
   /// Both outlive the builder.

@@ -69,6 +69,14 @@ void write_node(schema::PlanNode::Builder to, const Node& from) {
   to.setMemory(from.memory);
   to.setThreads(from.threads);
   to.setAddress(text(from.address));
+  to.setDialable(static_cast<std::uint8_t>(from.dialable));
+}
+
+void write_route(schema::PlanRoute::Builder to, const Route& from) {
+  to.setDialler(from.dialler);
+  to.setAcceptor(from.acceptor);
+  to.setRelayed(from.relay.has_value());
+  to.setRelay(from.relay.value_or(0));
 }
 
 std::vector<Port> read_ports(capnp::List<schema::PlanPort>::Reader from) {
@@ -117,6 +125,12 @@ Edge read_edge(schema::PlanEdge::Reader from, EdgeId id) {
   return to;
 }
 
+Route read_route(schema::PlanRoute::Reader from) {
+  Route to{from.getDialler(), from.getAcceptor(), std::nullopt};
+  if (from.getRelayed()) to.relay = from.getRelay();
+  return to;
+}
+
 Plan read_plan(schema::Plan::Reader from) {
   Plan to;
   to.job = text(from.getJob());
@@ -124,7 +138,8 @@ Plan read_plan(schema::Plan::Reader from) {
   to.descriptor = text(from.getDescriptor());
   for (const auto node : from.getNodes()) {
     to.nodes.push_back({text(node.getName()), text(node.getDatacenter()), node.getMemory(),
-                        node.getThreads(), text(node.getAddress())});
+                        node.getThreads(), text(node.getAddress()),
+                        static_cast<Reach>(node.getDialable())});
   }
   for (const auto actor : from.getActors()) {
     to.actors.push_back(read_actor(actor, static_cast<ActorId>(to.actors.size())));
@@ -132,6 +147,7 @@ Plan read_plan(schema::Plan::Reader from) {
   for (const auto edge : from.getEdges()) {
     to.edges.push_back(read_edge(edge, static_cast<EdgeId>(to.edges.size())));
   }
+  for (const auto route : from.getRoutes()) to.routes.push_back(read_route(route));
   to.replicas = from.getReplicas();
   to.stages = from.getStages();
   to.leaves = from.getLeaves();
@@ -155,6 +171,8 @@ Bytes encode(const Plan& plan) {
   for (unsigned i = 0; i < actors.size(); ++i) write_actor(actors[i], plan.actors[i]);
   auto edges = to.initEdges(static_cast<unsigned>(plan.edges.size()));
   for (unsigned i = 0; i < edges.size(); ++i) write_edge(edges[i], plan.edges[i]);
+  auto routes = to.initRoutes(static_cast<unsigned>(plan.routes.size()));
+  for (unsigned i = 0; i < routes.size(); ++i) write_route(routes[i], plan.routes[i]);
   to.setReplicas(plan.replicas);
   to.setStages(plan.stages);
   to.setLeaves(plan.leaves);

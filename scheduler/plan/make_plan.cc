@@ -8,8 +8,10 @@
 
 #include "runtime/base/units.h"
 #include "scheduler/cost/cost.h"
+#include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/live.h"
+#include "scheduler/plan/route.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -57,9 +59,19 @@ struct Candidate {
   Shortfall shortfall;
 };
 
+/// The same without the nodes that only relay: what the model is spread over.
+topology::Topology workers_of(const topology::Topology& topology) {
+  topology::Topology workers = topology;
+  std::erase_if(workers.nodes, [](const topology::Node& node) { return node.relay_only; });
+  return workers;
+}
+
 Candidate candidate(const job::Job& job, const topology::Topology& topology,
                     placement::Spread spread) {
-  Plan plan = lay_out(job, topology, spread);
+  Plan plan = lay_out(job, workers_of(topology), spread);
+  for (const topology::Node& node : topology.nodes) {
+    if (node.relay_only) plan.nodes.push_back(plan_node(node));
+  }
   const Traffic traffic = traffic_of(plan);
   const Shortfall shortfall = shortfall_of(plan);
   return {spread, std::move(plan), traffic, shortfall};
@@ -108,7 +120,7 @@ bool is_reproducible(const Plan& plan) {
 
 Status check_shards(const job::Job& job, const topology::Topology& topology) {
   std::vector<std::string> nodes;
-  for (const topology::Node& node : topology.nodes) nodes.push_back(node.name);
+  for (const topology::Node& node : workers_of(topology).nodes) nodes.push_back(node.name);
   return placement::shards_fit({job.parallelism.replicas, job.parallelism.stages}, nodes);
 }
 
@@ -125,6 +137,7 @@ Result<Plan> make_plan(const job::Job& job, const topology::Topology& topology) 
   plan.layout = spread_name(chosen.spread) + ": " + traffic_text(chosen.traffic) + "; " +
                 spread_name(other.spread) + " would send " + traffic_text(other.traffic);
   plan.reproducible = is_reproducible(plan);
+  ATOLL_TRY(route(plan));
   ATOLL_TRY(validate(plan));
   ATOLL_TRY(prove_live(plan));
   plan.predicted_step_seconds = predict_step_seconds(

@@ -5,11 +5,13 @@
 // actors by the actor factory.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ops/tensor/dtype.h"
 #include "runtime/base/firing.h"
+#include "runtime/base/reach.h"
 
 namespace reef::plan {
 
@@ -110,7 +112,16 @@ struct Node {
   std::uint64_t memory = 0;           ///< bytes that the job may use
   std::uint32_t threads = 1;          ///< compute threads of its device
   std::string address = "127.0.0.1";  ///< host of the node, from the topology
+  Reach dialable = Reach::kAnywhere;
   bool operator==(const Node&) const = default;
+};
+
+/// How two nodes that share wire edges come together; made by route(), route.h.
+struct Route {
+  NodeIndex dialler = 0;  ///< begins the handshake between the two, on either kind of route
+  NodeIndex acceptor = 0;
+  std::optional<NodeIndex> relay;  ///< the third node, which both dial; none: a direct route
+  bool operator==(const Route&) const = default;
 };
 
 struct Plan {
@@ -120,6 +131,7 @@ struct Plan {
   std::vector<Node> nodes;
   std::vector<Actor> actors;
   std::vector<Edge> edges;
+  std::vector<Route> routes;  ///< one a pair of nodes that shares a wire edge
   std::uint32_t replicas = 1;
   std::uint32_t stages = 1;
   std::uint32_t leaves =

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <utility>
 
 #include "runtime/base/units.h"
 #include "scheduler/plan/validate.h"
@@ -60,6 +61,17 @@ void print_nodes(const Plan& plan, std::ostream& out) {
   }
 }
 
+/// Only what is out of the ordinary: who can dial whom is the machines' own affair.
+void print_relayed(const Plan& plan, std::ostream& out) {
+  bool any = false;
+  for (const Route& route : plan.routes) {
+    if (!route.relay) continue;
+    if (!std::exchange(any, true)) out << '\n';
+    out << "relayed       " << plan.nodes[route.dialler].name << " and "
+        << plan.nodes[route.acceptor].name << " through " << plan.nodes[*route.relay].name << '\n';
+  }
+}
+
 void print_edges(const Plan& plan, std::ostream& out) {
   std::size_t width = 4, codec = 9;
   for (const Edge& edge : plan.edges) {
@@ -93,6 +105,12 @@ Json json_of(const Actor& actor, const Plan& plan) {
           {"lastLayer", actor.last_layer},
           {"stateBytes", actor.state_bytes},
           {"acts", acts}};
+}
+
+Json json_of(const Route& route, const Plan& plan) {
+  return {{"dialler", plan.nodes[route.dialler].name},
+          {"acceptor", plan.nodes[route.acceptor].name},
+          {"relay", route.relay ? Json(plan.nodes[*route.relay].name) : Json()}};
 }
 
 Json json_of(const Edge& edge, const Plan& plan) {
@@ -163,23 +181,26 @@ std::string_view content_name(Content content) {
 void print_plan(const Plan& plan, std::ostream& out) {
   print_header(plan, out);
   print_nodes(plan, out);
+  print_relayed(plan, out);
   print_edges(plan, out);
 }
 
 std::string plan_to_json(const Plan& plan) {
   const auto memory = memory_of(plan);
-  Json nodes = Json::array(), actors = Json::array(), edges = Json::array();
+  Json nodes = Json::array(), actors = Json::array(), edges = Json::array(), routes = Json::array();
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
     const Node& node = plan.nodes[i];
     nodes.push_back({{"name", node.name},
                      {"datacenter", node.datacenter},
                      {"address", node.address},
+                     {"dialable", reach_name(node.dialable)},
                      {"threads", node.threads},
                      {"memory", node.memory},
                      {"memoryNeeded", memory[i]}});
   }
   for (const Actor& actor : plan.actors) actors.push_back(json_of(actor, plan));
   for (const Edge& edge : plan.edges) edges.push_back(json_of(edge, plan));
+  for (const Route& route : plan.routes) routes.push_back(json_of(route, plan));
   const Json descriptor = Json::parse(plan.descriptor, nullptr, false);
   const Json document = {{"job", plan.job},
                          {"epoch", plan.epoch},
@@ -192,7 +213,8 @@ std::string plan_to_json(const Plan& plan) {
                          {"predictedStepSeconds", plan.predicted_step_seconds},
                          {"nodes", nodes},
                          {"actors", actors},
-                         {"edges", edges}};
+                         {"edges", edges},
+                         {"routes", routes}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -1,5 +1,6 @@
 #include "scheduler/plan/validate.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -7,6 +8,7 @@
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
+#include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 
 namespace reef::plan {
@@ -83,6 +85,7 @@ class Validator {
       const Ends& ends = seen_[edge.id];
       if (!ends.produced || !ends.consumed) return broken(edge.name, "an end without a port");
     }
+    ATOLL_TRY(routes());
     return memory();
   }
 
@@ -122,6 +125,7 @@ class Validator {
     }
     if (node.threads < 1 || node.threads > 4096)
       return broken(node.name, "a count of threads that cannot be");
+    if (node.dialable > Reach::kAnywhere) return broken(node.name, "dialable from nowhere known");
     return {};
   }
 
@@ -227,6 +231,27 @@ class Validator {
         in.tokens != out.tokens || in.tokens != act.firings || in.wire == sends ||
         out.wire != sends) {
       return broken(actor.name, "does not carry one edge over a wire");
+    }
+    return {};
+  }
+
+  /// Every pair that needs one has a route that can be walked, in the order of pairs_of().
+  Status routes() const {
+    const auto pairs = pairs_of(plan_);
+    if (pairs.size() != plan_.routes.size())
+      return broken("routes", "not one for each two nodes that share a wire edge");
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const Route& route = plan_.routes[i];
+      const std::pair<NodeIndex, NodeIndex> ends = std::minmax(route.dialler, route.acceptor);
+      if (ends != pairs[i])
+        return broken("routes", "not one for each two nodes that share a wire edge");
+      const Node &dialler = plan_.nodes[route.dialler], &acceptor = plan_.nodes[route.acceptor];
+      const bool third = route.relay && *route.relay < plan_.nodes.size() &&
+                         *route.relay != route.dialler && *route.relay != route.acceptor &&
+                         can_dial(dialler, plan_.nodes[*route.relay]) &&
+                         can_dial(acceptor, plan_.nodes[*route.relay]);
+      if (route.relay ? !third : !can_dial(dialler, acceptor))
+        return broken(dialler.name + " to " + acceptor.name, "a route that nobody can dial");
     }
     return {};
   }

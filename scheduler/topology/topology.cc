@@ -47,6 +47,7 @@ class Reader {
       ATOLL_TRY(line(spec["lines"][i], "/spec/lines/" + std::to_string(i)));
     }
     ATOLL_TRY(check_pairs());
+    ATOLL_TRY(check_workers());
     return std::move(topology_);
   }
 
@@ -75,8 +76,20 @@ class Reader {
     if (node.memory == 0) return no(document_, pointer + "/memory", "a node without memory");
     node.threads = from.value("threads", node.threads);
     node.address = from.value("address", node.address);
+    ATOLL_ASSIGN(node.dialable, at(document_, pointer + "/dialable",
+                                   parse_reach(from.value("dialable", "anywhere"))));
+    node.relay_only = from.value("relayOnly", node.relay_only);
+    if (node.relay_only && node.dialable == Reach::kNowhere)
+      return no(document_, pointer + "/dialable", "nobody could dial this relay");
     topology_.nodes.push_back(std::move(node));
     return {};
+  }
+
+  Status check_workers() const {
+    const bool any =
+        std::ranges::any_of(topology_.nodes, [](const Node& node) { return !node.relay_only; });
+    if (any) return {};
+    return no(document_, "/spec/datacenters", "every node is relayOnly; one must do the work");
   }
 
   Status line(const Json& from, const std::string& pointer) {

@@ -8,6 +8,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
+#include "runtime/base/reach.h"
 
 namespace reef::topology {
 
@@ -17,6 +18,8 @@ struct Node {
   std::uint64_t memory = 0;  ///< bytes that a job may use
   std::uint32_t threads = 1;
   std::string address = "127.0.0.1";
+  Reach dialable = Reach::kAnywhere;
+  bool relay_only = false;  ///< it passes bytes on between others and gets no part of the model
   bool operator==(const Node&) const = default;
 };
 

@@ -22,6 +22,33 @@ TEST(Topology, ReadsNodesAndLines) {
   EXPECT_EQ(line_between(*topology, "east", "east").rate, Line{}.rate);
 }
 
+TEST(Topology, SaysFromWhereANodeCanBeDialled) {
+  const auto nodes = [](const std::string& a, const std::string& b) {
+    return parse_topology(
+        "apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: t}\nspec:\n  datacenters:\n"
+        "    - {name: east, nodes: [{name: a, memory: 1GiB" +
+            a + "}, {name: b, memory: 1GiB" + b + "}]}\n",
+        "t.yaml");
+  };
+  const auto topology = nodes(", dialable: nowhere", ", dialable: datacenter, relayOnly: true");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  EXPECT_EQ(topology->nodes[0].dialable, Reach::kNowhere);
+  EXPECT_FALSE(topology->nodes[0].relay_only);
+  EXPECT_EQ(topology->nodes[1].dialable, Reach::kDatacenter);
+  EXPECT_TRUE(topology->nodes[1].relay_only);
+  EXPECT_EQ(nodes("", "")->nodes[0].dialable, Reach::kAnywhere);
+  const std::pair<std::string, std::string> rows[] = {
+      {", dialable: sometimes", "spec.datacenters[0].nodes[1].dialable"},
+      {", dialable: nowhere, relayOnly: true", "nobody could dial this relay"},
+      {", relayOnly: true", "every node is relayOnly"},
+  };
+  for (const auto& [b, said] : rows) {
+    const auto refused = nodes(", relayOnly: true", b);
+    ASSERT_FALSE(refused.ok()) << b;
+    EXPECT_NE(refused.error().text().find(said), std::string::npos) << refused.error().text();
+  }
+}
+
 TEST(Topology, GivesALongLineMoreStreams) {
   const auto streams = [](const char* line) {
     return data_streams(parse_topology(text(line), "t.yaml")->lines[0]);
