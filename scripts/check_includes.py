@@ -32,6 +32,7 @@ ALLOWED = {
     "runtime/link": BASE + ["configs/schema"],
     "runtime/link/secure": BASE + ["configs/schema", "security", "runtime/link"],
     "runtime/link/channel": BASE + ["configs/schema", "security", "runtime/link"],
+    "runtime/link/relay": BASE + ["configs/schema", "security", "runtime/link"],
     
     "collectives": BASE + ["runtime/link", "runtime/device", "ops"],
     "scheduler": BASE + ["configs/schema", "ops/catalog", "ops/nn/spec.h", "ops/tensor/dtype.h", "ops/codec"],

@@ -51,7 +51,7 @@ void LinkState::take_posted() {
 void LinkState::enqueue(Posted posted) {
   const std::size_t size = posted.frame.size();
   std::optional<Error> refusal = error_;
-  if (!refusal && (size == 0 || size > kMaxFrame)) {
+  if (!refusal && (size == 0 || size > max_frame())) {
     refusal = Error{Code::kInternal, peer_name_, "a frame of " + std::to_string(size) + " bytes"};
   }
   if (refusal) {
@@ -135,13 +135,13 @@ void LinkState::detach() {
 }
 
 void QueuedState::arrived(Bytes frame) {
-  if (failed() || ended_) return;
+  if (failed() || ending_) return;
   incoming_.push_back(std::move(frame));
   if (delivering()) resume();
 }
 
-void QueuedState::ended() {
-  ended_ = true;
+void QueuedState::ended(Error why) {
+  ending_ = std::move(why);
   if (delivering()) resume();
 }
 
@@ -153,9 +153,7 @@ void QueuedState::resume() {
     taken(frame.size());
     deliver(std::move(frame));
   }
-  if (delivering() && ended_ && incoming_.empty()) {
-    fail({Code::kPeerLost, peer_name(), "the peer ended the connection"});
-  }
+  if (delivering() && ending_ && incoming_.empty()) fail(*ending_);
 }
 
 namespace {
@@ -180,7 +178,7 @@ class Handle final : public Link {
   void set_reading(bool reading) override { state_->set_reading(reading); }
   void set_frame_limit(std::size_t bytes) override { state_->set_frame_limit(bytes); }
   TransportStats transport_stats() const override { return state_->transport_stats(); }
-  std::size_t max_frame() const override { return kMaxFrame; }
+  std::size_t max_frame() const override { return state_->max_frame(); }
   std::size_t queued_bytes() const override { return state_->queued_bytes(); }
   std::string peer_name() const override { return state_->peer_name(); }
   Executor& executor() override { return state_->executor(); }

@@ -29,6 +29,7 @@ class LinkState : public std::enable_shared_from_this<LinkState> {
   void start(FrameHandler on_frame, ClosedHandler on_closed);
   void set_reading(bool reading);
   virtual void set_frame_limit(std::size_t) {}
+  virtual std::size_t max_frame() const { return kMaxFrame; }
   virtual TransportStats transport_stats() const { return {}; }
   /// The one way in which a link ends: releases the transport, completes what is queued, tells.
   void fail(Error why);
@@ -95,7 +96,8 @@ class QueuedState : public LinkState {
   using LinkState::LinkState;
   void arrived(Bytes frame);
   /// Nothing more will come; told once everything before has been delivered.
-  void ended();
+  void ended() { ended({Code::kPeerLost, peer_name(), "the peer ended the connection"}); }
+  void ended(Error why);
 
  protected:
   /// The reader has taken a frame of this size.
@@ -103,7 +105,7 @@ class QueuedState : public LinkState {
   void resume() override;
 
   std::deque<Bytes> incoming_;
-  bool ended_ = false;
+  std::optional<Error> ending_;  ///< nothing more comes, and why
 };
 
 /// The Link that owners hold.

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "runtime/base/file.h"
+#include "runtime/link/relay/dial.h"
 #include "tests/conformance/rig.h"
 
 extern char** environ;
@@ -32,14 +33,18 @@ class Folder {
   std::filesystem::path path_;
 };
 
-/// This very test program, running ChildProcess.DISABLED_Echoes; killed when the scope ends.
+/// How the echo is reached.
+enum class Path { kPlain, kSealed, kRelayed };
+
+/// This very test program, running ChildProcess.DISABLED_<part>; killed when the scope ends.
 class Child {
  public:
-  Child(std::uint16_t port, const std::filesystem::path& folder, bool sealed) {
+  Child(const std::string& part, std::uint16_t port, const std::filesystem::path& folder,
+        Path path) {
     setenv("ATOLL_TEST_PORT", std::to_string(port).c_str(), 1);
     setenv("ATOLL_TEST_FOLDER", folder.c_str(), 1);
-    setenv("ATOLL_TEST_SEALED", sealed ? "1" : "0", 1);
-    std::string program = "/proc/self/exe", filter = "--gtest_filter=ChildProcess.*",
+    setenv("ATOLL_TEST_PATH", std::to_string(static_cast<int>(path)).c_str(), 1);
+    std::string program = "/proc/self/exe", filter = "--gtest_filter=ChildProcess.DISABLED_" + part,
                 disabled = "--gtest_also_run_disabled_tests";
     char* arguments[] = {program.data(), filter.data(), disabled.data(), nullptr};
     if (posix_spawn(&pid_, program.c_str(), nullptr, nullptr, arguments, environ) != 0) pid_ = 0;
@@ -57,26 +62,62 @@ class Child {
   pid_t pid_ = 0;
 };
 
-class Processes : public testing::TestWithParam<bool> {
+class Processes : public testing::TestWithParam<Path> {
  protected:
   void SetUp() override {
-    sealed_ = GetParam();
     ASSERT_TRUE(identities_.node->save(folder_.path() / "node.key").ok());
     const Bytes credential = identities_.node_local().credential;
     ASSERT_TRUE(write_file(folder_.path() / "credential", credential).ok());
     ASSERT_TRUE(write_file(folder_.path() / "authority", identities_.authority.public_key()).ok());
     ASSERT_TRUE(write_file(folder_.path() / "scheduler", identities_.scheduler->noise_key()).ok());
+    const secure::Local relay = identities_.relay_local();
+    ASSERT_TRUE(identities_.between->save(folder_.path() / "relay.key").ok());
+    ASSERT_TRUE(write_file(folder_.path() / "relay.credential", relay.credential).ok());
+    ASSERT_TRUE(write_file(folder_.path() / "relay", identities_.between->noise_key()).ok());
     auto listener = tcp::Listener::listen(loop_, "127.0.0.1", 0, [this](std::unique_ptr<Link> l) {
-      if (!sealed_) return meeting_.change([&] { link_ = std::move(l); });
-      secure::accept(std::move(l), identities_.scheduler_local(), kNoDeadline,
-                     [this](Result<std::unique_ptr<secure::SecureLink>> link) {
-                       ASSERT_TRUE(link.ok()) << link.error().text();
-                       meeting_.change([&] { link_ = std::move(link).value(); });
-                     });
+      if (GetParam() == Path::kSealed) return seal(std::move(l));
+      if (GetParam() == Path::kRelayed) return hear_relay(std::move(l));
+      meeting_.change([&] { link_ = std::move(l); });
     });
     ASSERT_TRUE(listener.ok());
     listener_ = std::move(listener).value();
+    if (GetParam() == Path::kRelayed) {
+      relay_ = child("Relays", listener_->port());
+      ASSERT_TRUE(wait([this] { return relay_port_ != 0; }));
+    }
+    echo_ = child("Echoes", relay_ ? relay_port_ : listener_->port());
   }
+
+  std::unique_ptr<Child> child(const std::string& part, std::uint16_t port) {
+    return std::make_unique<Child>(part, port, folder_.path(), GetParam());
+  }
+
+  /// The relay is a process of its own, and tells where it listens.
+  void hear_relay(std::unique_ptr<Link> plain) {
+    from_relay_ = std::move(plain);
+    const auto heard = [this](const Bytes& frame) {
+      const auto port = load<std::uint16_t>(frame.data());
+      relay::dial(loop_, {"hub", "127.0.0.1", port, identities_.between->noise_key()},
+                  identities_.scheduler_local(), {7, identities_.node->noise_key(), 1}, "echo",
+                  kNoDeadline, {}, [this](Result<std::unique_ptr<Link>> link) {
+                    ASSERT_TRUE(link.ok()) << link.error().text();
+                    seal(std::move(link).value());
+                  });
+      meeting_.change([&] { relay_port_ = port; });
+    };
+    from_relay_->start(heard, nullptr);
+  }
+
+  void seal(std::unique_ptr<Link> plain) {
+    secure::accept(std::move(plain), identities_.scheduler_local(), kNoDeadline,
+                   [this](Result<std::unique_ptr<secure::SecureLink>> link) {
+                     ASSERT_TRUE(link.ok()) << link.error().text();
+                     meeting_.change([&] { link_ = std::move(link).value(); });
+                   });
+  }
+
+  /// Echoes for a while, then loses whom `kill` kills; returns why.
+  Error echo_then_lose(const std::function<void()>& kill);
 
   bool wait(const std::function<bool()>& condition) { return meeting_.wait(condition, nullptr); }
 
@@ -85,15 +126,15 @@ class Processes : public testing::TestWithParam<bool> {
   Identities identities_;
   Meeting meeting_;
   Seen seen_;
-  bool sealed_ = false;
+  std::unique_ptr<Child> relay_, echo_;
+  std::uint16_t relay_port_ = 0;
+  std::unique_ptr<Link> from_relay_;
   std::unique_ptr<Link> link_;
   std::unique_ptr<tcp::Listener> listener_;
 };
 
-TEST_P(Processes, EchoThenLoseAKilledPeerWithinASecond) {
-  Child child(listener_->port(), folder_.path(), sealed_);
-  ASSERT_TRUE(child.running());
-  ASSERT_TRUE(wait([this] { return link_ != nullptr; }));
+Error Processes::echo_then_lose(const std::function<void()>& kill) {
+  EXPECT_TRUE(wait([this] { return link_ != nullptr; }));
   Time lost{};
   link_->start(
       [this](Bytes frame) { meeting_.change([&] { seen_.frames.push_back(std::move(frame)); }); },
@@ -106,23 +147,44 @@ TEST_P(Processes, EchoThenLoseAKilledPeerWithinASecond) {
   for (std::size_t i = 0; i < 300; ++i) {
     link_->send(pattern(1 + i * 200, i), kNoDeadline, nullptr);
   }
-  ASSERT_TRUE(wait([this] { return seen_.frames.size() == 300; }));
-  for (std::size_t i = 0; i < 300; ++i) ASSERT_EQ(seen_.frames[i], pattern(1 + i * 200, i));
+  EXPECT_TRUE(wait([this] { return seen_.frames.size() == 300; }));
+  for (std::size_t i = 0; i < 300; ++i) EXPECT_EQ(seen_.frames.at(i), pattern(1 + i * 200, i));
 
   const Time killed = system_clock().now();
-  child.kill();
-  ASSERT_TRUE(wait([this] { return seen_.closed.size() == 1; }));
+  kill();
+  EXPECT_TRUE(wait([this] { return seen_.closed.size() == 1; }));
   EXPECT_EQ(seen_.closed[0].code, Code::kPeerLost) << seen_.closed[0].text();
   EXPECT_LT(seconds(lost - killed), 1.0);
   link_->send(Bytes(1), kNoDeadline, [this](const Status& status) {
     meeting_.change([&] { seen_.done.push_back(status); });
   });
-  ASSERT_TRUE(wait([this] { return seen_.done.size() == 1; }));
-  EXPECT_EQ(seen_.done[0].error().code, Code::kPeerLost);
+  EXPECT_TRUE(wait([this] { return seen_.done.size() == 1; }));
+  EXPECT_EQ(seen_.done.at(0).error().code, Code::kPeerLost);
+  return seen_.closed.at(0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tcp, Processes, testing::Values(false, true),
-                         [](const auto& info) { return info.param ? "sealed" : "plain"; });
+TEST_P(Processes, EchoThenLoseAKilledPeerWithinASecond) {
+  const Error why = echo_then_lose([this] { echo_->kill(); });
+  if (GetParam() != Path::kRelayed) return;
+  EXPECT_EQ(why.text(), "E_PEER_LOST: relay hub: echo was lost at the other side of it");
+}
+
+class RelayedProcesses : public Processes {};
+
+TEST_P(RelayedProcesses, LoseAKilledRelayWithinASecond) {
+  const Error why = echo_then_lose([this] { relay_->kill(); });
+  EXPECT_THAT(why.text(), testing::StartsWith("E_PEER_LOST: relay hub: the relay itself was lost"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tcp, Processes,
+                         testing::Values(Path::kPlain, Path::kSealed, Path::kRelayed),
+                         [](const auto& info) {
+                           return info.param == Path::kPlain    ? "plain"
+                                  : info.param == Path::kSealed ? "sealed"
+                                                                : "relayed";
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Tcp, RelayedProcesses, testing::Values(Path::kRelayed));
 
 security::PublicKey read_key(const std::filesystem::path& path) {
   const std::string raw = read_file(path).value();
@@ -131,10 +193,22 @@ security::PublicKey read_key(const std::filesystem::path& path) {
   return key;
 }
 
-/// The other side: dials the parent and echoes until it is killed or let go.
+secure::Local local_of(const std::filesystem::path& folder, const std::string& key,
+                       const std::string& credential) {
+  secure::Local local;
+  local.key = std::make_shared<security::NodeKey>(security::NodeKey::load(folder / key).value());
+  local.credential = to_bytes(as_bytes(read_file(folder / credential).value()));
+  local.authority = read_key(folder / "authority");
+  local.cluster = security::cluster_id_of(local.authority);
+  return local;
+}
+
+/// The other side: dials the parent, or the relay, and echoes until it is killed or let go.
 TEST(ChildProcess, DISABLED_Echoes) {
-  const char* port = std::getenv("ATOLL_TEST_PORT");
-  if (port == nullptr) GTEST_SKIP() << "this is the child's half of Processes";
+  const char* variable = std::getenv("ATOLL_TEST_PORT");
+  if (variable == nullptr) GTEST_SKIP() << "this is the child's half of Processes";
+  const auto port = static_cast<std::uint16_t>(std::atoi(variable));
+  const auto path = static_cast<Path>(std::atoi(std::getenv("ATOLL_TEST_PATH")));
   const std::filesystem::path folder = std::getenv("ATOLL_TEST_FOLDER");
   Loop loop;
   Meeting meeting;
@@ -145,28 +219,54 @@ TEST(ChildProcess, DISABLED_Echoes) {
     link->start([&link](Bytes frame) { link->send(std::move(frame), kNoDeadline, nullptr); },
                 [&](const Error&) { meeting.change([&] { ended = true; }); });
   };
+  const secure::Local local = local_of(folder, "node.key", "credential");
+  const secure::ExpectedPeer parent{read_key(folder / "scheduler"), security::Role::kScheduler};
+  const auto opened = [&](Result<std::unique_ptr<Link>> plain) {
+    ASSERT_TRUE(plain.ok()) << plain.error().text();
+    if (path == Path::kPlain) return run(std::move(plain).value());
+    secure::connect(std::move(plain).value(), local, parent, {.stream = 1, .streams = 2},
+                    kNoDeadline, [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
+                      ASSERT_TRUE(sealed.ok()) << sealed.error().text();
+                      run(std::move(sealed).value());
+                    });
+  };
+  if (path == Path::kRelayed) {
+    relay::dial(loop, {"hub", "127.0.0.1", port, read_key(folder / "relay")}, local,
+                {7, parent.noise_key, 1}, "parent", kNoDeadline, {}, opened);
+  } else {
+    tcp::dial(loop, "127.0.0.1", port, kNoDeadline, opened);
+  }
+  meeting.wait([&] { return ended; }, nullptr);
+  loop.call([&link] { link.reset(); });
+}
+
+/// The node between: says where it listens and passes on until it is killed.
+TEST(ChildProcess, DISABLED_Relays) {
+  const char* port = std::getenv("ATOLL_TEST_PORT");
+  if (port == nullptr) GTEST_SKIP() << "this is the relay's part of Processes";
+  const std::filesystem::path folder = std::getenv("ATOLL_TEST_FOLDER");
+  const secure::Local local = local_of(folder, "relay.key", "relay.credential");
+  Loop loop;
+  relay::Relay relay(loop, std::chrono::seconds(10),
+                     [](const security::Credential&, const relay::Join&) { return Status(); });
+  auto listener = tcp::Listener::listen(loop, "127.0.0.1", 0, [&](std::unique_ptr<Link> plain) {
+                    secure::accept(std::move(plain), local, kNoDeadline,
+                                   [&relay](Result<std::unique_ptr<secure::SecureLink>> leg) {
+                                     if (!leg.ok()) return;
+                                     const security::Credential who = (*leg)->peer();
+                                     relay.add(std::move(*leg), who);
+                                   });
+                  }).value();
+  std::unique_ptr<Link> parent;
   tcp::dial(loop, "127.0.0.1", static_cast<std::uint16_t>(std::atoi(port)), kNoDeadline,
             [&](Result<std::unique_ptr<Link>> dialled) {
               ASSERT_TRUE(dialled.ok()) << dialled.error().text();
-              if (std::getenv("ATOLL_TEST_SEALED") == std::string("0")) {
-                return run(std::move(dialled).value());
-              }
-              secure::Local local;
-              local.key = std::make_shared<security::NodeKey>(
-                  security::NodeKey::load(folder / "node.key").value());
-              local.credential = to_bytes(as_bytes(read_file(folder / "credential").value()));
-              local.authority = read_key(folder / "authority");
-              local.cluster = security::cluster_id_of(local.authority);
-              secure::connect(std::move(dialled).value(), local,
-                              {read_key(folder / "scheduler"), security::Role::kScheduler},
-                              {.stream = 1, .streams = 2}, kNoDeadline,
-                              [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
-                                ASSERT_TRUE(sealed.ok()) << sealed.error().text();
-                                run(std::move(sealed).value());
-                              });
+              parent = std::move(dialled).value();
+              Bytes frame(2);
+              store(frame.data(), listener->port());
+              parent->send(std::move(frame), kNoDeadline, nullptr);
             });
-  meeting.wait([&] { return ended; }, nullptr);
-  loop.call([&link] { link.reset(); });
+  Meeting().wait([] { return false; }, nullptr);
 }
 
 }  // namespace

@@ -14,18 +14,22 @@
 #include "runtime/link/inproc/inproc.h"
 #include "runtime/link/link.h"
 #include "runtime/link/loop.h"
+#include "runtime/link/relay/end.h"
+#include "runtime/link/relay/relay.h"
 #include "runtime/link/secure/secure_link.h"
 #include "runtime/link/sim/sim.h"
 #include "runtime/link/tcp/tcp.h"
 
 namespace reef::link {
 
-/// A cluster of one authority, a scheduler (who accepts) and a node (who dials).
+/// A cluster of one authority, a scheduler (who accepts), a node (who dials) and a relay.
 struct Identities {
   security::Authority authority = security::Authority::generate();
   std::shared_ptr<const security::NodeKey> scheduler =
       std::make_shared<security::NodeKey>(security::NodeKey::generate());
   std::shared_ptr<const security::NodeKey> node =
+      std::make_shared<security::NodeKey>(security::NodeKey::generate());
+  std::shared_ptr<const security::NodeKey> between =
       std::make_shared<security::NodeKey>(security::NodeKey::generate());
   std::uint64_t not_after = secure::system_unix_now() + 3600;
 
@@ -53,6 +57,17 @@ struct Identities {
   }
   secure::Local node_local() const { return local(security::Role::kNode); }
   secure::Local scheduler_local() const { return local(security::Role::kScheduler); }
+  /// The node between the two, when one is needed.
+  secure::Local relay_local() const {
+    secure::Local local = node_local();
+    security::Credential own = credential(security::Role::kNode);
+    own.name = "hub";
+    own.noise_key = between->noise_key();
+    own.identity_key = between->identity_key();
+    local.key = between;
+    local.credential = authority.issue(own).value();
+    return local;
+  }
   secure::ExpectedPeer expected() const {
     return {scheduler->noise_key(), security::Role::kScheduler};
   }
@@ -91,30 +106,32 @@ struct Seen {
   std::vector<Status> done;
 };
 
-/// Implementations by name: "inproc", "tcp", "sim", each also as "secure_...".
+/// Implementations by name: "inproc", "tcp", "sim", "relay_tcp", "relay_sim", each also as
+/// "secure_...".
 class Rig {
  public:
   explicit Rig(const std::string& name) {
     const bool sealed = name.starts_with("secure_");
     const std::string plain = sealed ? name.substr(7) : name;
-    if (plain == "sim") {
+    line_.jitter = std::chrono::milliseconds(2);
+    line_.loss = 0.01;
+    line_.window = 1 << 20;
+    if (plain.ends_with("sim")) {
       network_ = std::make_unique<sim::SimNetwork>(1);
-      sim::Line line;
-      line.jitter = std::chrono::milliseconds(2);
-      line.loss = 0.01;
-      line.window = 1 << 20;
-      std::tie(a, b) = network_->connect("a", "b", line);
+      if (plain == "sim") std::tie(a, b) = network_->connect("a", "b", line_);
     } else {
       left_ = std::make_unique<Loop>();
       right_ = std::make_unique<Loop>();
       if (plain == "inproc") std::tie(a, b) = inproc::pair(*left_, *right_);
       if (plain == "tcp") connect_tcp();
     }
+    if (plain.starts_with("relay")) join();
     if (sealed) seal();
   }
   ~Rig() {
     a.reset();
     b.reset();
+    if (relay_) middle().call([this] { relay_.reset(); });
   }
 
   bool wait(const std::function<bool()>& condition) {
@@ -152,6 +169,71 @@ class Rig {
     ASSERT_TRUE(wait([this] { return a && b; }));
   }
 
+  /// The relay's own executor.
+  Executor& middle() {
+    if (network_) return *network_;
+    if (!middle_) middle_ = std::make_unique<Loop>();
+    return *middle_;
+  }
+
+  /// Both ends open a leg to a third and are joined there.
+  void join() {
+    middle().call([this] {
+      relay_ = std::make_unique<relay::Relay>(
+          middle(), std::chrono::seconds(10),
+          [](const security::Credential&, const relay::Join&) { return Status(); });
+    });
+    std::unique_ptr<tcp::Listener> listener;
+    if (!network_) {
+      listener = tcp::Listener::listen(*middle_, "127.0.0.1", 0, [this](std::unique_ptr<Link> l) {
+                   accept_leg(std::move(l));
+                 }).value();
+    }
+    const auto keep = [this](std::unique_ptr<Link>& to) {
+      return [this, &to](Result<std::unique_ptr<Link>> link) {
+        ASSERT_TRUE(link.ok()) << link.error().text();
+        meeting.change([&] { to = std::move(link).value(); });
+      };
+    };
+    open_leg("a", left_.get(), listener.get(), identities.node_local(),
+             {7, identities.scheduler->noise_key(), 3}, keep(a));
+    open_leg("b", right_.get(), listener.get(), identities.scheduler_local(),
+             {7, identities.node->noise_key(), 3}, keep(b));
+    ASSERT_TRUE(wait([this] { return a && b; }));
+  }
+
+  void accept_leg(std::unique_ptr<Link> plain) {
+    secure::accept(std::move(plain), identities.relay_local(), kNoDeadline,
+                   [this](Result<std::unique_ptr<secure::SecureLink>> leg) {
+                     ASSERT_TRUE(leg.ok()) << leg.error().text();
+                     const security::Credential who = (*leg)->peer();
+                     relay_->add(std::move(*leg), who);
+                   });
+  }
+
+  void open_leg(const std::string& host, Loop* loop, const tcp::Listener* listener,
+                const secure::Local& local, const relay::Join& join, const relay::Joined& joined) {
+    const auto ask = [join, joined](Result<std::unique_ptr<secure::SecureLink>> leg) {
+      ASSERT_TRUE(leg.ok()) << leg.error().text();
+      relay::join(std::move(*leg), join, {"far", "hub"}, kNoDeadline, joined);
+    };
+    const auto prove = [this, local, ask](std::unique_ptr<Link> plain) {
+      const secure::ExpectedPeer hub{identities.between->noise_key(), security::Role::kNode};
+      secure::connect(std::move(plain), local, hub, {.purpose = secure::Purpose::kRelay},
+                      kNoDeadline, ask);
+    };
+    if (network_) {
+      auto ends = network_->connect(host, "hub", line_);
+      accept_leg(std::move(ends.second));
+      return prove(std::move(ends.first));
+    }
+    tcp::dial(*loop, "127.0.0.1", listener->port(), now() + std::chrono::seconds(10),
+              [prove](Result<std::unique_ptr<Link>> link) {
+                ASSERT_TRUE(link.ok()) << link.error().text();
+                prove(std::move(link).value());
+              });
+  }
+
   void seal() {
     std::unique_ptr<Link> dialled = std::move(a), accepted = std::move(b);
     const auto keep = [this](std::unique_ptr<Link>& to) {
@@ -167,7 +249,9 @@ class Rig {
   }
 
   std::unique_ptr<sim::SimNetwork> network_;
-  std::unique_ptr<Loop> left_, right_;
+  std::unique_ptr<Loop> left_, middle_, right_;
+  std::unique_ptr<relay::Relay> relay_;
+  sim::Line line_;
 
  public:
   std::unique_ptr<Link> a, b;  ///< dialled, accepted

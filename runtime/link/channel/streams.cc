@@ -6,25 +6,23 @@
 namespace reef::link {
 namespace {
 
-/// The dials of one bundle. Held by the callbacks that are on their way.
+/// The handshakes of one bundle. Held by the callbacks that are on their way.
 class Dialling : public std::enable_shared_from_this<Dialling> {
  public:
-  Dialling(Loop& loop, std::size_t count, std::function<void(Result<Streams>)> done)
-      : loop_(loop), links_(count), missing_(count), done_(std::move(done)) {}
+  Dialling(std::size_t count, std::function<void(Result<Streams>)> done)
+      : links_(count), missing_(count), done_(std::move(done)) {}
 
-  void dial(const std::string& host, std::uint16_t port, const secure::Local& local,
-            const secure::ExpectedPeer& expected, const secure::StreamId& stream,
-            const tcp::SocketOptions& options, Deadline deadline) {
+  void begin(const OpenStream& open, const secure::Local& local,
+             const secure::ExpectedPeer& expected, const secure::StreamId& stream,
+             const tcp::SocketOptions& options, Deadline deadline) {
     const auto sealed = [self = shared_from_this(), index = stream.stream](auto link) {
       self->finished(index, std::move(link));
     };
-    tcp::dial(
-        loop_, host, port, deadline,
-        [self = shared_from_this(), local, expected, stream, deadline, sealed](auto plain) {
-          if (!plain.ok()) return self->finished(stream.stream, plain.error());
-          secure::connect(std::move(*plain), local, expected, stream, deadline, sealed);
-        },
-        options);
+    open(stream, options, deadline,
+         [self = shared_from_this(), local, expected, stream, deadline, sealed](auto plain) {
+           if (!plain.ok()) return self->finished(stream.stream, plain.error());
+           secure::connect(std::move(*plain), local, expected, stream, deadline, sealed);
+         });
   }
 
  private:
@@ -38,7 +36,6 @@ class Dialling : public std::enable_shared_from_this<Dialling> {
     if (--missing_ == 0) std::exchange(done_, nullptr)(std::move(links_));
   }
 
-  Loop& loop_;
   Streams links_;
   std::size_t missing_;
   std::function<void(Result<Streams>)> done_;
@@ -46,20 +43,31 @@ class Dialling : public std::enable_shared_from_this<Dialling> {
 
 }  // namespace
 
-void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
-                     const secure::Local& local, const secure::ExpectedPeer& expected,
-                     const StreamOptions& options, Deadline deadline,
-                     std::function<void(Result<Streams>)> done) {
+void connect_streams(const OpenStream& open, const secure::Local& local,
+                     const secure::ExpectedPeer& expected, const StreamOptions& options,
+                     Deadline deadline, std::function<void(Result<Streams>)> done) {
   secure::StreamId stream{.stream = 0,
                           .streams = static_cast<std::uint16_t>(options.data + 1),
                           .bundle = {},
                           .purpose = options.purpose};
   security::random_bytes(stream.bundle);
-  const auto dialling = std::make_shared<Dialling>(loop, stream.streams, std::move(done));
+  const auto dialling = std::make_shared<Dialling>(stream.streams, std::move(done));
   for (; stream.stream < stream.streams; ++stream.stream) {
-    dialling->dial(host, port, local, expected, stream,
-                   stream.stream == 0 ? options.control : options.socket, deadline);
+    dialling->begin(open, local, expected, stream,
+                    stream.stream == 0 ? options.control : options.socket, deadline);
   }
+}
+
+void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
+                     const secure::Local& local, const secure::ExpectedPeer& expected,
+                     const StreamOptions& options, Deadline deadline,
+                     std::function<void(Result<Streams>)> done) {
+  const OpenStream dial = [&loop, &host, port](const secure::StreamId&,
+                                               const tcp::SocketOptions& socket, Deadline until,
+                                               tcp::Dialled dialled) {
+    tcp::dial(loop, host, port, until, std::move(dialled), socket);
+  };
+  connect_streams(dial, local, expected, options, deadline, std::move(done));
 }
 
 StreamGatherer::StreamGatherer(Executor& executor, Complete complete)

@@ -24,8 +24,16 @@ struct StreamOptions {
   tcp::SocketOptions socket = {};   ///< of the others
 };
 
-/// Dials all of them, each with its own handshake. `done` runs once on the loop, with the error of
+/// Opens the plain link under one stream: a dial, or a way through a relay.
+using OpenStream =
+    std::function<void(const secure::StreamId&, const tcp::SocketOptions&, Deadline, tcp::Dialled)>;
+
+/// Opens all of them, each with its own handshake. `done` runs once on the loop, with the error of
 /// the first that fails: then all are given up.
+void connect_streams(const OpenStream& open, const secure::Local& local,
+                     const secure::ExpectedPeer& expected, const StreamOptions& options,
+                     Deadline deadline, std::function<void(Result<Streams>)> done);
+/// The same, dialling host:port.
 void connect_streams(Loop& loop, const std::string& host, std::uint16_t port,
                      const secure::Local& local, const secure::ExpectedPeer& expected,
                      const StreamOptions& options, Deadline deadline,

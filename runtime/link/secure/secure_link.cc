@@ -24,6 +24,7 @@ class Core : public std::enable_shared_from_this<Core> {
        const StreamId& stream, Established established)
       : inner_(std::move(inner)),
         executor_(inner_->executor()),
+        max_frame_(std::min<std::size_t>(kFrameLimit, inner_->max_frame()) - kRecordOverhead),
         peer_name_(inner_->peer_name()),
         local_(std::move(local)),
         initiator_(initiator),
@@ -51,7 +52,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const Credential& peer() const { return peer_; }
   const StreamId& stream() const { return stream_; }
   const security::Digest& handshake_hash() const { return records_.handshake_hash(); }
-  std::size_t max_frame() const { return kFrameLimit - kRecordOverhead; }
+  std::size_t max_frame() const { return max_frame_; }
   std::size_t queued_bytes() const { return queued_bytes_.load(std::memory_order_relaxed); }
   TransportStats transport_stats() const {
     return inner_ ? inner_->transport_stats() : TransportStats();
@@ -83,6 +84,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   std::unique_ptr<Link> inner_;
   Executor& executor_;
+  const std::size_t max_frame_;
   std::string peer_name_;
   Local local_;
   bool initiator_;

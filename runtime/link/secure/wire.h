@@ -21,7 +21,11 @@ enum class RecordType : std::uint8_t { kControl = 1, kData = 2, kRekey = 3, kPin
 /// The initiator's payload in message 3: `bundle 16 | streams u16 | purpose u8 | credential`.
 
 /// What the dialler wants a bundle for.
-enum class Purpose : std::uint8_t { kWork = 0, kProbe = 1 };
+enum class Purpose : std::uint8_t {
+  kWork = 0,
+  kProbe = 1,
+  kRelay = 2,  ///< a leg, runtime/link/relay
+};
 
 /// What a session is sealed with, beside X25519 and BLAKE2b. Both ends must mean the same one.
 enum class SuiteId : std::uint8_t { kChaChaPoly = 1, kAesGcm = 2 };
