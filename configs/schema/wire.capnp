@@ -40,6 +40,7 @@ struct Credit {
 struct Hello {
   host @0 :Text;
   port @1 :UInt16;
+  dialable @2 :UInt8 = 2;  # runtime/base/reach.h; nowhere: host and port mean nothing
 }
 
 struct Peer {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/log.h"
+#include "runtime/node/relaying.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/validate.h"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr Duration kJoinTime = std::chrono::seconds(10);
 constexpr std::size_t kMostProbes = 8;    // answered at a time
-constexpr std::size_t kMostEarly = 1024;  // peers of the largest job
+constexpr std::size_t kMostEarly = 4096;  // peers and legs of the largest job
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 /// A token that has not left in this time will not: the line is down though nobody said so.
 constexpr Duration kSendTime = std::chrono::seconds(60);
@@ -51,6 +52,7 @@ Node::~Node() {
     renewal_.reset();
     if (peers_) peers_->close();
     crew_.reset();
+    relay_.reset();
     probed_.clear();
     peers_.reset();
     control_.reset();
@@ -76,17 +78,23 @@ Status Node::run() {
 }
 
 Status Node::listen() {
+  if (options_.dialable == Reach::kNowhere) return {};
   auto accepted = [this](std::unique_ptr<link::Link> plain) {
     const Deadline deadline = loop_.clock().now() + kJoinTime;
     link::secure::accept(std::move(plain), identity_.local, deadline, [this](auto sealed) {
       if (!sealed.ok()) return log_warning("refused a connection: " + sealed.error().text());
-      if ((*sealed)->peer().role != security::Role::kNode) return (*sealed)->close();
-      gatherer_.add(std::move(*sealed));
+      this->sealed(std::move(*sealed));
     });
   };
   ATOLL_ASSIGN(listener_, link::tcp::Listener::listen(loop_, options_.listen_host,
                                                       options_.listen_port, accepted));
   return {};
+}
+
+/// Somebody has proven who it is, on our port or through a relay.
+void Node::sealed(std::unique_ptr<link::secure::SecureLink> link) {
+  if (link->peer().role != security::Role::kNode) return link->close();
+  gatherer_.add(std::move(link));
 }
 
 void Node::gathered(link::Streams streams) {
@@ -98,7 +106,14 @@ void Node::gathered(link::Streams streams) {
     if (early_.size() < kMostEarly) early_.push_back(std::move(streams));
     return;
   }
-  peers_->accepted(std::move(streams));
+  welcome(std::move(streams));
+}
+
+void Node::welcome(link::Streams streams) {
+  if (streams.front()->stream().purpose != link::secure::Purpose::kRelay)
+    return peers_->accepted(std::move(streams));
+  const security::Credential who = streams.front()->peer();
+  relay_->add(std::move(streams.front()), who);
 }
 
 void Node::answer_probe(link::Streams streams) {
@@ -168,7 +183,8 @@ void Node::joined(std::unique_ptr<link::secure::SecureLink> link) {
                   [this](const Error& why) {
                     end(Error{why.code, "scheduler", "lost: " + why.what});
                   });
-  report(hello_message({options_.listen_host, listener_->port()}));
+  report(hello_message(
+      {options_.listen_host, listener_ ? listener_->port() : std::uint16_t{0}, options_.dialable}));
   renewal_ = std::make_unique<Renewal>(
       loop_, identity_.credential, identity_.policy.credential_lifetime, identity_.local.unix_now,
       [this] { report(signal_message(Kind::kRenew, {})); });
@@ -193,6 +209,7 @@ Status Node::on_identity(Kind kind, const link::Message& message) {
     ATOLL_ASSIGN(const bool newer, sessions_.take_roster(roster));
     if (!newer) return {};
     log_info("roster " + std::to_string(sessions_.roster().version) + " holds from now on");
+    if (relay_) relay_->drop([this](const auto& who) { return !sessions_.admit(who).ok(); });
     loop_.run_blocking([folder = identity_.folder, roster] {
       if (const Status saved = save_roster(folder, roster); !saved.ok())
         log_warning("the roster is not kept: " + saved.error().text());
@@ -250,6 +267,12 @@ Status Node::assign(const link::Message& message) {
   identity_.local.lost_after = job.peer_timeout;
   identity_.local.ping_every = job.peer_timeout / 4;
   ATOLL_ASSIGN(crew_, factory_({*plan_, assign_.node, *this, *this, assign_.run_folder}));
+  relay_ = std::make_unique<link::relay::Relay>(
+      loop_, kJoinTime, [this](const security::Credential& who, const link::relay::Join& join) {
+        Status may = may_be_joined(*plan_, assign_, who, join);
+        if (!may.ok()) log_warning("refused at this relay: " + may.error().text());
+        return may;
+      });
   peers_ = std::make_unique<Peers>(
       loop_, identity_, sessions_, *plan_, assign_, kJoinTime,
       Peers::Callbacks{
@@ -257,9 +280,10 @@ Status Node::assign(const link::Message& message) {
           [this](const std::string& name, const Error& error) {
             failed(identity_.name, Error{Code::kPeerLost, name, error.text()});
           },
-          [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); }});
+          [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); },
+          [this](auto link) { sealed(std::move(link)); }});
   peers_->connect();
-  for (auto& streams : early_) peers_->accepted(std::move(streams));
+  for (auto& streams : early_) welcome(std::move(streams));
   early_.clear();
   return {};
 }
@@ -369,19 +393,24 @@ void Node::held(const std::string& actor, std::uint64_t step) {
   report(signal_message(Kind::kHeld, {assign_.epoch, step, actor}));
 }
 
+Traffic Node::traffic() const {
+  Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
+  traffic.payload_bytes = payload_bytes_;
+  if (relay_) traffic.wire_bytes += relay_->passed_bytes();
+  return traffic;
+}
+
 void Node::heartbeat() {
   if (stopping_) return;
   if (peers_) peers_->sample_lines();
-  Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
-  traffic.payload_bytes = payload_bytes_;
+  const Traffic traffic = this->traffic();
   report(heartbeat_message(Kind::kHeartbeat, traffic));
   loop_.at(loop_.clock().now() + kHeartbeatEvery, [this] { heartbeat(); });
 }
 
 void Node::stop() {
   if (stopping_.exchange(true)) return;
-  Traffic traffic = peers_ ? peers_->traffic() : Traffic{};
-  traffic.payload_bytes = payload_bytes_;
+  const Traffic traffic = this->traffic();
   control_->send(heartbeat_message(Kind::kStopped, traffic), loop_.clock().now() + kJoinTime,
                  [this](const Status&) { end({}); });
 }

@@ -12,6 +12,7 @@
 
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
+#include "runtime/link/relay/relay.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/node/crew.h"
 #include "runtime/node/identity.h"
@@ -26,7 +27,8 @@ struct NodeOptions {
   std::string scheduler_host;
   std::uint16_t scheduler_port = 0;
   std::string listen_host = "127.0.0.1";
-  std::uint16_t listen_port = 0;  ///< 0: any free one
+  std::uint16_t listen_port = 0;      ///< 0: any free one
+  Reach dialable = Reach::kAnywhere;  ///< nowhere: it does not listen
 };
 
 /// Thread: run() on the caller's; everything else inside lives on the loop's thread, except what
@@ -54,7 +56,9 @@ class Node final : public Events, public Wire {
   void dial_scheduler();
   void joined(std::unique_ptr<link::secure::SecureLink> link);
   void on_control(link::Message message);
+  void sealed(std::unique_ptr<link::secure::SecureLink> link);
   void gathered(link::Streams streams);
+  void welcome(link::Streams streams);
   Status probe_line(const link::Message& message);
   void answer_probe(link::Streams streams);
   Status dispatch(Kind kind, const link::Message& message);
@@ -67,6 +71,7 @@ class Node final : public Events, public Wire {
   Status accept_credit(plan::NodeIndex from, const link::Message& message);
   const plan::Edge* wire_edge(std::uint32_t edge) const;
   void report(link::Message message);
+  Traffic traffic() const;
   void heartbeat();
   void stop();
   void end(Status status);
@@ -86,7 +91,8 @@ class Node final : public Events, public Wire {
   link::StreamGatherer gatherer_;
   std::map<std::uint64_t, std::unique_ptr<link::ProbeServer>> probed_;
   std::uint64_t next_probe_ = 1;
-  std::vector<link::Streams> early_;  ///< peers that dialled before our plan came
+  std::vector<link::Streams> early_;  ///< peers and legs that came before our plan
+  std::unique_ptr<link::relay::Relay> relay_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Crew> crew_;
   std::atomic<std::uint64_t> payload_bytes_{0};

@@ -2,7 +2,25 @@
 
 #include <algorithm>
 
+#include "runtime/link/relay/dial.h"
+
 namespace reef::node {
+namespace {
+
+security::PublicKey key_of(const Peer& peer) {
+  security::PublicKey key;
+  std::ranges::copy(peer.noise_key, key.begin());
+  return key;
+}
+
+/// For what runs through a relay: the relay notices sooner that a side of it is silent, and knows
+/// which.
+link::secure::Local patient(link::secure::Local local) {
+  local.lost_after += local.lost_after / 2;
+  return local;
+}
+
+}  // namespace
 
 Peers::Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
              const Assign& assign, Duration timeout, Callbacks callbacks)
@@ -13,23 +31,24 @@ Peers::Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, con
       assign_(assign),
       timeout_(timeout),
       callbacks_(std::move(callbacks)) {
-  for (const plan::Edge& edge : plan.edges) {
-    if (!edge.wire) continue;
-    const plan::NodeIndex from = plan.actors[edge.producer].node;
-    const plan::NodeIndex to = plan.actors[edge.consumer].node;
-    if (from == assign.node) expected_.insert(to);
-    if (to == assign.node) expected_.insert(from);
+  for (const plan::Route& route : plan.routes) {
+    if (route.dialler == assign.node) expected_[route.acceptor] = route;
+    if (route.acceptor == assign.node) expected_[route.dialler] = route;
   }
 }
 
 void Peers::connect() {
-  for (const plan::NodeIndex node : expected_) {
-    if (node > assign_.node) dial(node, assign_.peers[node]);
+  for (const auto& [node, route] : expected_) {
+    if (route.acceptor == node) {
+      dial(node, route);
+    } else if (route.relay) {
+      attend(node, route);
+    }
   }
   // Who has not come by then will not come.
   loop_.at(loop_.clock().now() + timeout_, [this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
-    for (const plan::NodeIndex node : expected_) {
+    for (const auto& [node, route] : expected_) {
       if (!channels_.contains(node))
         lost(node, Error{Code::kTimedOut, "", "did not connect in time"});
     }
@@ -37,26 +56,69 @@ void Peers::connect() {
   if (expected_.empty()) callbacks_.on_ready();
 }
 
-void Peers::dial(plan::NodeIndex node, const Peer& peer) {
+link::StreamOptions Peers::streams_to(plan::NodeIndex node) const {
+  link::StreamOptions options{.data = assign_.peers[node].streams};
+  options.socket.congestion = assign_.peers[node].congestion;
+  return options;
+}
+
+void Peers::dial(plan::NodeIndex node, const plan::Route& route) {
   const Deadline deadline = loop_.clock().now() + timeout_;
-  link::secure::ExpectedPeer expected{.role = security::Role::kNode};
-  std::copy(peer.noise_key.begin(), peer.noise_key.end(), expected.noise_key.begin());
-  link::StreamOptions options{.data = peer.streams};
-  options.socket.congestion = peer.congestion;
-  link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, options, deadline,
-                        [this, node, alive = std::weak_ptr(alive_)](auto streams) {
-                          if (alive.expired()) return;
-                          if (!streams.ok()) return lost(node, streams.error());
-                          connected(node, std::move(*streams));
-                        });
+  const Peer& peer = assign_.peers[node];
+  const link::secure::ExpectedPeer expected{key_of(peer), security::Role::kNode};
+  const auto done = [this, node, alive = std::weak_ptr(alive_)](auto streams) {
+    if (alive.expired()) return;
+    if (!streams.ok()) return lost(node, streams.error());
+    connected(node, std::move(*streams));
+  };
+  if (route.relay) {
+    link::connect_streams(through(node, *route.relay), patient(identity_.local), expected,
+                          streams_to(node), deadline, done);
+  } else {
+    link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, streams_to(node),
+                          deadline, done);
+  }
+}
+
+/// Comes to the relay for each stream, where the other end begins the handshake.
+void Peers::attend(plan::NodeIndex node, const plan::Route& route) {
+  const Deadline deadline = loop_.clock().now() + timeout_;
+  const link::OpenStream open = through(node, *route.relay);
+  const link::StreamOptions options = streams_to(node);
+  const auto sealed = [this, node, alive = std::weak_ptr(alive_)](auto link) {
+    if (alive.expired()) return;
+    if (!link.ok()) return lost(node, link.error());
+    callbacks_.on_stream(std::move(*link));
+  };
+  for (std::uint16_t stream = 0; stream <= options.data; ++stream) {
+    open({.stream = stream}, stream == 0 ? options.control : options.socket, deadline,
+         [local = patient(identity_.local), deadline, sealed](auto plain) {
+           if (!plain.ok())
+             return sealed(Result<std::unique_ptr<link::secure::SecureLink>>(plain.error()));
+           link::secure::accept(std::move(*plain), local, deadline, sealed);
+         });
+  }
+}
+
+/// How streams to a node are opened that only `relay` reaches.
+link::OpenStream Peers::through(plan::NodeIndex node, plan::NodeIndex relay) const {
+  const Peer &between = assign_.peers[relay], &far = assign_.peers[node];
+  const link::relay::Through way{between.name, between.host, between.port, key_of(between)};
+  const link::relay::Join join{assign_.epoch, key_of(far), 0};
+  return [&loop = loop_, local = identity_.local, way, join, name = far.name](
+             const link::secure::StreamId& id, const link::tcp::SocketOptions& options,
+             Deadline deadline, link::tcp::Dialled done) {
+    link::relay::dial(loop, way, local, {join.epoch, join.far, id.stream}, name, deadline, options,
+                      std::move(done));
+  };
 }
 
 void Peers::accepted(link::Streams streams) {
   const security::Credential& peer = streams.front()->peer();
-  for (const plan::NodeIndex node : expected_) {
+  for (const auto& [node, route] : expected_) {
     const bool same = plan_.nodes[node].name == peer.name &&
                       std::ranges::equal(assign_.peers[node].noise_key, peer.noise_key);
-    if (same && node < assign_.node && !channels_.contains(node))
+    if (same && route.dialler == node && !channels_.contains(node))
       return connected(node, std::move(streams));
   }
 }

@@ -19,15 +19,19 @@
 
 namespace reef::node {
 
-/// Who dials whom is fixed: the node with the lower index dials, so that there is one channel a
-/// pair. Thread: the loop's, except traffic() and find() after on_ready. Failure: on_lost(name,
-/// error) for a peer that cannot be reached by the deadline or is lost later; once a peer.
+/// Who dials whom, and through whom, stands in the plan, so that there is one channel a pair. A
+/// relay is only a line: the handshake, and whom it proves, is the same. Thread: the loop's, except
+/// traffic() and find() after on_ready. Failure: on_lost(name, error) for a peer that cannot be
+/// reached by the deadline or is lost later; once a peer.
 class Peers {
  public:
   struct Callbacks {
     std::function<void()> on_ready;  ///< every expected peer is connected
     std::function<void(const std::string& name, const Error&)> on_lost;
     std::function<void(plan::NodeIndex from, link::Message)> on_message;
+    /// A stream of a pair that is relayed, whose other end began: to be gathered like one that came
+    /// to our port.
+    std::function<void(std::unique_ptr<link::secure::SecureLink>)> on_stream;
   };
 
   Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
@@ -35,7 +39,7 @@ class Peers {
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
-  /// Dials whom this node dials, and waits for the others.
+  /// Dials whom this node dials, meets at their relay whom it does not, and waits for the others.
   void connect();
   /// A peer dialled us. Refused when nobody of this name and key is expected.
   void accepted(link::Streams streams);
@@ -55,7 +59,10 @@ class Peers {
   void close();
 
  private:
-  void dial(plan::NodeIndex node, const Peer& peer);
+  void dial(plan::NodeIndex node, const plan::Route& route);
+  void attend(plan::NodeIndex node, const plan::Route& route);
+  link::OpenStream through(plan::NodeIndex node, plan::NodeIndex relay) const;
+  link::StreamOptions streams_to(plan::NodeIndex node) const;
   void connected(plan::NodeIndex node, link::Streams streams);
   void lost(plan::NodeIndex node, const Error& error);
 
@@ -66,7 +73,7 @@ class Peers {
   const Assign& assign_;
   Duration timeout_;
   Callbacks callbacks_;
-  std::set<plan::NodeIndex> expected_;
+  std::map<plan::NodeIndex, plan::Route> expected_;
   std::set<plan::NodeIndex> lost_;
   std::map<plan::NodeIndex, std::unique_ptr<link::Channel>> channels_;
   std::map<plan::NodeIndex, Sessions::Id> session_of_;

@@ -112,12 +112,18 @@ link::Message hello_message(const Hello& hello) {
   return build<wire::Hello>(Kind::kHello, link::Lane::kControl, [&](wire::Hello::Builder to) {
     to.setHost(hello.host);
     to.setPort(hello.port);
+    to.setDialable(static_cast<std::uint8_t>(hello.dialable));
   });
 }
 
 Result<Hello> read_hello(const link::Message& message) {
   return parse<wire::Hello, Hello>(message, [](wire::Hello::Reader from) -> Result<Hello> {
-    return Hello{text(from.getHost()), from.getPort()};
+    if (from.getDialable() > static_cast<std::uint8_t>(Reach::kAnywhere))
+      return Error{Code::kProto, "message", "dialable from nowhere known"};
+    const Hello hello{text(from.getHost()), from.getPort(), static_cast<Reach>(from.getDialable())};
+    if (hello.dialable != Reach::kNowhere && hello.port == 0)
+      return Error{Code::kProto, "message", "dialable without a port"};
+    return hello;
   });
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/base/error.h"
+#include "runtime/base/reach.h"
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/probe.h"
 #include "runtime/node/events.h"
@@ -64,6 +65,7 @@ struct Credit {
 struct Hello {
   std::string host;
   std::uint16_t port = 0;
+  Reach dialable = Reach::kAnywhere;
 };
 struct Peer {
   std::string name;

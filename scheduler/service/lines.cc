@@ -36,10 +36,16 @@ Status Service::test_line(std::uint64_t client, const node::TestLine& test) {
   if (from == nullptr || to == nullptr || from == to) {
     std::vector<std::string> names;
     for (const auto& [id, member] : members_) {
-      if (member.port != 0) names.push_back(member.credential.name);
+      if (member.registered) names.push_back(member.credential.name);
     }
     return Error{Code::kUsage, "line between " + test.from + " and " + test.to,
                  "two different nodes that have registered are needed; there are: " + join(names)};
+  }
+  const bool near = from->credential.datacenter == to->credential.datacenter;
+  if (to->dialable == Reach::kNowhere || (to->dialable == Reach::kDatacenter && !near)) {
+    return Error{Code::kUsage, "line between " + test.from + " and " + test.to,
+                 test.to + " cannot be dialled by " + test.from +
+                     "; measure the other way, or each to the node that relays between them"};
   }
   const bool busy = std::ranges::any_of(
       line_tests_, [&test](const auto& entry) { return entry.second.from.name == test.from; });

@@ -7,6 +7,7 @@
 #include "runtime/base/units.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/route.h"
 
 namespace reef::service {
 namespace {
@@ -174,15 +175,19 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
     ATOLL_ASSIGN(const auto hello, node::read_hello(message));
     ATOLL_TRY(check_place(member.credential));
     for (const auto& [other_id, other] : members_) {
-      if (other_id != id && other.port != 0 && other.credential.name == name) {
+      if (other_id != id && other.registered && other.credential.name == name) {
         return Error{Code::kRefused, name, "is registered already"};
       }
     }
+    member.registered = true;
     member.host = hello.host;
     member.port = hello.port;
-    log_info("node " + name + " of " + member.credential.datacenter + " registered");
-    ATOLL_TRY(store_->add_node(name, member.credential.datacenter,
-                               hello.host + ":" + std::to_string(hello.port)));
+    member.dialable = hello.dialable;
+    const std::string address = hello.host + ":" + std::to_string(hello.port);
+    const bool listens = hello.dialable != Reach::kNowhere;
+    log_info("node " + name + " of " + member.credential.datacenter + " registered; " +
+             (listens ? "at " + address : "dials out only"));
+    ATOLL_TRY(store_->add_node(name, member.credential.datacenter, listens ? address : "-"));
     advance();
     return {};
   }
@@ -248,7 +253,7 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   const bool expected = found->second.stopped || shutting_down_;
   // Destroyed later, because this is its own callback.
   loop_.post([this, id] { members_.erase(id); });
-  found->second.port = 0;
+  found->second.registered = false;
   forget_line_tests(who.name, why);
   if (expected) return;
   if (who.role == security::Role::kClient) {
@@ -307,7 +312,15 @@ void Service::advance() {
   launch();
 }
 
+/// The topology said what is meant to be; the nodes say what is. The narrower counts.
+Status Service::route() {
+  for (plan::Node& node : run_->plan.nodes)
+    node.dialable = std::min(node.dialable, node_named(node.name)->dialable);
+  return plan::route(run_->plan);
+}
+
 void Service::launch() {
+  if (const Status routed = route(); !routed.ok()) return fail(routed.error());
   const auto epoch = store_->next_epoch(run_->id);
   if (!epoch.ok()) return fail(epoch.error());
   assign(*epoch);
@@ -430,7 +443,7 @@ void Service::fail(const Error& error) {
 
 Service::Member* Service::node_named(const std::string& name) {
   for (auto& [id, member] : members_) {
-    const bool node = member.credential.role == security::Role::kNode && member.port != 0;
+    const bool node = member.credential.role == security::Role::kNode && member.registered;
     if (node && member.credential.name == name) return &member;
   }
   return nullptr;

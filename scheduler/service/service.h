@@ -54,9 +54,11 @@ class Service {
     std::unique_ptr<link::Channel> channel;
     security::Credential credential;
     node::Sessions::Id session = 0;
-    Time next_renewal{};  ///< not before
+    Time next_renewal{};      ///< not before
+    bool registered = false;  ///< a node that has said hello
     std::string host;
     std::uint16_t port = 0;
+    Reach dialable = Reach::kNowhere;
     node::Traffic traffic;
     bool ready = false;
     bool stopped = false;
@@ -110,6 +112,7 @@ class Service {
   Status submit(std::uint64_t client, const node::Submit& submit);
   void advance();
   void launch();
+  Status route();
   void assign(std::uint64_t epoch);
   void node_ready(Member& member);
   void suspect(const Error& error);

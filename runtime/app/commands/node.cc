@@ -19,7 +19,7 @@ namespace reef::app {
 namespace {
 
 struct NodeCommand {
-  std::string identity, scheduler, listen = "127.0.0.1:0", log, token, name;
+  std::string identity, scheduler, listen = "127.0.0.1:0", log, token, name, dialable = "anywhere";
   std::uint32_t threads = 1;
 };
 
@@ -42,6 +42,7 @@ Status enrol_once(const NodeCommand& options,
 Result<int> serve(const NodeCommand& options) {
   ATOLL_ASSIGN(const auto scheduler, parse_address(options.scheduler, "--scheduler"));
   ATOLL_ASSIGN(const auto listen, parse_address(options.listen, "--listen"));
+  ATOLL_ASSIGN(const Reach dialable, parse_reach(options.dialable));
   ATOLL_TRY(security::forbid_core_dumps());
   ATOLL_TRY(enrol_once(options, scheduler));
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
@@ -60,7 +61,7 @@ Result<int> serve(const NodeCommand& options) {
   device::CpuStream io("io", 1);
   const actors::CrewSite site{system, compute, io, system_clock(), nullptr};
   node::Node node(std::move(identity),
-                  {scheduler.first, scheduler.second, listen.first, listen.second},
+                  {scheduler.first, scheduler.second, listen.first, listen.second, dialable},
                   [site](const node::CrewSetup& setup) { return actors::make_crew(site, setup); });
   const Status status = node.run();
   if (!status.ok()) {
@@ -87,6 +88,11 @@ void add_node(CLI::App& app, Action& action) {
   command->add_option("--scheduler", options->scheduler, "HOST:PORT of the scheduler")->required();
   command
       ->add_option("--listen", options->listen, "Address for other nodes; port 0 takes a free one")
+      ->capture_default_str();
+  command
+      ->add_option("--dialable", options->dialable,
+                   "From where other nodes can dial --listen: anywhere, datacenter or nowhere (it "
+                   "then does not listen, and others are met at a third node)")
       ->capture_default_str();
   command->add_option("--threads", options->threads, "Compute threads")
       ->capture_default_str()

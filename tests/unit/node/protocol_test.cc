@@ -90,6 +90,11 @@ TEST(Protocol, CreditAndHelloRoundTrip) {
   expect_kind(hello, Kind::kHello);
   EXPECT_EQ(read_hello(hello)->host, "host.example");
   EXPECT_EQ(read_hello(hello)->port, 65535);
+  EXPECT_EQ(read_hello(hello)->dialable, Reach::kAnywhere);
+  EXPECT_EQ(read_hello(hello_message({"", 0, Reach::kNowhere}))->dialable, Reach::kNowhere);
+  EXPECT_EQ(read_hello(hello_message({"h", 9, Reach::kDatacenter}))->dialable, Reach::kDatacenter);
+  for (const Hello& wrong : {Hello{"h", 9, static_cast<Reach>(3)}, Hello{"h", 0, Reach::kAnywhere}})
+    EXPECT_EQ(read_hello(hello_message(wrong)).error().code, Code::kProto);
 }
 
 TEST(Protocol, AssignmentsRoundTrip) {

@@ -11,7 +11,9 @@
 #include "runtime/base/file.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/node/enrol.h"
+#include "scheduler/plan/encoding.h"
 #include "security/audit/verify.h"
+#include "tests/unit/scheduler/samples.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace reef::service {
@@ -116,17 +118,37 @@ class ServiceTest : public testing::Test {
     port_ = service_->start().value();
     store_ = Store::open(folder_ / "db").value();
   }
-  std::shared_ptr<const security::EnrolmentToken> token(Role role = Role::kNode) {
+  std::shared_ptr<const security::EnrolmentToken> token(Role role = Role::kNode,
+                                                        const std::string& datacenter = "east") {
     return std::make_shared<const security::EnrolmentToken>(
-        create_token(*store_, identity_.local.key->noise_key(), role, "east",
+        create_token(*store_, identity_.local.key->noise_key(), role, datacenter,
                      link::secure::system_unix_now(), 900)
             .value());
+  }
+  /// A node that has said hello.
+  /// One of the topology.
+  std::unique_ptr<Dialler> node_named(const std::string& name, Reach dialable) {
+    auto node = std::make_unique<Dialler>();
+    const auto place = std::ranges::find(topology_.nodes, name, &topology::Node::name);
+    EXPECT_TRUE(node->dial(enrolled(name, place->datacenter), port_).ok());
+    const std::uint16_t port = dialable == Reach::kNowhere ? 0 : 9;
+    node->send(node::hello_message({"127.0.0.1", port, dialable}));
+    return node;
+  }
+  std::unique_ptr<Dialler> client() {
+    EXPECT_TRUE(
+        node::enrol_into(folder_ / "user", options("user", Role::kClient), token(Role::kClient))
+            .ok());
+    auto client = std::make_unique<Dialler>();
+    EXPECT_TRUE(client->dial(node::load_identity(folder_ / "user").value(), port_).ok());
+    return client;
   }
   node::EnrolOptions options(const std::string& name, Role role = Role::kNode) const {
     return {"127.0.0.1", port_, name, role};
   }
-  node::Identity enrolled(const std::string& name) {
-    const auto result = node::enrol_into(folder_ / name, options(name), token());
+  node::Identity enrolled(const std::string& name, const std::string& datacenter = "east") {
+    const auto result =
+        node::enrol_into(folder_ / name, options(name), token(Role::kNode, datacenter));
     EXPECT_TRUE(result.ok()) << result.error().text();
     return node::load_identity(folder_ / name).value();
   }
@@ -383,6 +405,51 @@ TEST_F(ServiceTest, LetsNoNodeStandForOneOfAnotherDatacenter) {
   wrong.send(node::hello_message({"127.0.0.1", 7001}));
   EXPECT_TRUE(wrong.expect_closed());
   EXPECT_FALSE(right.closed());
+}
+
+/// Three nodes in a row of stages; the first and the last share weights.
+class RoutedJob : public ServiceTest {
+ protected:
+  RoutedJob() { topology_ = sample_topology(3); }
+  void submit(Dialler& client) {
+    client.send(node::submit_message({"runs/x", job::job_to_json(sample_job(1, 3))}));
+  }
+};
+
+TEST_F(RoutedJob, GoesThroughTheNodeThatBothCanDial) {
+  const auto first = node_named("node-0", Reach::kNowhere);
+  const auto middle = node_named("node-1", Reach::kAnywhere);
+  const auto last = node_named("node-2", Reach::kDatacenter);
+  const auto user = client();
+  submit(*user);
+  const auto message = first->expect(node::Kind::kAssign);
+  ASSERT_TRUE(message);
+  const plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
+  const std::vector<plan::Route> routes{
+      {0, 1, std::nullopt}, {0, 2, plan::NodeIndex{1}}, {2, 1, std::nullopt}};
+  EXPECT_EQ(plan.routes, routes);
+  EXPECT_EQ(plan.nodes[2].dialable, Reach::kDatacenter);
+
+  // A line is measured from where it can be dialled.
+  user->send(node::test_line_message({"node-1", "node-0", {1}, "", 1}));
+  const auto refused = user->expect(node::Kind::kFailure);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(node::read_failure(*refused)->error.code, Code::kUsage);
+  user->send(node::test_line_message({"node-0", "node-1", {1}, "", 1}));
+  EXPECT_TRUE(first->expect(node::Kind::kProbeLine));
+}
+
+TEST_F(RoutedJob, IsRefusedWhereNobodyCanDial) {
+  const auto first = node_named("node-0", Reach::kNowhere);
+  const auto middle = node_named("node-1", Reach::kDatacenter);
+  const auto last = node_named("node-2", Reach::kNowhere);
+  const auto user = client();
+  submit(*user);
+  const auto message = user->expect(node::Kind::kFailure);
+  ASSERT_TRUE(message);
+  const Error why = node::read_failure(*message)->error;
+  EXPECT_EQ(why.code, Code::kNoFit);
+  EXPECT_EQ(why.where, "nodes node-0 and node-2");
 }
 
 TEST_F(ServiceTest, RecordsWhatThePolicyDenies) {
