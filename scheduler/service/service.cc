@@ -1,6 +1,7 @@
 #include "scheduler/service/service.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/log.h"
 #include "runtime/base/text.h"
@@ -254,6 +255,7 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   // Destroyed later, because this is its own callback.
   loop_.post([this, id] { members_.erase(id); });
   found->second.registered = false;
+  if (run_) run_->of_gone += std::exchange(found->second.traffic, {});
   forget_line_tests(who.name, why);
   if (expected) return;
   if (who.role == security::Role::kClient) {
@@ -265,10 +267,11 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
                     std::any_of(run_->plan.nodes.begin(), run_->plan.nodes.end(),
                                 [&](const plan::Node& node) { return node.name == who.name; });
   if (!ours) return log_warning("node " + who.name + " left: " + why.text());
+  const std::string actors = actors_on(who.name);
   fail({Code::kPeerLost, "node " + who.name,
         "lost at step " + std::to_string(run_->step) + " of epoch " +
-            std::to_string(run_->plan.epoch) + " (" + why.what + "); it held actors " +
-            actors_on(who.name)});
+            std::to_string(run_->plan.epoch) + " (" + why.what + "); it " +
+            (actors.empty() ? "relays for others" : "held actors " + actors)});
   node_stopped(who.name);
 }
 
@@ -460,7 +463,7 @@ std::string Service::actors_on(const std::string& node) const {
 }
 
 node::Traffic Service::traffic() const {
-  node::Traffic sum;
+  node::Traffic sum = run_ ? run_->of_gone : node::Traffic{};
   for (const auto& [id, member] : members_) sum += member.traffic;
   return sum;
 }

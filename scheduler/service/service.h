@@ -80,6 +80,7 @@ class Service {
     std::map<std::string, std::uint64_t> held;  ///< loader -> step begun
     std::optional<Error> suspicion;             ///< a lost peer, until its own channel says more
     std::set<std::string> unstopped;            ///< nodes that have not said farewell
+    node::Traffic of_gone;                      ///< of nodes that have left already
   };
 
   /// A node measures a line for a client.
