@@ -91,7 +91,8 @@ constexpr std::size_t kFront = link::secure::kBundleSize + 2 + 1;
 bool well_formed(BytesView payload, std::uint16_t& streams) {
   if (payload.size() < kFront) return false;
   streams = load<std::uint16_t>(payload.data() + link::secure::kBundleSize);
-  const bool known_purpose = std::to_integer<int>(payload[kFront - 1]) <= 1;
+  const auto purpose = static_cast<link::secure::Purpose>(payload[kFront - 1]);
+  const bool known_purpose = purpose <= link::secure::Purpose::kRelay;
   return known_purpose && kStream < streams && streams <= link::secure::kMaxStreams;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/codec/codec.h"
+#include "runtime/link/relay/wire.h"
 #include "runtime/link/secure/record.h"
 #include "runtime/node/protocol.h"
 #include "scheduler/job/job.h"
@@ -238,7 +239,7 @@ void protocol() {
   token.token.encoded = encoded;
   add("token", token_message(token, link::Lane::kGradient));
   add("credit", credit_message({8, 17}));
-  add("hello", hello_message({"host.example", 65535}));
+  add("hello", hello_message({"host.example", 65535, Reach::kDatacenter}));
   add("assign", assign_message({3,
                                 1,
                                 {{"node-0", "10.0.0.1", 7000, Bytes(32), 8, "bbr"},
@@ -285,6 +286,71 @@ void probes() {
   seed("probe", "silent", Output().number(byte(2)));
   say(wrong.number(byte(0)), 2, 1, 15);
   seed("probe", "short-tally", wrong);
+}
+
+/// For `relay`: `what u8 | which u8` and more each.
+void relays() {
+  using link::relay::Kind;
+  const auto kind = [](Kind kind) { return byte(static_cast<std::size_t>(kind)); };
+  const auto joined = [] {
+    Output out;
+    for (std::size_t end = 0; end < 2; ++end) out.number(byte(0)).number(byte(end));
+    for (std::size_t end = 0; end < 2; ++end)
+      out.number(byte(1)).number(byte(end)).number(byte(1 - end)).number(byte(0));
+    return out;
+  };
+  const auto data = [](Output out, std::size_t leg, std::uint16_t size) {
+    return out.number(byte(3)).number(byte(leg)).number(size);
+  };
+  Output window = joined();
+  for (int i = 0; i < 40; ++i) window = data(window, 0, 60'000);
+  seed("relay", "passes", data(data(joined(), 0, 300), 1, 1));
+  seed("relay", "over-the-window", window);
+  seed("relay", "takes",
+       data(joined(), 0, 65'000)
+           .rest(data({}, 0, 65'000).bytes())
+           .rest(data({}, 0, 65'000).bytes())
+           .number(byte(4))
+           .number(byte(1))
+           .number(byte(1)));
+  seed("relay", "takes-too-much", joined().number(byte(4)).number(byte(0)).number(byte(2)));
+  seed("relay", "goes", data(joined(), 0, 9).number(byte(5)).number(byte(0)));
+  seed("relay", "revoked", data(joined(), 0, 9).number(byte(7)).number(byte(1)));
+  seed("relay", "asks-twice",
+       joined().number(byte(1)).number(byte(0)).number(byte(1)).number(byte(2)));
+  seed("relay", "refused",
+       Output()
+           .number(byte(0))
+           .number(byte(2))
+           .number(byte(1))
+           .number(byte(0))
+           .number(byte(0))
+           .number(byte(0)));
+  seed("relay", "bytes",
+       joined().number(byte(2)).number(byte(1)).number(kind(Kind::kEnded)).piece(Bytes(1)));
+
+  const auto says = [](Output out, std::uint8_t kind, BytesView body) {
+    return out.number(byte(0)).number(kind).piece(body);
+  };
+  const Output begun = says({}, kind(Kind::kJoined), Bytes(1));
+  const auto sends = [](Output out, std::uint8_t what, std::uint16_t size) {
+    return out.number(what).number(size);
+  };
+  Output much = begun, beyond = Output(begun).number(byte(4));
+  for (int i = 0; i < 18; ++i) {
+    much = sends(much, 3, 60'000);
+    beyond = sends(beyond, 1, 60'000);
+  }
+  seed("relay_end", "both-ways", sends(sends(begun, 1, 500), 3, 700));
+  seed("relay_end", "held-back", much);
+  seed("relay_end", "credit", Output(much).number(byte(2)).number(byte(6)));
+  seed("relay_end", "beyond-credit", beyond);
+  seed("relay_end", "too-much-credit", Output(begun).number(byte(2)).number(byte(1)));
+  seed("relay_end", "ended", says(sends(begun, 1, 5), kind(Kind::kEnded), Bytes(1, std::byte{2})));
+  seed("relay_end", "refused", says({}, kind(Kind::kEnded), Bytes(1, std::byte{4})));
+  seed("relay_end", "unknown-reason", says(begun, kind(Kind::kEnded), Bytes(1, std::byte{9})));
+  seed("relay_end", "data-before-joined", sends({}, 1, 5));
+  seed("relay_end", "goes", Output(begun).number(byte(6)));
 }
 
 void enrolments() {
@@ -369,6 +435,7 @@ void fuzz::seed_messages() {
   channels();
   protocol();
   probes();
+  relays();
   enrolments();
   statements();
 }
