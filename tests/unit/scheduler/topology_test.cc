@@ -93,7 +93,7 @@ TEST(Topology, RefusesInOneExactLine) {
 }
 
 TEST(Topology, ExamplesAreGood) {
-  for (const char* name : {"one-node", "two-nodes", "two-datacenters"}) {
+  for (const char* name : {"one-node", "two-nodes", "two-datacenters", "behind-nat"}) {
     const auto topology = read_topology(std::string("configs/topologies/") + name + ".yaml");
     ASSERT_TRUE(topology.ok()) << topology.error().text();
     EXPECT_EQ(topology->name, name);
