@@ -51,6 +51,7 @@ FOREIGN = {
     r"sqlite3\.h": ["scheduler/service", "tests"],
     r"dnnl": ["ops/cpu", "tests/bench"],
     r"cuda|cublas|cub/": ["ops/cuda", "runtime/device", "collectives/local"],
+    r"uc[mpst]/": ["runtime/link/ucx"],
     r"capnp/": ["configs/schema", "runtime/node", "scheduler/plan", "tests"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)

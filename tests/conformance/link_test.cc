@@ -149,8 +149,9 @@ TEST_P(LinkConformance, MayBeDestroyedByItsOwnHandler) {
 
 INSTANTIATE_TEST_SUITE_P(Links, LinkConformance,
                          testing::Values("inproc", "tcp", "sim", "relay_tcp", "relay_sim",
-                                         "secure_inproc", "secure_tcp", "secure_sim",
-                                         "secure_relay_tcp", "secure_relay_sim"),
+                                         "ucx_shm", "ucx_tcp", "secure_inproc", "secure_tcp",
+                                         "secure_sim", "secure_relay_tcp", "secure_relay_sim",
+                                         "secure_ucx_shm", "secure_ucx_tcp"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

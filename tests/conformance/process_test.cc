@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "runtime/base/file.h"
@@ -33,17 +34,14 @@ class Folder {
   std::filesystem::path path_;
 };
 
-/// How the echo is reached.
-enum class Path { kPlain, kSealed, kRelayed };
-
 /// This very test program, running ChildProcess.DISABLED_<part>; killed when the scope ends.
 class Child {
  public:
   Child(const std::string& part, std::uint16_t port, const std::filesystem::path& folder,
-        Path path) {
+        const std::string& path) {
     setenv("ATOLL_TEST_PORT", std::to_string(port).c_str(), 1);
     setenv("ATOLL_TEST_FOLDER", folder.c_str(), 1);
-    setenv("ATOLL_TEST_PATH", std::to_string(static_cast<int>(path)).c_str(), 1);
+    setenv("ATOLL_TEST_PATH", path.c_str(), 1);
     std::string program = "/proc/self/exe", filter = "--gtest_filter=ChildProcess.DISABLED_" + part,
                 disabled = "--gtest_also_run_disabled_tests";
     char* arguments[] = {program.data(), filter.data(), disabled.data(), nullptr};
@@ -62,7 +60,25 @@ class Child {
   pid_t pid_ = 0;
 };
 
-class Processes : public testing::TestWithParam<Path> {
+bool is_sealed(const std::string& path) { return path.starts_with("secure_"); }
+std::string transport_of(const std::string& path) {
+  return is_sealed(path) ? path.substr(std::strlen("secure_")) : path;
+}
+
+/// Of a connection that has just been made, the link of this transport.
+void change_transport(Loop& loop, const std::string& transport, std::unique_ptr<Link> tcp,
+                      const std::function<void(std::unique_ptr<Link>)>& done) {
+  if (transport == "tcp") return done(std::move(tcp));
+  const Deadline deadline = system_clock().now() + std::chrono::seconds(10);
+  ucx::join(loop, ucx_context(transport), std::move(tcp), deadline,
+            [done](Result<std::unique_ptr<Link>> link) {
+              ASSERT_TRUE(link.ok()) << link.error().text();
+              done(std::move(link).value());
+            });
+}
+
+/// How the echo is reached: a name of rig.h, of a transport between processes.
+class Processes : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(identities_.node->save(folder_.path() / "node.key").ok());
@@ -75,18 +91,23 @@ class Processes : public testing::TestWithParam<Path> {
     ASSERT_TRUE(write_file(folder_.path() / "relay.credential", relay.credential).ok());
     ASSERT_TRUE(write_file(folder_.path() / "relay", identities_.between->noise_key()).ok());
     auto listener = tcp::Listener::listen(loop_, "127.0.0.1", 0, [this](std::unique_ptr<Link> l) {
-      if (GetParam() == Path::kSealed) return seal(std::move(l));
-      if (GetParam() == Path::kRelayed) return hear_relay(std::move(l));
-      meeting_.change([&] { link_ = std::move(l); });
+      if (relayed()) return hear_relay(std::move(l));
+      change_transport(loop_, transport_of(GetParam()), std::move(l),
+                       [this](std::unique_ptr<Link> link) {
+                         if (is_sealed(GetParam())) return seal(std::move(link));
+                         meeting_.change([&] { link_ = std::move(link); });
+                       });
     });
     ASSERT_TRUE(listener.ok());
     listener_ = std::move(listener).value();
-    if (GetParam() == Path::kRelayed) {
+    if (relayed()) {
       relay_ = child("Relays", listener_->port());
       ASSERT_TRUE(wait([this] { return relay_port_ != 0; }));
     }
     echo_ = child("Echoes", relay_ ? relay_port_ : listener_->port());
   }
+
+  static bool relayed() { return transport_of(GetParam()) == "relay_tcp"; }
 
   std::unique_ptr<Child> child(const std::string& part, std::uint16_t port) {
     return std::make_unique<Child>(part, port, folder_.path(), GetParam());
@@ -116,6 +137,9 @@ class Processes : public testing::TestWithParam<Path> {
                    });
   }
 
+  /// Starts the link; what it brings is in seen_, and when it ended in lost_.
+  void start();
+  Error lost_within_a_second_of(Time killed);
   /// Echoes for a while, then loses whom `kill` kills; returns why.
   Error echo_then_lose(const std::function<void()>& kill);
 
@@ -126,6 +150,7 @@ class Processes : public testing::TestWithParam<Path> {
   Identities identities_;
   Meeting meeting_;
   Seen seen_;
+  Time lost_{};
   std::unique_ptr<Child> relay_, echo_;
   std::uint16_t relay_port_ = 0;
   std::unique_ptr<Link> from_relay_;
@@ -133,17 +158,27 @@ class Processes : public testing::TestWithParam<Path> {
   std::unique_ptr<tcp::Listener> listener_;
 };
 
-Error Processes::echo_then_lose(const std::function<void()>& kill) {
-  EXPECT_TRUE(wait([this] { return link_ != nullptr; }));
-  Time lost{};
+void Processes::start() {
   link_->start(
       [this](Bytes frame) { meeting_.change([&] { seen_.frames.push_back(std::move(frame)); }); },
-      [this, &lost](Error why) {
+      [this](Error why) {
         meeting_.change([&] {
-          lost = system_clock().now();
+          lost_ = system_clock().now();
           seen_.closed.push_back(std::move(why));
         });
       });
+}
+
+Error Processes::lost_within_a_second_of(Time killed) {
+  EXPECT_TRUE(wait([this] { return seen_.closed.size() == 1; }));
+  EXPECT_EQ(seen_.closed.at(0).code, Code::kPeerLost) << seen_.closed[0].text();
+  EXPECT_LT(seconds(lost_ - killed), 1.0);
+  return seen_.closed[0];
+}
+
+Error Processes::echo_then_lose(const std::function<void()>& kill) {
+  EXPECT_TRUE(wait([this] { return link_ != nullptr; }));
+  start();
   for (std::size_t i = 0; i < 300; ++i) {
     link_->send(pattern(1 + i * 200, i), kNoDeadline, nullptr);
   }
@@ -152,20 +187,18 @@ Error Processes::echo_then_lose(const std::function<void()>& kill) {
 
   const Time killed = system_clock().now();
   kill();
-  EXPECT_TRUE(wait([this] { return seen_.closed.size() == 1; }));
-  EXPECT_EQ(seen_.closed[0].code, Code::kPeerLost) << seen_.closed[0].text();
-  EXPECT_LT(seconds(lost - killed), 1.0);
+  Error why = lost_within_a_second_of(killed);
   link_->send(Bytes(1), kNoDeadline, [this](const Status& status) {
     meeting_.change([&] { seen_.done.push_back(status); });
   });
   EXPECT_TRUE(wait([this] { return seen_.done.size() == 1; }));
   EXPECT_EQ(seen_.done.at(0).error().code, Code::kPeerLost);
-  return seen_.closed.at(0);
+  return why;
 }
 
 TEST_P(Processes, EchoThenLoseAKilledPeerWithinASecond) {
   const Error why = echo_then_lose([this] { echo_->kill(); });
-  if (GetParam() != Path::kRelayed) return;
+  if (!relayed()) return;
   EXPECT_EQ(why.text(), "E_PEER_LOST: relay hub: echo was lost at the other side of it");
 }
 
@@ -176,15 +209,30 @@ TEST_P(RelayedProcesses, LoseAKilledRelayWithinASecond) {
   EXPECT_THAT(why.text(), testing::StartsWith("E_PEER_LOST: relay hub: the relay itself was lost"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tcp, Processes,
-                         testing::Values(Path::kPlain, Path::kSealed, Path::kRelayed),
-                         [](const auto& info) {
-                           return info.param == Path::kPlain    ? "plain"
-                                  : info.param == Path::kSealed ? "sealed"
-                                                                : "relayed";
-                         });
+TEST_P(Processes, LoseAPeerKilledUnderLoadWithinASecond) {
+  ASSERT_TRUE(wait([this] { return link_ != nullptr; }));
+  start();
+  constexpr std::size_t kFrames = 4000;
+  for (std::size_t i = 0; i < kFrames; ++i) {
+    link_->send(Bytes(60'000), kNoDeadline, [this](const Status& status) {
+      meeting_.change([&] { seen_.done.push_back(status); });
+    });
+  }
+  ASSERT_TRUE(wait([this] { return seen_.frames.size() >= 20; }));
+  const Time killed = system_clock().now();
+  echo_->kill();
+  lost_within_a_second_of(killed);
+  ASSERT_TRUE(wait([this] { return seen_.done.size() == kFrames; }));
+  EXPECT_FALSE(seen_.done.back().ok());
+}
 
-INSTANTIATE_TEST_SUITE_P(Tcp, RelayedProcesses, testing::Values(Path::kRelayed));
+constexpr auto kName = [](const auto& info) { return info.param; };
+
+INSTANTIATE_TEST_SUITE_P(Over, Processes,
+                         testing::Values("tcp", "secure_tcp", "ucx_shm", "secure_ucx_shm",
+                                         "ucx_tcp", "secure_ucx_tcp", "secure_relay_tcp"),
+                         kName);
+INSTANTIATE_TEST_SUITE_P(Over, RelayedProcesses, testing::Values("secure_relay_tcp"), kName);
 
 security::PublicKey read_key(const std::filesystem::path& path) {
   const std::string raw = read_file(path).value();
@@ -208,7 +256,7 @@ TEST(ChildProcess, DISABLED_Echoes) {
   const char* variable = std::getenv("ATOLL_TEST_PORT");
   if (variable == nullptr) GTEST_SKIP() << "this is the child's half of Processes";
   const auto port = static_cast<std::uint16_t>(std::atoi(variable));
-  const auto path = static_cast<Path>(std::atoi(std::getenv("ATOLL_TEST_PATH")));
+  const std::string path = std::getenv("ATOLL_TEST_PATH");
   const std::filesystem::path folder = std::getenv("ATOLL_TEST_FOLDER");
   Loop loop;
   Meeting meeting;
@@ -221,20 +269,25 @@ TEST(ChildProcess, DISABLED_Echoes) {
   };
   const secure::Local local = local_of(folder, "node.key", "credential");
   const secure::ExpectedPeer parent{read_key(folder / "scheduler"), security::Role::kScheduler};
-  const auto opened = [&](Result<std::unique_ptr<Link>> plain) {
-    ASSERT_TRUE(plain.ok()) << plain.error().text();
-    if (path == Path::kPlain) return run(std::move(plain).value());
-    secure::connect(std::move(plain).value(), local, parent, {.stream = 1, .streams = 2},
-                    kNoDeadline, [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
+  const auto opened = [&](std::unique_ptr<Link> plain) {
+    if (!is_sealed(path)) return run(std::move(plain));
+    secure::connect(std::move(plain), local, parent, {.stream = 1, .streams = 2}, kNoDeadline,
+                    [&](Result<std::unique_ptr<secure::SecureLink>> sealed) {
                       ASSERT_TRUE(sealed.ok()) << sealed.error().text();
                       run(std::move(sealed).value());
                     });
   };
-  if (path == Path::kRelayed) {
+  const bool relayed = transport_of(path) == "relay_tcp";
+  const auto dialled = [&](Result<std::unique_ptr<Link>> plain) {
+    ASSERT_TRUE(plain.ok()) << plain.error().text();
+    if (relayed) return opened(std::move(plain).value());
+    change_transport(loop, transport_of(path), std::move(plain).value(), opened);
+  };
+  if (relayed) {
     relay::dial(loop, {"hub", "127.0.0.1", port, read_key(folder / "relay")}, local,
-                {7, parent.noise_key, 1}, "parent", kNoDeadline, {}, opened);
+                {7, parent.noise_key, 1}, "parent", kNoDeadline, {}, dialled);
   } else {
-    tcp::dial(loop, "127.0.0.1", port, kNoDeadline, opened);
+    tcp::dial(loop, "127.0.0.1", port, kNoDeadline, dialled);
   }
   meeting.wait([&] { return ended; }, nullptr);
   loop.call([&link] { link.reset(); });

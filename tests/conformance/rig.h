@@ -19,6 +19,7 @@
 #include "runtime/link/secure/secure_link.h"
 #include "runtime/link/sim/sim.h"
 #include "runtime/link/tcp/tcp.h"
+#include "runtime/link/ucx/ucx.h"
 
 namespace reef::link {
 
@@ -106,8 +107,17 @@ struct Seen {
   std::vector<Status> done;
 };
 
-/// Implementations by name: "inproc", "tcp", "sim", "relay_tcp", "relay_sim", each also as
-/// "secure_...".
+/// UCX as a name of an implementation says it, "ucx_shm" or "ucx_tcp"; opened once a process.
+inline std::shared_ptr<ucx::Context> ucx_context(const std::string& name) {
+  static const auto shm = ucx::Context::open({.shared_memory = true, .devices = ""});
+  static const auto tcp = ucx::Context::open({.shared_memory = false, .devices = "lo"});
+  const auto& context = name == "ucx_shm" ? shm : tcp;
+  EXPECT_TRUE(context.ok()) << context.error().text();
+  return *context;
+}
+
+/// Implementations by name: "inproc", "tcp", "sim", "relay_tcp", "relay_sim", "ucx_shm", "ucx_tcp",
+/// each also as "secure_...".
 class Rig {
  public:
   explicit Rig(const std::string& name) {
@@ -124,6 +134,7 @@ class Rig {
       right_ = std::make_unique<Loop>();
       if (plain == "inproc") std::tie(a, b) = inproc::pair(*left_, *right_);
       if (plain == "tcp") connect_tcp();
+      if (plain.starts_with("ucx_")) connect_ucx(plain);
     }
     if (plain.starts_with("relay")) join();
     if (sealed) seal();
@@ -169,6 +180,14 @@ class Rig {
     ASSERT_TRUE(wait([this] { return a && b; }));
   }
 
+  /// Waits for a link that is being made.
+  auto keep(std::unique_ptr<Link>& to) {
+    return [this, &to](Result<std::unique_ptr<Link>> link) {
+      ASSERT_TRUE(link.ok()) << link.error().text();
+      meeting.change([&] { to = std::move(link).value(); });
+    };
+  }
+
   /// The relay's own executor.
   Executor& middle() {
     if (network_) return *network_;
@@ -189,12 +208,6 @@ class Rig {
                    accept_leg(std::move(l));
                  }).value();
     }
-    const auto keep = [this](std::unique_ptr<Link>& to) {
-      return [this, &to](Result<std::unique_ptr<Link>> link) {
-        ASSERT_TRUE(link.ok()) << link.error().text();
-        meeting.change([&] { to = std::move(link).value(); });
-      };
-    };
     open_leg("a", left_.get(), listener.get(), identities.node_local(),
              {7, identities.scheduler->noise_key(), 3}, keep(a));
     open_leg("b", right_.get(), listener.get(), identities.scheduler_local(),
@@ -232,6 +245,15 @@ class Rig {
                 ASSERT_TRUE(link.ok()) << link.error().text();
                 prove(std::move(link).value());
               });
+  }
+
+  void connect_ucx(const std::string& name) {
+    connect_tcp();
+    std::unique_ptr<Link> dialled = std::move(a), accepted = std::move(b);
+    const Deadline deadline = now() + std::chrono::seconds(10);
+    ucx::join(*right_, ucx_context(name), std::move(accepted), deadline, keep(b));
+    ucx::join(*left_, ucx_context(name), std::move(dialled), deadline, keep(a));
+    ASSERT_TRUE(wait([this] { return a && b; }));
   }
 
   void seal() {
