@@ -28,6 +28,7 @@ struct PlanNode {
   threads @3 :UInt32;
   address @4 :Text;
   dialable @5 :UInt8 = 2;           # runtime/base/reach.h
+  ucx @6 :Text;                     # what it offers to its datacenter; empty: nothing
 }
 
 # How two nodes that share wire edges come together.

@@ -58,11 +58,21 @@ Status Cluster::start(std::uint16_t port) {
                                 "--log", logs + "/scheduler.log"}));
   ATOLL_TRY(wait_for_address());
   for (const topology::Node& node : topology_.nodes) {
-    ATOLL_TRY(
-        spawn(node.name, {"node", "--identity", identities + "/" + node.name, "--scheduler",
-                          "127.0.0.1:" + std::to_string(port_), "--listen", "127.0.0.1:0",
-                          "--dialable", std::string(reach_name(node.dialable)), "--threads",
-                          std::to_string(node.threads), "--log", logs + "/" + node.name + ".log"}));
+    std::vector<std::string> arguments{"node",
+                                       "--identity",
+                                       identities + "/" + node.name,
+                                       "--scheduler",
+                                       "127.0.0.1:" + std::to_string(port_),
+                                       "--listen",
+                                       "127.0.0.1:0",
+                                       "--dialable",
+                                       std::string(reach_name(node.dialable)),
+                                       "--threads",
+                                       std::to_string(node.threads),
+                                       "--log",
+                                       logs + "/" + node.name + ".log"};
+    if (!node.ucx.empty()) arguments.insert(arguments.end(), {"--ucx", node.ucx});
+    ATOLL_TRY(spawn(node.name, arguments));
   }
   return {};
 }

@@ -282,6 +282,7 @@ Status Node::assign(const link::Message& message) {
           },
           [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); },
           [this](auto link) { sealed(std::move(link)); }});
+  peers_->offer(options_.ucx);
   peers_->connect();
   for (auto& streams : early_) welcome(std::move(streams));
   early_.clear();

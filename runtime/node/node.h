@@ -14,6 +14,7 @@
 #include "runtime/link/loop.h"
 #include "runtime/link/relay/relay.h"
 #include "runtime/link/tcp/tcp.h"
+#include "runtime/link/ucx/ucx.h"
 #include "runtime/node/crew.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/peers.h"
@@ -27,8 +28,9 @@ struct NodeOptions {
   std::string scheduler_host;
   std::uint16_t scheduler_port = 0;
   std::string listen_host = "127.0.0.1";
-  std::uint16_t listen_port = 0;      ///< 0: any free one
-  Reach dialable = Reach::kAnywhere;  ///< nowhere: it does not listen
+  std::uint16_t listen_port = 0;                      ///< 0: any free one
+  Reach dialable = Reach::kAnywhere;                  ///< nowhere: it does not listen
+  std::shared_ptr<link::ucx::Context> ucx = nullptr;  ///< null: not offered
 };
 
 /// Thread: run() on the caller's; everything else inside lives on the loop's thread, except what

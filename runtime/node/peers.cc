@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "runtime/base/log.h"
 #include "runtime/link/relay/dial.h"
+#include "runtime/node/over_ucx.h"
+#include "scheduler/plan/route.h"
 
 namespace reef::node {
 namespace {
@@ -69,14 +72,16 @@ void Peers::dial(plan::NodeIndex node, const plan::Route& route) {
   const auto done = [this, node, alive = std::weak_ptr(alive_)](auto streams) {
     if (alive.expired()) return;
     if (!streams.ok()) return lost(node, streams.error());
+    if (over_ucx(node)) return to_ucx(node, std::move(*streams), true);
     connected(node, std::move(*streams));
   };
   if (route.relay) {
     link::connect_streams(through(node, *route.relay), patient(identity_.local), expected,
                           streams_to(node), deadline, done);
   } else {
-    link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected, streams_to(node),
-                          deadline, done);
+    const link::StreamOptions life_line{.purpose = link::secure::Purpose::kUcx};
+    link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected,
+                          over_ucx(node) ? life_line : streams_to(node), deadline, done);
   }
 }
 
@@ -118,9 +123,26 @@ void Peers::accepted(link::Streams streams) {
   for (const auto& [node, route] : expected_) {
     const bool same = plan_.nodes[node].name == peer.name &&
                       std::ranges::equal(assign_.peers[node].noise_key, peer.noise_key);
-    if (same && route.dialler == node && !channels_.contains(node))
-      return connected(node, std::move(streams));
+    if (!same || route.dialler != node || channels_.contains(node)) continue;
+    if (over_ucx(node)) return to_ucx(node, std::move(streams), false);
+    return connected(node, std::move(streams));
   }
+}
+
+bool Peers::over_ucx(plan::NodeIndex node) const {
+  return plan::over_ucx(plan_, expected_.at(node));
+}
+
+void Peers::to_ucx(plan::NodeIndex node, link::Streams life_line, bool dialled) {
+  const Deadline deadline = loop_.clock().now() + timeout_;
+  node::to_ucx(loop_, ucx_, identity_, std::move(life_line), dialled, deadline,
+               [this, node, alive = std::weak_ptr(alive_)](auto streams) {
+                 if (alive.expired()) return;
+                 if (!streams.ok()) return lost(node, streams.error());
+                 if (channels_.contains(node)) return;
+                 log_info("joined " + streams->front()->peer_name());
+                 connected(node, std::move(*streams));
+               });
 }
 
 void Peers::connected(plan::NodeIndex node, link::Streams streams) {

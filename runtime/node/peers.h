@@ -12,6 +12,7 @@
 #include "runtime/link/channel/streams.h"
 #include "runtime/link/line_meter.h"
 #include "runtime/link/loop.h"
+#include "runtime/link/ucx/ucx.h"
 #include "runtime/node/identity.h"
 #include "runtime/node/protocol.h"
 #include "runtime/node/sessions.h"
@@ -39,6 +40,8 @@ class Peers {
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
+  /// For peers with which the plan goes over UCX. Before connect().
+  void offer(std::shared_ptr<link::ucx::Context> ucx) { ucx_ = std::move(ucx); }
   /// Dials whom this node dials, meets at their relay whom it does not, and waits for the others.
   void connect();
   /// A peer dialled us. Refused when nobody of this name and key is expected.
@@ -64,6 +67,8 @@ class Peers {
   link::OpenStream through(plan::NodeIndex node, plan::NodeIndex relay) const;
   link::StreamOptions streams_to(plan::NodeIndex node) const;
   void connected(plan::NodeIndex node, link::Streams streams);
+  bool over_ucx(plan::NodeIndex node) const;
+  void to_ucx(plan::NodeIndex node, link::Streams life_line, bool dialled);
   void lost(plan::NodeIndex node, const Error& error);
 
   link::Loop& loop_;
@@ -72,6 +77,7 @@ class Peers {
   const plan::Plan& plan_;
   const Assign& assign_;
   Duration timeout_;
+  std::shared_ptr<link::ucx::Context> ucx_;
   Callbacks callbacks_;
   std::map<plan::NodeIndex, plan::Route> expected_;
   std::set<plan::NodeIndex> lost_;

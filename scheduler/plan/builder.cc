@@ -15,7 +15,8 @@ bool is_activation(Content content) {
 }  // namespace
 
 Node plan_node(const topology::Node& node) {
-  return {node.name, node.datacenter, node.memory, node.threads, node.address, node.dialable};
+  return {node.name,    node.datacenter, node.memory, node.threads,
+          node.address, node.dialable,   node.ucx};
 }
 
 Builder::Builder(const job::Job& job, const topology::Topology& topology)

@@ -70,6 +70,7 @@ void write_node(schema::PlanNode::Builder to, const Node& from) {
   to.setThreads(from.threads);
   to.setAddress(text(from.address));
   to.setDialable(static_cast<std::uint8_t>(from.dialable));
+  to.setUcx(text(from.ucx));
 }
 
 void write_route(schema::PlanRoute::Builder to, const Route& from) {
@@ -139,7 +140,7 @@ Plan read_plan(schema::Plan::Reader from) {
   for (const auto node : from.getNodes()) {
     to.nodes.push_back({text(node.getName()), text(node.getDatacenter()), node.getMemory(),
                         node.getThreads(), text(node.getAddress()),
-                        static_cast<Reach>(node.getDialable())});
+                        static_cast<Reach>(node.getDialable()), text(node.getUcx())});
   }
   for (const auto actor : from.getActors()) {
     to.actors.push_back(read_actor(actor, static_cast<ActorId>(to.actors.size())));

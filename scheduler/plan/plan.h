@@ -113,6 +113,7 @@ struct Node {
   std::uint32_t threads = 1;          ///< compute threads of its device
   std::string address = "127.0.0.1";  ///< host of the node, from the topology
   Reach dialable = Reach::kAnywhere;
+  std::string ucx = {};  ///< what it offers to its datacenter; see over_ucx(), route.h
   bool operator==(const Node&) const = default;
 };
 

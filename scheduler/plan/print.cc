@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/base/units.h"
+#include "scheduler/plan/route.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -42,13 +43,28 @@ void print_header(const Plan& plan, std::ostream& out) {
       << " s predicted (event simulation, default device rates)\n";
 }
 
+/// Over what a node talks to which others, where that is not TCP.
+void print_ucx(const Plan& plan, const Node& node, std::ostream& out) {
+  std::string others;
+  for (const Route& route : plan.routes) {
+    if (!over_ucx(plan, route)) continue;
+    const Node &dialler = plan.nodes[route.dialler], &acceptor = plan.nodes[route.acceptor];
+    if (node.name != dialler.name && node.name != acceptor.name) continue;
+    others += (others.empty() ? "" : ", ") +
+              (node.name == dialler.name ? acceptor.name : dialler.name);
+  }
+  if (!others.empty()) out << ", ucx (" << node.ucx << ") to " << others;
+}
+
 void print_nodes(const Plan& plan, std::ostream& out) {
   const auto memory = memory_of(plan);
   for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
     const Node& node = plan.nodes[n];
     out << "\nnode " << node.name << " in " << node.datacenter << ", " << node.threads
         << (node.threads == 1 ? " thread" : " threads") << ", memory " << format_size(memory[n])
-        << " of " << format_size(node.memory) << '\n';
+        << " of " << format_size(node.memory);
+    print_ucx(plan, node, out);
+    out << '\n';
     for (const Actor& actor : plan.actors) {
       if (actor.node != n) continue;
       out << "  " << padded(std::string(kind_name(actor.kind)), 16) << padded(actor.name, 32);
@@ -195,6 +211,7 @@ std::string plan_to_json(const Plan& plan) {
                      {"address", node.address},
                      {"dialable", reach_name(node.dialable)},
                      {"threads", node.threads},
+                     {"ucx", node.ucx},
                      {"memory", node.memory},
                      {"memoryNeeded", memory[i]}});
   }

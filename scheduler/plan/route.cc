@@ -60,4 +60,9 @@ Status route(Plan& plan) {
   return {};
 }
 
+bool over_ucx(const Plan& plan, const Route& route) {
+  const Node &a = plan.nodes[route.dialler], &b = plan.nodes[route.acceptor];
+  return !a.ucx.empty() && !b.ucx.empty() && a.datacenter == b.datacenter && !route.relay;
+}
+
 }  // namespace reef::plan

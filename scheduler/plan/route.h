@@ -23,4 +23,8 @@ std::vector<std::pair<NodeIndex, NodeIndex>> pairs_of(const Plan& plan);
 /// remedy, for a pair without a route; plan.routes then is as it was.
 Status route(Plan& plan);
 
+/// Whether the two talk over UCX and not over TCP: both offer it, within one datacenter, and nobody
+/// is between them.
+bool over_ucx(const Plan& plan, const Route& route);
+
 }  // namespace reef::plan

@@ -123,6 +123,9 @@ class Validator {
     if (!good_name(node.datacenter) || !good_name(node.address)) {
       return broken(node.name, "a datacenter or address that is not a name");
     }
+    if (!node.ucx.empty() && !good_name(node.ucx)) {
+      return broken(node.name, "devices for UCX that are no names");
+    }
     if (node.threads < 1 || node.threads > 4096)
       return broken(node.name, "a count of threads that cannot be");
     if (node.dialable > Reach::kAnywhere) return broken(node.name, "dialable from nowhere known");

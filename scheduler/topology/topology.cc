@@ -32,6 +32,20 @@ bool joins(const Line& line, std::string_view a, std::string_view b) {
   return (line.from == a && line.to == b) || (line.from == b && line.to == a);
 }
 
+bool is_list_of_devices(const std::string& text) {
+  constexpr std::string_view kSigns = "_.:-";
+  const auto allowed = [kSigns](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kSigns.find(c) != kSigns.npos;
+  };
+  bool in_name = false;
+  for (const char c : text) {
+    if (c == ',' ? !in_name : !allowed(c)) return false;
+    in_name = c != ',';
+  }
+  return in_name;
+}
+
 class Reader {
  public:
   explicit Reader(const Document& document) : document_(document) {}
@@ -81,6 +95,13 @@ class Reader {
     node.relay_only = from.value("relayOnly", node.relay_only);
     if (node.relay_only && node.dialable == Reach::kNowhere)
       return no(document_, pointer + "/dialable", "nobody could dial this relay");
+    node.ucx = from.value("ucx", node.ucx);
+    if (!node.ucx.empty() && !is_list_of_devices(node.ucx)) {
+      return no(document_, pointer + "/ucx",
+                "'" + node.ucx +
+                    "' is no list of devices; shm and network devices by UCX's names, "
+                    "with commas between them, such as shm,mlx5_0:1");
+    }
     topology_.nodes.push_back(std::move(node));
     return {};
   }

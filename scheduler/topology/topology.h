@@ -20,6 +20,7 @@ struct Node {
   std::string address = "127.0.0.1";
   Reach dialable = Reach::kAnywhere;
   bool relay_only = false;  ///< it passes bytes on between others and gets no part of the model
+  std::string ucx = {};     ///< what it offers to its datacenter, "shm,mlx5_0:1"; empty: nothing
   bool operator==(const Node&) const = default;
 };
 

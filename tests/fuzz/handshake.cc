@@ -92,7 +92,7 @@ bool well_formed(BytesView payload, std::uint16_t& streams) {
   if (payload.size() < kFront) return false;
   streams = load<std::uint16_t>(payload.data() + link::secure::kBundleSize);
   const auto purpose = static_cast<link::secure::Purpose>(payload[kFront - 1]);
-  const bool known_purpose = purpose <= link::secure::Purpose::kRelay;
+  const bool known_purpose = purpose <= link::secure::kLastPurpose;
   return known_purpose && kStream < streams && streams <= link::secure::kMaxStreams;
 }
 

@@ -6,6 +6,7 @@
 #include "ops/codec/codec.h"
 #include "runtime/link/relay/wire.h"
 #include "runtime/link/secure/record.h"
+#include "runtime/link/ucx/wire.h"
 #include "runtime/node/protocol.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/encoding.h"
@@ -41,6 +42,32 @@ void tcp_frames() {
   seed("tcp_frames", "large", stream(1, 1000, framed({1025})));
   seed("tcp_frames", "empty-frame", stream(1, 9, framed({4, 0})));
   seed("tcp_frames", "cut", stream(1, 9, framed({4}).number(std::uint16_t{0x1000})));
+}
+
+void ucx_links() {
+  using link::ucx::Word;
+  seed("ucx_hello", "valid", link::ucx::hello(Bytes(100, std::byte{7})));
+  seed("ucx_hello", "no-address", link::ucx::hello({}));
+  Bytes later = link::ucx::hello(Bytes(100));
+  later[link::ucx::kMagic.size()] = std::byte{9};
+  seed("ucx_hello", "other-version", later);
+
+  const auto word = [](Word kind, std::uint32_t value) {
+    Bytes bytes;
+    link::ucx::append_word(bytes, kind, value);
+    return bytes;
+  };
+  const auto stream = [](std::uint8_t limit, std::uint16_t chunk) {
+    return Output().number(limit).number(chunk);
+  };
+  const Bytes frames = framed({1, 300, 1024}).bytes();
+  seed("ucx_stream", "whole",
+       stream(0, 400).rest(word(Word::kGrant, 1 << 20)).rest(frames).rest(word(Word::kEnd, 0)));
+  seed("ucx_stream", "bytewise", stream(0, 0).rest(frames).rest(word(Word::kGrant, 70000)));
+  seed("ucx_stream", "over-the-limit", stream(0, 65534).rest(framed({5, 1025}).bytes()));
+  seed("ucx_stream", "after-the-end", stream(1, 9).rest(word(Word::kEnd, 0)).rest(frames));
+  seed("ucx_stream", "unknown-word", stream(1, 9).rest(word(static_cast<Word>(3), 0)));
+  seed("ucx_stream", "cut", stream(1, 9).rest(framed({4}).number(std::uint16_t{0x1000}).bytes()));
 }
 
 /// The node's first frame, the same each time.
@@ -429,6 +456,7 @@ void statements() {
 
 void fuzz::seed_messages() {
   tcp_frames();
+  ucx_links();
   handshakes();
   credentials();
   records();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -36,12 +37,14 @@ std::string Row::json() const {
   json["ratio"] = number(ratio());
   json["target"] = target;
   json["holds"] = holds();
+  if (spread) json["spread"] = {rounded(spread->first), rounded(spread->second)};
   return json.dump();
 }
 
 std::string Row::text() const {
   std::string text = fmt::format("{}: {:.4g}", name, ours);
   if (theirs) text += fmt::format(" against {:.4g}, ratio {:.4g}", *theirs, *ratio());
+  if (spread) text += fmt::format(", spread {:.2g} and {:.2g}", spread->first, spread->second);
   return text + fmt::format(", target at {} {:g}: {}", at_least ? "least" : "most", target,
                             holds() ? "holds" : "does not hold");
 }
@@ -54,6 +57,12 @@ double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+double spread(std::vector<double> values) {
+  const double middle = median(values);
+  for (double& value : values) value = std::abs(value - middle);
+  return median(std::move(values));
 }
 
 Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work) {

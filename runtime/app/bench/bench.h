@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/app/commands/commands.h"
@@ -19,6 +20,8 @@ struct Row {
   std::optional<double> theirs;
   double target = 0;
   bool at_least = false;  ///< the target is a least value, not a greatest
+  /// Of `ours` and `theirs`, where a run says it: see spread().
+  std::optional<std::pair<double, double>> spread = {};
 
   std::optional<double> ratio() const;
   bool holds() const;
@@ -33,10 +36,13 @@ void print_row(const Row& row, bool json);
 /// The median over `samples` of what one call of `work` takes, each sample the mean of `calls`.
 Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work);
 double median(std::vector<double> values);
+/// The median distance from the median.
+double spread(std::vector<double> values);
 
 void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_codec(CLI::App& bench, Action& action);
 void add_bench_dispatch(CLI::App& bench, Action& action);
+void add_bench_link(CLI::App& bench, Action& action);
 void add_bench_seal(CLI::App& bench, Action& action);
 void add_bench_tune(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);

@@ -1,14 +1,11 @@
 // `atoll bench seal`: what the seal costs.
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 
 #include "runtime/app/bench/bench.h"
+#include "runtime/app/bench/far_end.h"
 #include "runtime/link/channel/streams.h"
 #include "runtime/link/inproc/inproc.h"
 #include "runtime/link/probe.h"
@@ -67,10 +64,9 @@ double raw_rate(security::Cipher cipher) {
   return static_cast<double>(n * plain.size()) / std::chrono::duration<double>(now - start).count();
 }
 
-/// The far end of the line, in a process of its own: tells its port, answers probes until it is
-/// killed by the end of its parent's pipe.
-[[noreturn]] void serve(const secure::Local& local, int port_pipe, int life_pipe) {
-  {
+/// The far end of the line: answers probes.
+FarEnd::Serve serve(const secure::Local& local) {
+  return [&local](const auto& tell, const auto& wait) {
     link::Loop loop;
     std::vector<std::unique_ptr<link::ProbeServer>> servers;
     link::StreamGatherer gatherer(loop, [&servers](link::Streams streams) {
@@ -82,45 +78,11 @@ double raw_rate(security::Cipher cipher) {
         if (sealed.ok()) gatherer.add(std::move(*sealed));
       });
     });
-    const std::uint16_t port = listener.ok() ? (*listener)->port() : 0;
-    if (::write(port_pipe, &port, sizeof port) != sizeof port) ::_exit(1);
-    char end;
-    while (::read(life_pipe, &end, 1) > 0) {
-    }
+    tell(listener.ok() ? (*listener)->port() : 0);
+    wait();
     loop.call([&servers] { servers.clear(); });
-  }
-  ::_exit(0);
+  };
 }
-
-class FarEnd {
- public:
-  explicit FarEnd(const secure::Local& local) {
-    std::array<int, 2> port{}, life{};
-    if (::pipe(port.data()) != 0 || ::pipe(life.data()) != 0) return;
-    process_ = ::fork();
-    if (process_ == 0) {
-      ::close(life[1]);
-      serve(local, port[1], life[0]);
-    }
-    ::close(port[1]);
-    ::close(life[0]);
-    life_ = life[1];
-    if (::read(port[0], &port_, sizeof port_) != sizeof port_) port_ = 0;
-    ::close(port[0]);
-  }
-  ~FarEnd() {
-    ::close(life_);
-    if (process_ > 0) ::waitpid(process_, nullptr, 0);
-  }
-  FarEnd(const FarEnd&) = delete;
-  FarEnd& operator=(const FarEnd&) = delete;
-  std::uint16_t port() const { return port_; }
-
- private:
-  pid_t process_ = -1;
-  int life_ = -1;
-  std::uint16_t port_ = 0;
-};
 
 /// Bytes a second through a sealed channel of one data stream to the other process.
 Result<double> sealed_rate(link::Loop& loop, const Pair& pair, std::uint16_t port) {
@@ -185,7 +147,7 @@ Result<double> handshake_rate(link::Loop& loop, const Pair& pair) {
 
 Result<int> bench_seal(bool json) {
   const Pair pair;
-  const FarEnd far(pair.right);  // before this process has threads
+  const FarEnd far(serve(pair.right));  // before this process has threads
   if (far.port() == 0) return Error{Code::kIo, "bench seal", "the second process did not start"};
   link::Loop loop;
   std::vector<double> raw, sealed, handshakes;

@@ -20,6 +20,7 @@ namespace {
 
 struct NodeCommand {
   std::string identity, scheduler, listen = "127.0.0.1:0", log, token, name, dialable = "anywhere";
+  std::string ucx;
   std::uint32_t threads = 1;
 };
 
@@ -47,6 +48,11 @@ Result<int> serve(const NodeCommand& options) {
   ATOLL_TRY(enrol_once(options, scheduler));
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
   open_log(options.log, identity.name);
+  std::shared_ptr<link::ucx::Context> ucx;
+  if (!options.ucx.empty()) {
+    ATOLL_ASSIGN(const auto ways, link::ucx::parse_ways(options.ucx));
+    ATOLL_ASSIGN(ucx, link::ucx::Context::open(ways));
+  }
   caf::actor_system_config config;
   config.set("scheduler.policy", caf::atom("sharing"));  // idle workers sleep instead of stealing
   config.set("scheduler.max-threads",
@@ -61,7 +67,7 @@ Result<int> serve(const NodeCommand& options) {
   device::CpuStream io("io", 1);
   const actors::CrewSite site{system, compute, io, system_clock(), nullptr};
   node::Node node(std::move(identity),
-                  {scheduler.first, scheduler.second, listen.first, listen.second, dialable},
+                  {scheduler.first, scheduler.second, listen.first, listen.second, dialable, ucx},
                   [site](const node::CrewSetup& setup) { return actors::make_crew(site, setup); });
   const Status status = node.run();
   if (!status.ok()) {
@@ -97,6 +103,12 @@ void add_node(CLI::App& app, Action& action) {
   command->add_option("--threads", options->threads, "Compute threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  command->add_option(
+      "--ucx", options->ucx,
+      "What UCX may use to nodes of the same datacenter that offer it too: shm, and network "
+      "devices\n"
+      "by its names (ucx_info -d), such as shm,mlx5_0:1; default TCP alone. The topology says it\n"
+      "of the node in the same words");
   command->add_option("--log", options->log, "Log file; default stderr");
   command->callback([options, &action] { action = [options] { return serve(*options); }; });
 }

@@ -172,7 +172,7 @@ Result<Bytes> Handshake::read_third(BytesView frame) {
                  "stream " + std::to_string(stream_.stream) + " of " +
                      std::to_string(stream_.streams) + "; limit " + std::to_string(kMaxStreams)};
   }
-  if (stream_.purpose > Purpose::kRelay) {
+  if (stream_.purpose > kLastPurpose) {
     return Error{Code::kProto, peer_name_, "a stream for an unknown purpose"};
   }
   verdict_ = check_peer(BytesView(*payload).subspan(kFront));

@@ -25,7 +25,9 @@ enum class Purpose : std::uint8_t {
   kWork = 0,
   kProbe = 1,
   kRelay = 2,  ///< a leg, runtime/link/relay
+  kUcx = 3,    ///< a life line, runtime/link/ucx
 };
+inline constexpr Purpose kLastPurpose = Purpose::kUcx;
 
 /// What a session is sealed with, beside X25519 and BLAKE2b. Both ends must mean the same one.
 enum class SuiteId : std::uint8_t { kChaChaPoly = 1, kAesGcm = 2 };

@@ -32,11 +32,12 @@ Error error_of(const char* doing, ucs_status_t status) {
 
 namespace {
 
-/// "posix", "tcp" for network interfaces of the system, "ib" for other devices: UCX warns of each
-/// that is named and cannot be.
+/// "sysv" for shared memory: its segments are gone with their processes, and who maps them needs no
+/// right to look into the other process, which processes with keys give nobody. "tcp" for network
+/// interfaces of the system, "ib" for other devices: UCX warns of each that is named and cannot be.
 std::string transports_of(const Ways& ways) {
   std::set<std::string> transports;
-  if (ways.shared_memory) transports.insert("posix");
+  if (ways.shared_memory) transports.insert("sysv");
   std::istringstream devices(ways.devices);
   for (std::string device; std::getline(devices, device, ',');) {
     transports.insert(std::filesystem::exists("/sys/class/net/" + device) ? "tcp" : "ib");
@@ -63,6 +64,23 @@ ucs_status_t configure(ucp_config_t* config, const Ways& ways) {
 }
 
 }  // namespace
+
+Result<Ways> parse_ways(std::string_view text) {
+  Ways ways{.shared_memory = false, .devices = ""};
+  std::istringstream names{std::string(text) + ","};
+  for (std::string name; std::getline(names, name, ',');) {
+    if (name.empty()) {
+      return Error{Code::kUsage, "ucx " + std::string(text),
+                   "an empty name; shm and network devices with commas, such as shm,mlx5_0:1"};
+    }
+    if (name == "shm") {
+      ways.shared_memory = true;
+    } else {
+      ways.devices += (ways.devices.empty() ? "" : ",") + name;
+    }
+  }
+  return ways;
+}
 
 Result<std::shared_ptr<Context>> Context::open(const Ways& ways) {
   const std::string where = "ucx " + std::string(ways.shared_memory ? "shm" : "") +

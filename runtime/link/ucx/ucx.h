@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "runtime/link/link.h"
 #include "runtime/link/loop.h"
@@ -22,11 +23,16 @@ namespace reef::link::ucx {
 
 /// What UCX may use on this machine.
 struct Ways {
-  bool shared_memory = true;  ///< among processes of one user on one machine
+  /// Among processes of one user on one machine. Its segments are open to the user's group too.
+  bool shared_memory = true;
   /// Network devices by UCX's names, several with commas: "mlx5_0:1", "eth0". On an Ethernet device
   /// UCX listens on a port that only the network's own rules guard. Empty: none.
   std::string devices;
 };
+
+/// "shm,mlx5_0:1" as topologies and command lines write it: shared memory, then devices; kUsage for
+/// an empty name.
+Result<Ways> parse_ways(std::string_view text);
 
 /// UCX itself, opened once a process. Thread: any. Memory: links hold it.
 class Context {

@@ -112,7 +112,7 @@ TEST(Handshake, RefusesAnUnknownPurpose) {
   const Identities identities;
   const secure::Local node = identities.node_local(), scheduler = identities.scheduler_local();
   secure::StreamId stream{.stream = 1, .streams = 2};
-  stream.purpose = static_cast<secure::Purpose>(3);
+  stream.purpose = static_cast<secure::Purpose>(static_cast<int>(secure::kLastPurpose) + 1);
   secure::Handshake dialler(node, true, identities.expected(), stream, "acceptor");
   secure::Handshake acceptor(scheduler, false, {}, {}, "dialler");
   const Bytes second = acceptor.read(dialler.open().value()).value();

@@ -49,6 +49,19 @@ TEST(Topology, SaysFromWhereANodeCanBeDialled) {
   }
 }
 
+TEST(Topology, ReadsWhatANodeOffersToItsDatacenter) {
+  const auto offers = [](const std::string& ucx) {
+    return parse_topology(
+        "apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: t}\nspec:\n"
+        "  datacenters:\n    - {name: east, nodes: [{name: a, memory: 1GiB, ucx: \"" +
+            ucx + "\"}]}\n",
+        "t.yaml");
+  };
+  EXPECT_EQ(offers("shm,mlx5_0:1")->nodes[0].ucx, "shm,mlx5_0:1");
+  for (const char* wrong : {"", ",", "shm,", "shm lo", "a/b"})
+    EXPECT_FALSE(offers(wrong).ok()) << wrong;
+}
+
 TEST(Topology, GivesALongLineMoreStreams) {
   const auto streams = [](const char* line) {
     return data_streams(parse_topology(text(line), "t.yaml")->lines[0]);
