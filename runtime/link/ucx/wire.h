@@ -28,8 +28,10 @@ enum Limit : std::size_t {
   kHelloLimit = kHelloHead + kMaxAddress,
   kPrefix = 2,
   kWordSize = kPrefix + 5,
-  kWindow = 1 << 20,  ///< granted at first: what a peer may send before its reader takes it
-  kFrameCost = 64,    ///< of a grant beside a frame's bytes: small ones cost memory too
+  /// Granted at first: what a peer may send before its reader takes it. UCX's queue in shared
+  /// memory has room for it, so that a sender waits for grants, at rest, and not for that queue.
+  kWindow = 448 << 10,
+  kFrameCost = 64,  ///< of a grant beside a frame's bytes: small ones cost memory too
 };
 
 inline std::size_t cost_of(std::size_t frame) { return frame + kFrameCost; }
