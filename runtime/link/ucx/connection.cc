@@ -147,7 +147,7 @@ void Connection::moved() {
   if (phase_ == Phase::kLingering) return linger();
   if (phase_ == Phase::kOver) return;
   read();
-  if (!failed()) flush();
+  take_posted();  // with what those who have just heard of their Done want to send next
   if (!failed() && endpoint_->failure()) lost(endpoint_->failure()->text());
 }
 
