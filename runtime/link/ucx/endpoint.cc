@@ -2,7 +2,10 @@
 
 #include <sys/epoll.h>
 #include <ucp/api/ucp.h>
+#include <ucs/debug/log_def.h>
 
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "runtime/base/check.h"
+#include "runtime/base/log.h"
 
 namespace reef::link::ucx {
 namespace {
@@ -47,6 +51,20 @@ std::string transports_of(const Ways& ways) {
   std::string list;
   for (const std::string& transport : transports) list += (list.empty() ? "" : ",") + transport;
   return list;
+}
+
+/// UCX says things on stdout, where a program's own output is.
+ucs_log_func_rc_t log_line(const char*, unsigned, const char*, ucs_log_level_t level,
+                           const ucs_log_component_config_t*, const char* format, va_list values) {
+  std::array<char, 512> line;
+  std::vsnprintf(line.data(), line.size(), format, values);
+  const std::string text = "ucx: " + std::string(line.data());
+  if (level <= UCS_LOG_LEVEL_ERROR) {
+    log_error(text);
+  } else {
+    log_warning(text);
+  }
+  return UCS_LOG_FUNC_RC_STOP;
 }
 
 ucs_status_t configure(ucp_config_t* config, const Ways& ways) {
@@ -90,6 +108,8 @@ Result<std::shared_ptr<Context>> Context::open(const Ways& ways) {
   if (!ways.shared_memory && ways.devices.empty()) {
     return Error{Code::kUsage, "ucx", "neither shared memory nor a network device to use"};
   }
+  static const bool heard = (ucs_log_push_handler(log_line), true);
+  (void)heard;
   ucp_config_t* config = nullptr;
   ucs_status_t status = ucp_config_read(nullptr, nullptr, &config);
   ucp_context_h context = nullptr;
