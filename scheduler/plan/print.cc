@@ -50,8 +50,8 @@ void print_ucx(const Plan& plan, const Node& node, std::ostream& out) {
     if (!over_ucx(plan, route)) continue;
     const Node &dialler = plan.nodes[route.dialler], &acceptor = plan.nodes[route.acceptor];
     if (node.name != dialler.name && node.name != acceptor.name) continue;
-    others += (others.empty() ? "" : ", ") +
-              (node.name == dialler.name ? acceptor.name : dialler.name);
+    others +=
+        (others.empty() ? "" : ", ") + (node.name == dialler.name ? acceptor.name : dialler.name);
   }
   if (!others.empty()) out << ", ucx (" << node.ucx << ") to " << others;
 }

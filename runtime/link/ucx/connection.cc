@@ -132,7 +132,7 @@ void Connection::life_line_ended(const Error& why) {
   if (phase_ == Phase::kOver) return;
   endpoint_->pull();
   read();
-  if (failed() || ended_) return;
+  if (failed() || ending_) return;
   if (phase_ == Phase::kOpen && delivering()) {
     QueuedState::ended();
   } else {
