@@ -21,15 +21,46 @@ constexpr std::size_t kSmall = 128 * 1024;
 constexpr std::size_t kRuns = 4096;
 constexpr std::size_t kRun = 16;
 
-/// Elements added and searched at a time: 64 KiB of both, so that the search finds the sums in the
-/// second-level cache.
-constexpr std::size_t kStep = 8192;
+/// Elements added and searched at a time: 8 KiB of both, so that the search finds the sums in the
+/// first-level cache.
+constexpr std::size_t kStep = 1024;
 
 std::uint32_t magnitude(float value) { return std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu; }
 
 void make_room(std::size_t count, std::vector<std::uint32_t>& positions, std::vector<float>& kept) {
   if (positions.size() < count) positions.resize(count);
   if (kept.size() < count) kept.resize(count);
+}
+
+/// Where the k largest end. Asked of each value once, in order.
+struct Cut {
+  std::uint32_t least;  ///< the smallest magnitude that is kept; not 0
+  std::size_t ties;     ///< how many of that magnitude still are
+
+  bool keeps(float value) {
+    const std::uint32_t key = magnitude(value);
+    if (key < least || (key == least && ties == 0)) return false;
+    if (key == least) --ties;
+    return true;
+  }
+};
+
+/// Finds the k-th largest magnitude digit by digit. Fewer than k that are not zero: all of those.
+Cut cut_at(std::span<const float> values, std::size_t k) {
+  std::uint32_t prefix = 0;
+  std::size_t wanted = k;  // among those that share the prefix
+  for (const auto& [shift, bits] : {std::pair{20, 11}, std::pair{9, 11}, std::pair{0, 9}}) {
+    std::vector<std::size_t> counts(std::size_t{1} << bits);
+    for (const float value : values) {
+      const std::uint32_t key = magnitude(value);
+      if (shift + bits < 31 && key >> (shift + bits) != prefix) continue;
+      if (key != 0) ++counts[key >> shift & ((1u << bits) - 1)];
+    }
+    std::size_t digit = counts.size() - 1;
+    while (digit > 0 && counts[digit] < wanted) wanted -= counts[digit--];
+    prefix = prefix << bits | static_cast<std::uint32_t>(digit);
+  }
+  return {std::max<std::uint32_t>(prefix, 1), prefix == 0 ? values.size() : wanted};
 }
 
 bool is_finite(float value) { return magnitude(value) < 0x7F800000u; }
@@ -158,30 +189,13 @@ bool TopKCoder::collect(std::span<const float> values, std::span<float> residual
   return found <= room;
 }
 
-/// Without a guess, for what the sample misled: finds the k-th largest magnitude digit by digit.
+/// Without a guess, for what the sample misled.
 void TopKCoder::collect_exactly(std::span<const float> values, std::size_t k) {
-  std::uint32_t prefix = 0;
-  std::size_t wanted = k;  // among those that share the prefix
-  for (const auto& [shift, bits] : {std::pair{20, 11}, std::pair{9, 11}, std::pair{0, 9}}) {
-    std::vector<std::size_t> counts(std::size_t{1} << bits);
-    for (const float value : values) {
-      const std::uint32_t key = magnitude(value);
-      if (shift + bits < 31 && key >> (shift + bits) != prefix) continue;
-      if (key != 0) ++counts[key >> shift & ((1u << bits) - 1)];
-    }
-    std::size_t digit = counts.size() - 1;
-    while (digit > 0 && counts[digit] < wanted) wanted -= counts[digit--];
-    prefix = prefix << bits | static_cast<std::uint32_t>(digit);
-  }
-  // Fewer than k are not zero: then all of them.
-  const std::uint32_t least = std::max<std::uint32_t>(prefix, 1);
-  std::size_t ties = prefix == 0 ? values.size() : wanted;
+  Cut cut = cut_at(values, k);
   make_room(k, positions_, kept_);
   count_ = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint32_t key = magnitude(values[i]);
-    if (key < least || (key == least && ties == 0)) continue;
-    if (key == least) --ties;
+    if (!cut.keeps(values[i])) continue;
     positions_[count_] = static_cast<std::uint32_t>(i);
     kept_[count_++] = values[i];
   }
@@ -190,19 +204,10 @@ void TopKCoder::collect_exactly(std::span<const float> values, std::size_t k) {
 /// Cuts the candidates down to the k largest.
 void TopKCoder::keep_largest(std::size_t k) {
   if (count_ <= k) return;
-  magnitudes_.clear();
-  for (const float value : kept()) magnitudes_.push_back(magnitude(value));
-  const auto place = magnitudes_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-  std::nth_element(magnitudes_.begin(), place, magnitudes_.end(), std::greater<>());
-  const std::uint32_t least = *place;
-  const auto above = std::count_if(magnitudes_.begin(), magnitudes_.end(),
-                                   [least](std::uint32_t key) { return key > least; });
-  std::size_t ties = k - static_cast<std::size_t>(above);
+  Cut cut = cut_at(kept(), k);
   std::size_t end = 0;
   for (std::size_t i = 0; i < count_; ++i) {
-    const std::uint32_t key = magnitude(kept_[i]);
-    if (key < least || (key == least && ties == 0)) continue;
-    if (key == least) --ties;
+    if (!cut.keeps(kept_[i])) continue;
     positions_[end] = positions_[i];
     kept_[end++] = kept_[i];
   }
