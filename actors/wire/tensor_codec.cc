@@ -63,8 +63,11 @@ Status EdgeDecoder::decode(const Encoded& encoded, std::span<const ops::Shape> s
 /// Where the choice is the sender's, each of its choices explains itself.
 Result<codec::Codec> EdgeDecoder::stateless(const std::string& name) const {
   const bool chosen = std::holds_alternative<codec::Automatic>(codec_);
-  if (!chosen && name != name_) return Error{Code::kProto, "codec", "not the edge's codec"};
-  return codec::parse(name);
+  const Error wrong{Code::kProto, "codec", "not the edge's codec"};
+  if (!chosen && name != name_) return wrong;
+  const auto codec = codec::parse(name);
+  if (!codec.ok()) return wrong;
+  return codec;
 }
 
 }  // namespace reef::actors

@@ -3,7 +3,9 @@
 #include "actors/wire/receive.h"
 
 #include <array>
+#include <string>
 
+#include "ops/codec/edge.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lone_context.h"
 
@@ -94,21 +96,32 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static LoneContext alone;
   constexpr std::array kCodecs{"none",      "bf16",      "none+zstd", "bf16+zstd",
                                "fp8",       "int8",      "int4",      "fp8+zstd",
-                               "int8+zstd", "int4+zstd", "top-k:0.1", "power-sgd:2:bf16"};
+                               "int8+zstd", "int4+zstd", "top-k:0.1", "power-sgd:2:bf16",
+                               "auto:0.05"};
   constexpr std::array kDtypes{ops::DType::kF32, ops::DType::kBF16, ops::DType::kI32,
                                ops::DType::kF64};
   fuzz::Input input(data, size);
   plan::Plan plan;
-  const char* const codec = kCodecs[input.below(kCodecs.size())];
-  const auto task = receiver(plan, codec, kDtypes[input.below(kDtypes.size())]);
-  const Token wire = sent(input, codec);
+  const std::string own = kCodecs[input.below(kCodecs.size())];
+  const ops::DType dtype = kDtypes[input.below(kDtypes.size())];
+  const auto task = receiver(plan, own.c_str(), dtype);
+  // 0: the edge's; or what the peer likes.
+  const std::size_t choice = input.below(kCodecs.size() + 1);
+  const std::string said = choice == 0 ? own : kCodecs[choice - 1];
+  const Token wire = sent(input, said.c_str());
   const Token* const in = &wire;
   Token value;
   Token* const out = &value;
   actors::Firing firing{0, 0, {&in, 1}, {&out, 1}, alone};
   const Status status = task->run(firing);
-  if (!status.ok())
-    return fuzz::check_refusal(status.error(), {Code::kTensor, Code::kDecompress}), 0;
-  check(value, *wire.encoded);
+  if (status.ok()) return check(value, *wire.encoded), 0;
+  // Only fp32 has feedback, which the plan sees to.
+  const bool fits =
+      said == own && own != "auto:0.05" &&
+      (dtype == ops::DType::kF32 || !reef::codec::has_feedback(*reef::codec::parse_edge(own)));
+  if (fits)
+    fuzz::check_refusal(status.error(), {Code::kTensor, Code::kDecompress});
+  else
+    fuzz::check_refusal(status.error(), {Code::kTensor, Code::kDecompress, Code::kProto});
   return 0;
 }

@@ -98,10 +98,11 @@ void codecs() {
           .rest(encoded);
     };
     seed("codec", std::string(names[c]) + "-fp32", input(0, values.size()));
-    // codec, dtype, dtype of the token, one shape of rank 1, its extent, bytes, payload
+    // codec, dtype, codec and dtype of the token, one shape of rank 2, its extent, bytes, payload
     seed("receive", std::string(names[c]) + "-fp32",
          Output()
              .number(c)
+             .number(byte(0))
              .number(byte(0))
              .number(byte(static_cast<std::size_t>(ops::DType::kF32)))
              .number(byte(1))
