@@ -380,6 +380,18 @@ void relays() {
   seed("relay_end", "goes", Output(begun).number(byte(6)));
 }
 
+/// `from u8 | header piece | payload piece`, as often as there are.
+void collectives() {
+  const auto said = [](std::uint32_t word, std::uint32_t step, std::size_t bytes) {
+    const Bytes header = Output().number(word).number(step).bytes();
+    return Output().number(byte(1)).piece(header).piece(Bytes(bytes));
+  };
+  seed("collective", "values", said(0, 2, 20));
+  seed("collective", "taken", said(1, 0, 0));
+  seed("collective", "no-step", said(0, 1000, 20));
+  seed("collective", "no-word", said(2, 0, 0));
+}
+
 void enrolments() {
   const fuzz::Cluster& cluster = fuzz::Cluster::get();
   const security::SecretBytes text = cluster.token->text();
@@ -464,6 +476,7 @@ void fuzz::seed_messages() {
   protocol();
   probes();
   relays();
+  collectives();
   enrolments();
   statements();
 }
