@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <cmath>
 #include <functional>
 
 #include "play.h"
@@ -102,16 +101,6 @@ TEST(Collectives, RanksThatKnowOnlyTheirOwnStepsComeToTheSame) {
       ASSERT_EQ(buffers, right);
     }
   });
-}
-
-float wild(Rank rank, std::uint64_t i) {
-  const std::uint64_t bits = stable_hash(std::to_string(rank) + "," + std::to_string(i));
-  return std::ldexp(static_cast<float>(bits % 2001) - 1000, static_cast<int>(bits >> 20) % 40);
-}
-/// The leaf tree's, as one would write it.
-float tree_sum(Rank first, Rank count, std::uint64_t i) {
-  if (count == 1) return wild(first, i);
-  return tree_sum(first, count / 2, i) + tree_sum(first + count / 2, count / 2, i);
 }
 
 TEST(Collectives, ReproducibleOnesAddAlongTheLeafTreeAndOthersSayThatTheyDoNot) {

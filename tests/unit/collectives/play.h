@@ -2,7 +2,8 @@
 // Plays a schedule on buffers in one thread, in the order of the list or in any that a rank may
 // take.
 
-#include <deque>
+#include <bit>
+#include <cmath>
 #include <map>
 #include <vector>
 
@@ -11,6 +12,18 @@
 #include "runtime/base/random.h"
 
 namespace reef::collectives {
+
+/// Of rank r element i: of so many magnitudes that the order of a sum shows.
+inline float wild(Rank rank, std::uint64_t i) {
+  const std::uint64_t bits = stable_hash(std::to_string(rank) + "," + std::to_string(i));
+  return std::ldexp(static_cast<float>(bits % 2001) - 1000, static_cast<int>(bits >> 20) % 40);
+}
+/// Their sum along the leaf tree, as one would write it.
+inline float tree_sum(Rank first, Rank count, std::uint64_t i) {
+  if (count == 1) return wild(first, i);
+  const Rank left = std::bit_ceil(count) / 2;
+  return tree_sum(first, left, i) + tree_sum(first + left, count - left, i);
+}
 
 template <typename T>
 using Buffers = std::vector<std::vector<T>>;

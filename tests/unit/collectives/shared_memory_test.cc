@@ -5,11 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <functional>
 #include <thread>
 
-#include "runtime/base/random.h"
+#include "play.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace reef::collectives {
@@ -22,22 +21,11 @@ constexpr Rank kWorlds[] = {1, 2, 3, 4, 7};
 constexpr std::size_t kChunkBytes = 64;
 constexpr std::size_t kLengths[] = {0, 1, 5, 32, 77, 1000};
 
-float wild(Rank rank, std::uint64_t i) {
-  const std::uint64_t bits = stable_hash(std::to_string(rank) + "," + std::to_string(i));
-  return std::ldexp(static_cast<float>(bits % 2001) - 1000, static_cast<int>(bits >> 20) % 40);
-}
 std::vector<float> filled(Rank rank, std::size_t length) {
   std::vector<float> values(length);
   for (std::size_t i = 0; i < length; ++i) values[i] = wild(rank, i);
   return values;
 }
-/// The leaf tree's: aligned pairs first.
-float tree_sum(Rank first, Rank count, std::uint64_t i) {
-  if (count == 1) return wild(first, i);
-  const Rank left = std::bit_ceil(count) / 2;
-  return tree_sum(first, left, i) + tree_sum(first + left, count - left, i);
-}
-
 class SharedMemoryTest : public testing::Test {
  protected:
   SharedMemoryOptions options(Rank rank, Rank world) {
