@@ -31,9 +31,7 @@ void recompute(Context& context, const Recipe& recipe, const Tensor& grad,
   const Variable output = recipe.block(context, tape, gradients.weights(), inputs);
   if (output.id >= 0) {
     tape.set_output(output);
-    for (auto& [name, sum] : tape.backward(context, grad, gradients.weights(), sums)) {
-      gradients.report(name, sum);
-    }
+    gradients.report(tape.backward_inputs(context, grad, gradients.weights(), sums));
   }
   for (std::size_t i = 0; i < places.size(); ++i) {
     if (sums[i].defined()) gradients.add(places[i], {std::move(sums[i])});

@@ -1,5 +1,6 @@
 #include "ops/autograd/tape.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -8,6 +9,29 @@
 #include "runtime/base/check.h"
 
 namespace reef::ops {
+
+namespace {
+
+void accumulate(Context& context, Tape& tape, Variable& sum, Variable grad) {
+  if (!sum.value.defined()) {
+    sum = std::move(grad);
+    return;
+  }
+  const DType dtype = sums_of(sum.value.dtype());
+  if (sum.value.dtype() != grad.value.dtype()) {  // a weight's in f32, an activation's in bf16
+    sum = cast(context, tape, sum, dtype);
+    grad = cast(context, tape, grad, dtype);
+  }
+  // An expanded view has one element under many places and cannot be added to.
+  const bool in_place = !tape.recording() && sum.value.unique() && sum.value.is_contiguous();
+  if (in_place) {
+    add_into(context, sum.value, grad.value);
+  } else {
+    sum = ops::add(context, tape, sum, grad);
+  }
+}
+
+}  // namespace
 
 Tape::Tape(Mode mode) : mode_(mode) {
   if (recording()) unrecorded_ = std::make_unique<Tape>(Mode::kEvaluate);
@@ -70,23 +94,34 @@ Leaves Tape::backward(Context& context, const Tensor& grad_output, const Leaves&
 
 Leaves Tape::backward(Context& context, const Tensor& grad_output, const Leaves& weights,
                       std::vector<Tensor>& inputs) {
+  return walk(context, grad_output, weights, inputs, false).compute(context);
+}
+
+LaterGradients Tape::backward_inputs(Context& context, const Tensor& grad_output,
+                                     const Leaves& weights, std::vector<Tensor>& inputs) {
+  return walk(context, grad_output, weights, inputs, true);
+}
+
+LaterGradients Tape::walk(Context& context, const Tensor& grad_output, const Leaves& weights,
+                          std::vector<Tensor>& inputs, bool postpones) {
   CHECK(mode_ == Mode::kRecord) << "this tape is not for backward";
   CHECK(!consumed_) << "a tape is walked once";
   CHECK(output_ >= 0) << "no output was named, or it is a constant";
   CHECK_EQ(inputs.size(), inputs_.size());
   consumed_ = true;
   Gradients gradients(context, *this, *unrecorded_, weights, nodes_.size());
+  gradients.postpones_ = postpones;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     gradients.grads_[static_cast<std::size_t>(inputs_[i])] = {std::move(inputs[i])};
   }
   gradients.add_to(output_, {grad_output});
   for (std::size_t id = nodes_.size(); id-- > 0;) {
     Node& node = nodes_[id];
-    if (gradients.grads_[id].value.defined() && node.vjp) {
+    if (is_leaf(static_cast<std::int32_t>(id))) {
+      gradients.report(static_cast<std::int32_t>(id));
+    } else if (gradients.grads_[id].value.defined() && node.vjp) {
       gradients.node_ = &node;
       node.vjp(context, std::exchange(gradients.grads_[id], {}), gradients);
-    } else if (gradients.grads_[id].value.defined() && !node.gradient_name.empty()) {
-      gradients.report(node.gradient_name, std::move(gradients.grads_[id].value));
     }
     node.saved.clear();
     node.vjp = nullptr;
@@ -171,24 +206,18 @@ void Tape::Gradients::add(std::size_t input, Variable grad) {
   if (wanted(input)) add_to(node_->inputs[input], std::move(grad));
 }
 
-void Tape::Gradients::add_to(std::int32_t id, Variable grad) {
-  Variable& sum = grads_[static_cast<std::size_t>(id)];
-  if (!sum.value.defined()) {
-    sum = std::move(grad);
-    return;
-  }
-  const DType dtype = sums_of(sum.value.dtype());
-  if (sum.value.dtype() != grad.value.dtype()) {  // a weight's in f32, an activation's in bf16
-    sum = cast(context_, target_, sum, dtype);
-    grad = cast(context_, target_, grad, dtype);
-  }
-  // An expanded view has one element under many places and cannot be added to.
-  const bool in_place = !target_.recording() && sum.value.unique() && sum.value.is_contiguous();
-  if (in_place) {
-    add_into(context_, sum.value, grad.value);
+void Tape::Gradients::add_later(std::size_t input, LaterGradients::Work work) {
+  if (!wanted(input)) return;
+  const std::int32_t id = node_->inputs[input];
+  if (postpones_ && walked_.is_leaf(id)) {
+    works_[id].push_back(std::move(work));
   } else {
-    sum = ops::add(context_, target_, sum, grad);
+    add_to(id, {work(context_)});
   }
+}
+
+void Tape::Gradients::add_to(std::int32_t id, Variable grad) {
+  accumulate(context_, target_, grads_[static_cast<std::size_t>(id)], std::move(grad));
 }
 
 Variable Tape::Gradients::take(std::size_t input) {
@@ -196,9 +225,42 @@ Variable Tape::Gradients::take(std::size_t input) {
   return std::exchange(grads_[static_cast<std::size_t>(node_->inputs[input])], {});
 }
 
-void Tape::Gradients::report(const std::string& gradient_name, Tensor grad) {
-  const bool added = reported_.emplace(gradient_name, contiguous(context_, grad)).second;
-  CHECK(added) << "two leaves report as '" << gradient_name << "'";
+void Tape::Gradients::report(std::int32_t leaf) {
+  Tensor sum = std::move(grads_[static_cast<std::size_t>(leaf)].value);
+  std::vector<LaterGradients::Work> works;
+  if (const auto found = works_.find(leaf); found != works_.end()) works = std::move(found->second);
+  if (!sum.defined() && works.empty()) return;
+  if (sum.defined() && works.empty()) sum = contiguous(context_, sum);
+  const std::string& name = walked_.nodes_[static_cast<std::size_t>(leaf)].gradient_name;
+  reported_.leaves_.push_back({name, std::move(sum), std::move(works)});
+}
+
+void Tape::Gradients::report(LaterGradients gradients) {
+  if (!postpones_) {
+    for (auto& [name, sum] : gradients.compute(context_))
+      reported_.leaves_.push_back({name, sum, {}});
+  }
+  for (LaterGradients::Leaf& leaf : gradients.leaves_) reported_.leaves_.push_back(std::move(leaf));
+}
+
+std::size_t LaterGradients::waiting() const {
+  const auto waits = [](const Leaf& leaf) { return !leaf.works.empty(); };
+  return static_cast<std::size_t>(std::count_if(leaves_.begin(), leaves_.end(), waits));
+}
+
+Leaves LaterGradients::compute(Context& context) {
+  Tape evaluation(Tape::Mode::kEvaluate);
+  Leaves gradients;
+  for (Leaf& leaf : leaves_) {
+    Variable sum{std::move(leaf.sum)};
+    for (Work& work : leaf.works) {
+      accumulate(context, evaluation, sum, {std::exchange(work, nullptr)(context)});
+    }
+    const bool added = gradients.emplace(leaf.gradient_name, contiguous(context, sum.value)).second;
+    CHECK(added) << "two leaves report as '" << leaf.gradient_name << "'";
+  }
+  leaves_.clear();
+  return gradients;
 }
 
 }  // namespace reef::ops

@@ -24,6 +24,29 @@ struct Variable {
 /// The tensors that leaves stand for, by name.
 using Leaves = std::map<std::string, Tensor>;
 
+/// The gradients of leaves that a backward pass has left for later, so that those of its inputs,
+/// for which the stage before waits, come sooner (Qi et al. 2023, "Zero Bubble Pipeline
+/// Parallelism", arXiv 2401.10241).
+/// Memory: holds what the rest of the work reads: gradients of products and what was multiplied.
+class LaterGradients {
+ public:
+  using Work = std::function<Tensor(Context& context)>;
+
+  /// Gradients of leaves that are still to be computed.
+  std::size_t waiting() const;
+  /// Does the work. Returns the gradient of every leaf by gradient name, and leaves nothing here.
+  Leaves compute(Context& context);
+
+ private:
+  friend class Tape;
+  struct Leaf {
+    std::string gradient_name;
+    Tensor sum;  ///< what the pass has computed already; perhaps undefined
+    std::vector<Work> works;
+  };
+  std::vector<Leaf> leaves_;
+};
+
 /// One per micro-batch and stage; it is that micro-batch's stash.
 ///
 /// kRecord is for training: fused ops, walked once. It keeps activations by handle, and leaves by
@@ -76,6 +99,10 @@ class Tape {
   /// come to their gradients from elsewhere, or undefined tensors; contributions are added to it.
   Leaves backward(Context& context, const Tensor& grad_output, const Leaves& weights,
                   std::vector<Tensor>& inputs);
+  /// Half of it: only the gradients of the inputs, into `inputs`. The other half has the same bits
+  /// as backward() gives, unless three uses of one leaf() meet in its sum.
+  LaterGradients backward_inputs(Context& context, const Tensor& grad_output, const Leaves& weights,
+                                 std::vector<Tensor>& inputs);
   /// kHigherOrder: the gradients of sum(output * grad_output) with respect to each of `of`; zeros
   /// where nothing leads from it to the output. `mode` kHigherOrder: as variables of this tape;
   /// kEvaluate: as constants, and the tape does not grow.
@@ -97,6 +124,8 @@ class Tape {
   };
 
   std::int32_t append(Node node);
+  LaterGradients walk(Context& context, const Tensor& grad_output, const Leaves& weights,
+                      std::vector<Tensor>& inputs, bool postpones);
   bool is_leaf(std::int32_t id) const;
   std::vector<bool> leading_to(std::span<const Variable> of, std::int32_t last) const;
 
@@ -120,12 +149,15 @@ class Tape::Gradients {
   bool wanted(std::size_t input) const;
   /// Adds `grad` to the gradient of the i-th input.
   void add(std::size_t input, Variable grad);
+  /// Adds what `work` returns: now, or after the pass, when the input is a leaf and the pass is one
+  /// for the inputs. `work` holds tensors, and nothing of this pass.
+  void add_later(std::size_t input, LaterGradients::Work work);
   /// Takes away what has come to the gradient of the i-th input; perhaps undefined. For a vjp that
   /// adds it in a pass that it makes anyway. All that will come besides is already there: what
   /// uses a variable later is walked earlier.
   Variable take(std::size_t input);
-  /// Reports the gradient of a leaf that is on a tape of the node's own (a recomputed block).
-  void report(const std::string& gradient_name, Tensor grad);
+  /// Reports the gradients of leaves that are on a tape of the node's own (a recomputed block).
+  void report(LaterGradients gradients);
   /// The weights that backward was given, for a tape of the node's own.
   const Leaves& weights() const { return weights_; }
 
@@ -136,12 +168,15 @@ class Tape::Gradients {
       : context_(context), walked_(walked), target_(target), weights_(weights), grads_(count) {}
 
   void add_to(std::int32_t id, Variable grad);
+  void report(std::int32_t leaf);
 
   Context& context_;
   const Tape& walked_;
   Tape& target_;
   const Leaves& weights_;
-  Leaves reported_;
+  bool postpones_ = false;
+  LaterGradients reported_;
+  std::map<std::int32_t, std::vector<LaterGradients::Work>> works_;  ///< by leaf
   const Node* node_ = nullptr;
   std::vector<bool> leads_;      ///< by variable id; empty: all do
   std::vector<Variable> grads_;  ///< by variable id

@@ -173,6 +173,13 @@ Tensor Stage::backward(Context& context, const Parameters& weights, Tape& tape,
   return grad_input;
 }
 
+Tensor Stage::backward_input(Context& context, const Parameters& weights, Tape& tape,
+                             const Tensor& grad_output, ops::LaterGradients& later) const {
+  std::vector<Tensor> inputs(is_first() ? 0 : 1);
+  later = tape.backward_inputs(context, grad_output, weights, inputs);
+  return is_first() ? Tensor() : std::move(inputs[0]);
+}
+
 std::vector<std::string> gradient_names(const Stage& stage) {
   std::vector<std::string> names;
   for (const Parameter& parameter : stage.parameters_) names.push_back(parameter.name);

@@ -63,6 +63,10 @@ class Stage {
   /// the head's use of the tied matrix.
   ops::Tensor backward(ops::Context& context, const Parameters& weights, ops::Tape& tape,
                        const ops::Tensor& grad_output, Parameters& grads) const;
+  /// The first half of backward(), for which the stage before waits: returns the gradient of the
+  /// input. `later` receives the second half, which gives what backward() writes to `grads`.
+  ops::Tensor backward_input(ops::Context& context, const Parameters& weights, ops::Tape& tape,
+                             const ops::Tensor& grad_output, ops::LaterGradients& later) const;
 
  private:
   friend std::vector<std::string> gradient_names(const Stage& stage);

@@ -9,12 +9,12 @@ namespace reef::ops {
 
 namespace {
 
-/// Inputs and saved values of all nodes here begin with x, the norm's weight and its bias; the
-/// norm's statistics are saved after the leaves.
-Tensor normalised(Context& context, const Tape::Gradients& gradients, float epsilon) {
-  return layer_norm(context, gradients.saved(0).value, gradients.saved(1).value,
-                    gradients.saved(2).value, epsilon)
-      .y;
+/// Computes the normalised rows anew. Inputs and saved values of all nodes here begin with x, the
+/// norm's weight and its bias; the norm's statistics are saved after the leaves.
+auto normalised(const Tape::Gradients& gradients, float epsilon) {
+  return [x = gradients.saved(0).value, weight = gradients.saved(1).value,
+          bias = gradients.saved(2).value,
+          epsilon](Context& context) { return layer_norm(context, x, weight, bias, epsilon).y; };
 }
 
 /// The gradients of x and the norm, `grad` being that of the normalised rows and `past` what came
@@ -30,11 +30,15 @@ void add_norm_grads(Context& context, const Tensor& statistics, const Tensor& gr
   gradients.add(2, constant(std::move(grads.bias)));
 }
 
-/// Of the weight (K, N) and the bias that are inputs `weight` and weight + 1.
-void add_linear_grads(Context& context, const Tensor& x, const Tensor& grad,
-                      Tape::Gradients& gradients, std::size_t weight) {
-  gradients.add(weight, constant(matmul_to(context, x, grad, Product::kTN, sums_of(x.dtype()))));
-  gradients.add(weight + 1, constant(column_sum(context, grad)));
+/// Of the weight (K, N) and the bias that are inputs `weight` and weight + 1; `x` is what was
+/// multiplied, or computes it.
+template <typename X>
+void add_linear_grads(X x, const Tensor& grad, Tape::Gradients& gradients, std::size_t weight) {
+  gradients.add_later(weight, [x = std::move(x), grad](Context& context) {
+    const Tensor rows = x(context);
+    return matmul_to(context, rows, grad, Product::kTN, sums_of(rows.dtype()));
+  });
+  gradients.add_later(weight + 1, [grad](Context& context) { return column_sum(context, grad); });
 }
 
 }  // namespace
@@ -52,8 +56,7 @@ Variable norm_linear(Context& context, Tape& tape, const Variable& x, const Norm
       {x, norm.weight, norm.bias, product.weight, constant(std::move(n.statistics))},
       [epsilon = norm.epsilon](Context& context, const Variable& grad, Tape::Gradients& gradients) {
         const Variable past = gradients.take(0);
-        add_linear_grads(context, normalised(context, gradients, epsilon), grad.value, gradients,
-                         3);
+        add_linear_grads(normalised(gradients, epsilon), grad.value, gradients, 3);
         const Tensor grad_n = matmul(context, grad.value, gradients.saved(3).value, Product::kNT);
         add_norm_grads(context, gradients.saved(4).value, grad_n, past.value, gradients);
       });
@@ -76,8 +79,10 @@ Variable norm_project(Context& context, Tape& tape, const Variable& x, const Nor
         const Variable past = gradients.take(0);
         const Tensor table = gradients.saved(3).value;
         const Tensor grad = cast(context, grad_logits.value, table.dtype());
-        gradients.add(3, constant(matmul_to(context, grad, normalised(context, gradients, epsilon),
-                                            Product::kTN, logits)));
+        gradients.add_later(
+            3, [grad, n = normalised(gradients, epsilon), logits](Context& context) {
+              return matmul_to(context, grad, n(context), Product::kTN, logits);
+            });
         const Tensor grad_n = matmul(context, grad, table, Product::kNN);
         add_norm_grads(context, gradients.saved(4).value, grad_n, past.value, gradients);
       });
@@ -107,10 +112,10 @@ Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const Nor
         {
           GeluAndGrad inner = gelu_and_grad(context, before, grad_before);
           grad_before = std::move(inner.grad);
-          add_linear_grads(context, inner.y, grad.value, gradients, 5);
+          add_linear_grads([y = std::move(inner.y)](Context&) { return y; }, grad.value, gradients,
+                           5);
         }
-        add_linear_grads(context, normalised(context, gradients, epsilon), grad_before, gradients,
-                         3);
+        add_linear_grads(normalised(gradients, epsilon), grad_before, gradients, 3);
         const Tensor grad_n = matmul(context, grad_before, gradients.saved(3).value, Product::kNT);
         add_norm_grads(context, gradients.saved(5).value, grad_n, past.value, gradients);
       });

@@ -39,19 +39,19 @@ Variable right_grad(Product product, const Variable& a, const Variable& grad,
 }
 
 /// Of a weight, (K, N) or (N, K), in f32 at least.
-Variable weight_grad(Context& context, Product product, const Variable& x, const Tensor& grad) {
-  return right_grad(
-      product, x, {grad}, [&context](const Variable& a, const Variable& b, Product kind) {
-        return constant(matmul_to(context, a.value, b.value, kind, sums_of(a.value.dtype())));
-      });
+LaterGradients::Work weight_grad(Product product, const Tensor& x, const Tensor& grad) {
+  return [=](Context& context) {
+    const auto multiply = [&context](const Variable& a, const Variable& b, Product kind) {
+      return constant(matmul_to(context, a.value, b.value, kind, sums_of(a.value.dtype())));
+    };
+    return right_grad(product, {x}, {grad}, multiply).value;
+  };
 }
 
 /// Inputs 0, 1, 2 are x, weight, bias; x and weight are saved as 0 and 1.
 void add_linear_grads(Context& context, const Tensor& grad, Tape::Gradients& gradients) {
-  if (gradients.wanted(2)) gradients.add(2, constant(column_sum(context, grad)));
-  if (gradients.wanted(1)) {
-    gradients.add(1, weight_grad(context, Product::kNN, gradients.saved(0), grad));
-  }
+  gradients.add_later(2, [grad](Context& context) { return column_sum(context, grad); });
+  gradients.add_later(1, weight_grad(Product::kNN, gradients.saved(0).value, grad));
   if (!gradients.wanted(0)) return;
   gradients.add(0, constant(matmul(context, grad, gradients.saved(1).value, Product::kNT)));
 }
@@ -160,9 +160,7 @@ Variable project(Context& context, Tape& tape, const Variable& x, const Variable
       matmul(context, x.value, weight.value, Product::kNT), {x, weight},
       {kept_for(weight, x), kept_for(x, weight)},
       [](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        if (gradients.wanted(1)) {
-          gradients.add(1, weight_grad(context, Product::kNT, gradients.saved(0), grad.value));
-        }
+        gradients.add_later(1, weight_grad(Product::kNT, gradients.saved(0).value, grad.value));
         if (!gradients.wanted(0)) return;
         gradients.add(
             0, constant(matmul(context, grad.value, gradients.saved(1).value, Product::kNN)));

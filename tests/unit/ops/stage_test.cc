@@ -51,9 +51,11 @@ struct Outcome {
   Parameters grads;
 };
 
-/// One micro-batch through the model cut into `count` stages.
+/// One micro-batch through the model cut into `count` stages; `in_halves`: all gradients of inputs
+/// before any of a weight.
 Outcome run(ops::Context& context, const ModelSpec& spec, const Parameters& weights,
-            std::size_t count, const Sample& sample, std::int64_t batch = 3) {
+            std::size_t count, const Sample& sample, std::int64_t batch = 3,
+            bool in_halves = false) {
   std::vector<Stage> stages;
   for (std::size_t i = 0; i < count; ++i) {
     stages.emplace_back(spec, spec.layers.size() * i / count, spec.layers.size() * (i + 1) / count);
@@ -71,10 +73,14 @@ Outcome run(ops::Context& context, const ModelSpec& spec, const Parameters& weig
                                         1.0f / static_cast<float>(batch * length), true);
   outcome.loss = loss.loss_sum;
   Tensor grad = loss.grad_logits;
+  std::vector<ops::LaterGradients> later(count);
   for (std::size_t i = count; i-- > 0;) {
-    grad = stages[i].backward(context, weights, *tapes[i], grad, outcome.grads);
+    grad = in_halves ? stages[i].backward_input(context, weights, *tapes[i], grad, later[i])
+                     : stages[i].backward(context, weights, *tapes[i], grad, outcome.grads);
     EXPECT_EQ(grad.defined(), i != 0);
+    tapes[i].reset();
   }
+  for (ops::LaterGradients& rest : later) outcome.grads.merge(rest.compute(context));
   return outcome;
 }
 
@@ -102,6 +108,34 @@ TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
       }
     }
   }
+}
+
+TEST(Stage, BackwardInHalvesGivesTheSameBits) {
+  for (const auto& [precision, dropout] : kVariants) {
+    const ModelSpec spec = gpt_spec(small(dropout), precision);
+    const Parameters weights = initial_weights(spec, 5);
+    const Sample sample{9, 4, 32, true};
+    ThreadPool context(2);
+    const Outcome whole = run(context, spec, weights, 1, sample);
+    for (const std::size_t count : {1, 4, 8}) {
+      expect_same(run(context, spec, weights, count, sample, 3, true), whole);
+    }
+  }
+}
+
+TEST(Stage, LeavesTheProductsOfWeightsForLater) {
+  const ModelSpec spec = gpt_spec(small(0));
+  const Parameters weights = initial_weights(spec, 5);
+  ThreadPool context(1);
+  const Stage block(spec, 1, 2);
+  const Tensor x = normal({2, 80, 48}, "x");
+  std::unique_ptr<Tape> tape;
+  const Tensor y = block.forward(context, weights, x, {}, &tape);
+  ops::LaterGradients later;
+  block.backward_input(context, weights, *tape, y, later);
+  EXPECT_GE(later.waiting(), 8u) << "four products with weights and biases";
+  EXPECT_EQ(later.compute(context).size(), 12u);
+  EXPECT_EQ(later.waiting(), 0u);
 }
 
 TEST(Stage, AgreesWithThePlainKernels) {
