@@ -2,17 +2,12 @@
 
 #include <caf/scoped_actor.hpp>
 #include <future>
+#include <limits>
 
 #include "actors/core/factory.h"
 
 namespace reef::actors {
 namespace {
-
-/// Acts that compute belong to the device; acts that move, write or count do not.
-bool computes(plan::ActorKind kind) {
-  return kind == plan::ActorKind::kLayerShard || kind == plan::ActorKind::kLoss ||
-         kind == plan::ActorKind::kOptimizer || kind == plan::ActorKind::kGradientSync;
-}
 
 class LocalCrew final : public node::Crew {
  public:
@@ -56,7 +51,7 @@ class LocalCrew final : public node::Crew {
         return Error{error.code, error.where, error.what + " (actor " + actor.name + ")"};
       }
       HostSetup host{
-          &plan,          &actor,       computes(actor.kind) ? &site_.compute : &site_.io,
+          &plan,          &actor,       plan::computes(actor.kind) ? &site_.compute : &site_.io,
           &setup_.events, &setup_.wire, site_.trace};
       hosts_[actor.id] = spawn_host(site_.system, std::move(host), std::move(*task),
                                     registers_of(actor, registers));
@@ -94,7 +89,9 @@ class LocalCrew final : public node::Crew {
   /// Returns when everything submitted before has run.
   static void drain(device::Stream& stream) {
     std::promise<void> drained;
-    stream.submit([](ops::Context&) {}, [&drained] { drained.set_value(); });
+    stream.submit(
+        std::numeric_limits<std::int32_t>::min(), [](ops::Context&) {},
+        [&drained] { drained.set_value(); });
     drained.get_future().wait();
   }
 

@@ -5,7 +5,6 @@
 #include "actors/data/data_loader.h"
 #include "actors/metrics/metrics.h"
 #include "actors/model/layer_shard.h"
-#include "actors/model/loss.h"
 #include "actors/optimize/clip_norm.h"
 #include "actors/optimize/optimizer.h"
 #include "actors/store/parameter_store.h"
@@ -21,8 +20,6 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_data_loader(setup, actor);
     case plan::ActorKind::kLayerShard:
       return make_layer_shard(setup, actor);
-    case plan::ActorKind::kLoss:
-      return make_loss(setup, actor);
     case plan::ActorKind::kGradientSync:
       return make_gradient_sync(setup, actor);
     case plan::ActorKind::kClipNorm:

@@ -124,6 +124,7 @@ class Host final : public caf::event_based_actor {
     }
     busy_ = true;
     setup_.stream->submit(
+        0,
         [running = running_](ops::Context& context) {
           running->status =
               guarded([&] { return running->task->start(context, running->outputs); });
@@ -177,6 +178,7 @@ class Host final : public caf::event_based_actor {
     busy_ = true;
     act_ = index;
     setup_.stream->submit(
+        act.priority,
         [running = running_, index, number](ops::Context& context) {
           Firing firing{index, number, running->inputs, running->outputs, context};
           running->status = guarded([&] { return running->task->run(firing); });

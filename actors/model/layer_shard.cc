@@ -1,7 +1,9 @@
 #include "actors/model/layer_shard.h"
 
 #include <deque>
+#include <optional>
 
+#include "actors/model/loss.h"
 #include "collectives/algorithms/leaf_tree.h"
 #include "ops/nn/stage.h"
 
@@ -11,7 +13,7 @@ namespace {
 using nn::Parameters;
 using ops::Tensor;
 
-enum : std::size_t { kForward, kBackward };
+enum : std::size_t { kForward, kBackward, kWeights };
 
 class LayerShard final : public Task {
  public:
@@ -24,13 +26,23 @@ class LayerShard final : public Task {
         replica_(actor.replica),
         hidden_{sequences_, setup.job.training.context, config_.n_embd},
         activations_(setup.model.activations),
-        gradient_names_(gradient_names(stage_)) {
+        gradient_names_(gradient_names(stage_)),
+        in_halves_(actor.acts.size() > (stage_.is_last() ? 3 : 2)) {
+    if (stage_.is_last()) loss_.emplace(setup);
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
   }
 
   Status run(Firing& firing) override {
-    return firing.act == kForward ? forward(firing) : backward(firing);
+    switch (firing.act) {
+      case kForward:
+        return forward(firing);
+      case kBackward:
+        return in_halves_ ? backward_input(firing) : backward(firing);
+      case kWeights:
+        if (in_halves_) return backward_weights(firing);
+    }
+    return loss_->run(firing);
   }
 
  private:
@@ -61,26 +73,62 @@ class LayerShard final : public Task {
   /// grad output, stash -> gradients, [grad input]
   Status backward(Firing& firing) {
     const Token& grad_output = *firing.inputs[0];
-    ATOLL_TRY(check_grad(grad_output, *firing.inputs[1]));
-    const std::unique_ptr<ops::Tape> tape = std::move(stash_.front());
-    stash_.pop_front();
-    Token* grad_input = firing.outputs.size() > 1 ? firing.outputs[1] : nullptr;
-    for (Token* output : {firing.outputs[0], grad_input}) {
-      if (output == nullptr) continue;
-      output->round = grad_output.round;
-      output->micro = grad_output.micro;
-      output->empty = grad_output.empty;
-    }
+    ATOLL_ASSIGN(const auto tape, take_tape(firing));
     if (grad_output.empty) return {};
     Parameters grads;
     Tensor grad =
         stage_.backward(firing.context, weights_, *tape, grad_output.tensors.at(0), grads);
-    if (grad_input != nullptr) grad_input->tensors = {std::move(grad)};
+    if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
+    add_leaf(firing, grads);
+    return {};
+  }
+
+  /// grad output, stash -> rest, [grad input]
+  Status backward_input(Firing& firing) {
+    const Token& grad_output = *firing.inputs[0];
+    ATOLL_ASSIGN(const auto tape, take_tape(firing));
+    ops::LaterGradients& later = later_.emplace_back();
+    if (grad_output.empty) return {};
+    Tensor grad =
+        stage_.backward_input(firing.context, weights_, *tape, grad_output.tensors.at(0), later);
+    if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
+    return {};
+  }
+
+  /// rest -> gradients
+  Status backward_weights(Firing& firing) {
+    mark(firing);
+    ops::LaterGradients later = std::move(later_.front());
+    later_.pop_front();
+    if (!firing.inputs[0]->empty) add_leaf(firing, later.compute(firing.context));
+    return {};
+  }
+
+  /// The oldest tape, to which the gradient that came must belong. Marks the outputs.
+  Result<std::unique_ptr<ops::Tape>> take_tape(Firing& firing) {
+    ATOLL_TRY(check_grad(*firing.inputs[0], *firing.inputs[1]));
+    std::unique_ptr<ops::Tape> tape = std::move(stash_.front());
+    stash_.pop_front();
+    mark(firing);
+    return tape;
+  }
+
+  /// Outputs belong to the round and micro-batch of the first input, and are empty if it is.
+  static void mark(Firing& firing) {
+    for (Token* output : firing.outputs) {
+      if (output == nullptr) continue;
+      output->round = firing.inputs[0]->round;
+      output->micro = firing.inputs[0]->micro;
+      output->empty = firing.inputs[0]->empty;
+    }
+  }
+
+  /// Output 0 receives the sum after the last leaf.
+  void add_leaf(Firing& firing, const Parameters& grads) {
     std::vector<Tensor> leaf;
     for (const std::string& name : gradient_names_) leaf.push_back(grads.at(name));
     leaves_.add(firing.context, std::move(leaf));
     if (firing.outputs[0] != nullptr) firing.outputs[0]->tensors = leaves_.take();
-    return {};
   }
 
   /// What comes from another process has been decoded, but not believed.
@@ -138,9 +186,12 @@ class LayerShard final : public Task {
   ops::Shape hidden_;  ///< of one micro-batch between stages
   ops::DType activations_;
   std::vector<std::string> gradient_names_;
+  bool in_halves_;
+  std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
   std::deque<std::unique_ptr<ops::Tape>> stash_;
+  std::deque<ops::LaterGradients> later_;  ///< between the halves of backward
   collectives::LeafTree leaves_;
 };
 

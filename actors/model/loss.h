@@ -1,13 +1,21 @@
 #pragma once
 // The loss: cross-entropy of the last stage's logits, and the gradient with which the backward pass
-// begins.
-
-#include <memory>
+// begins. An act of the last layer shard.
 
 #include "actors/core/factory.h"
 
 namespace reef::actors {
 
-Result<std::unique_ptr<Task>> make_loss(const TaskSetup& setup, const plan::Actor& actor);
+class Loss {
+ public:
+  explicit Loss(const TaskSetup& setup);
+
+  /// logits, targets -> grad logits, report
+  Status run(Firing& firing) const;
+
+ private:
+  nn::GptConfig config_;
+  float grad_scale_;
+};
 
 }  // namespace reef::actors

@@ -70,12 +70,16 @@ Layer block_layer(const GptConfig& config, DType dtype, std::int64_t index) {
   add_linear(layer.parameters, name + ".mlp.c_fc", c, f, std, dtype);
   add_linear(layer.parameters, name + ".mlp.c_proj", f, c, residual_std, dtype);
   // Products, and attention's two of half of T x T; the rest is small beside them.
-  layer.forward_flops_per_token = 2.0 * static_cast<double>(4 * c * c + 2 * c * f) +
-                                  2.0 * static_cast<double>(c * config.n_positions);
+  layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(4 * c * c + 2 * c * f);
+  layer.forward_flops_per_token =
+      layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * config.n_positions);
   // x, qkv, attention, x after it: 6 C. c_fc before gelu, and after it where dropout keeps the MLP
   // from being one node: F or 2 F. Two norms' statistics and one log-sum-exp for each head.
   const std::int64_t inner = config.resid_pdrop > 0 ? 2 * f : f;
   layer.stash_bytes_per_token = stash_bytes(6 * c + inner, dtype, 4 + config.n_head);
+  // Of each product what was multiplied and the gradient of what came out; norms' inputs instead of
+  // their results.
+  layer.later_bytes_per_token = stash_bytes(8 * c + 2 * f, dtype, 0);
   return layer;
 }
 
@@ -83,7 +87,9 @@ Layer head_layer(const GptConfig& config, DType dtype) {
   Layer layer{.name = "head", .kind = LayerKind::kHead, .parameters = {}, .tied = {"wte.weight"}};
   add_norm(layer.parameters, "ln_f", config.n_embd);
   layer.forward_flops_per_token = 2.0 * static_cast<double>(config.n_embd * config.vocab_size);
+  layer.weight_gradient_flops_per_token = layer.forward_flops_per_token;
   layer.stash_bytes_per_token = stash_bytes(config.n_embd, dtype, 2);
+  layer.later_bytes_per_token = stash_bytes(config.n_embd + config.vocab_size, dtype, 0);
   return layer;
 }
 

@@ -75,6 +75,10 @@ struct Layer {
   std::vector<std::string> tied;
   double forward_flops_per_token = 0;  ///< at n_positions; backward is twice that
   double stash_bytes_per_token = 0;    ///< what the tape keeps from forward to backward
+  /// Backward in halves: FLOPs of the gradients of weights, and what is kept for them between the
+  /// halves.
+  double weight_gradient_flops_per_token = 0;
+  double later_bytes_per_token = 0;
 
   bool operator==(const Layer&) const = default;
 };

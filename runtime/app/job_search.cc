@@ -22,7 +22,7 @@ constexpr std::uint32_t kPrefetches[] = {2, 4, 8};
 std::vector<job::Job> micro_batches(const job::Job& job) {
   const std::uint64_t batch = std::uint64_t{job.training.leaves} * job.training.sequences_per_leaf;
   std::vector<job::Job> jobs;
-  for (std::uint64_t leaves = batch & -batch; leaves >= job.parallelism.replicas; leaves /= 2) {
+  for (std::uint64_t leaves = batch & -batch; leaves >= job.parallelism.dp; leaves /= 2) {
     jobs.push_back(job);
     jobs.back().training.leaves = static_cast<std::uint32_t>(leaves);
     jobs.back().training.sequences_per_leaf = static_cast<std::uint32_t>(batch / leaves);

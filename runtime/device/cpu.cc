@@ -16,10 +16,10 @@ CpuStream::~CpuStream() {
   executor_.join();
 }
 
-void CpuStream::submit(Work work, Done done) {
+void CpuStream::submit(std::int32_t priority, Work work, Done done) {
   {
     std::lock_guard lock(mutex_);
-    queue_.push_back({std::move(work), std::move(done)});
+    queues_[priority].push_back({std::move(work), std::move(done)});
   }
   wake_.notify_one();
 }
@@ -30,10 +30,12 @@ void CpuStream::run(const std::string& name) {
     Item item;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
+      wake_.wait(lock, [this] { return stopped_ || !queues_.empty(); });
       if (stopped_) return;
-      item = std::move(queue_.front());
-      queue_.pop_front();
+      const auto best = queues_.begin();
+      item = std::move(best->second.front());
+      best->second.pop_front();
+      if (best->second.empty()) queues_.erase(best);
     }
     item.work(pool_);
     item.done();

@@ -4,6 +4,8 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -19,7 +21,7 @@ class CpuStream final : public Stream {
   CpuStream(std::string name, std::uint32_t threads);
   ~CpuStream() override;
 
-  void submit(Work work, Done done) override;
+  void submit(std::int32_t priority, Work work, Done done) override;
   ops::Context& context() { return pool_; }
 
  private:
@@ -32,7 +34,7 @@ class CpuStream final : public Stream {
   ops::ThreadPool pool_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Item> queue_;
+  std::map<std::int32_t, std::deque<Item>, std::greater<>> queues_;  ///< by priority; none empty
   bool stopped_ = false;
   std::thread executor_;
 };
@@ -41,7 +43,7 @@ class CpuStream final : public Stream {
 /// must come in a deterministic order.
 class InlineStream final : public Stream {
  public:
-  void submit(Work work, Done done) override {
+  void submit(std::int32_t, Work work, Done done) override {
     work(pool_);
     done();
   }

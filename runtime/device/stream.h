@@ -2,14 +2,16 @@
 // A stream: where compute runs, so that no actor's handler ever blocks. An act submits its work and
 // is told, by a message, when it is done.
 
+#include <cstdint>
 #include <functional>
 
 #include "ops/tensor/context.h"
 
 namespace reef::device {
 
-/// Thread: submit() from any thread. Work and `done` run on the stream's own thread, in the order
-/// of submission; `done` may only post a message. Failure: work reports through what it captures;
+/// Thread: submit() from any thread. Work and `done` run on the stream's own thread, of what waits
+/// the highest priority first, and of equals in the order of submission; `done` may only post a
+/// message. Failure: work reports through what it captures;
 /// it does not throw.
 class Stream {
  public:
@@ -18,7 +20,7 @@ class Stream {
 
   virtual ~Stream() = default;
   /// Runs `work`, then `done`; neither runs when the stream is stopped before their turn.
-  virtual void submit(Work work, Done done) = 0;
+  virtual void submit(std::int32_t priority, Work work, Done done) = 0;
 };
 
 }  // namespace reef::device

@@ -66,6 +66,7 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tok
   Layer cost;
   cost.forward_flops = layer.forward_flops_per_token * count;
   cost.backward_flops = 2 * cost.forward_flops;
+  cost.weight_gradient_flops = layer.weight_gradient_flops_per_token * count;
   for (const nn::Parameter& parameter : layer.parameters) {
     const Size size = size_of(parameter);
     cost.parameters += size.elements;
@@ -76,7 +77,11 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tok
     cost.tied_parameters += size.elements;
     cost.tied_weight_bytes += size.bytes;
   }
-  cost.stash_bytes = static_cast<std::uint64_t>(std::ceil(layer.stash_bytes_per_token * count));
+  const auto bytes = [count](double per_token) {
+    return static_cast<std::uint64_t>(std::ceil(per_token * count));
+  };
+  cost.stash_bytes = bytes(layer.stash_bytes_per_token);
+  cost.later_bytes = bytes(layer.later_bytes_per_token);
   return cost;
 }
 
@@ -87,11 +92,13 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
     const Layer one = layer_cost(spec, i, tokens);
     sum.forward_flops += one.forward_flops;
     sum.backward_flops += one.backward_flops;
+    sum.weight_gradient_flops += one.weight_gradient_flops;
     sum.parameters += one.parameters;
     sum.tied_parameters += one.tied_parameters;
     sum.weight_bytes += one.weight_bytes;
     sum.tied_weight_bytes += one.tied_weight_bytes;
     sum.stash_bytes += one.stash_bytes;
+    sum.later_bytes += one.later_bytes;
   }
   return sum;
 }

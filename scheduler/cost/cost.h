@@ -21,11 +21,13 @@ inline constexpr double kMemoryBytesPerSecond =
 struct Layer {
   double forward_flops = 0;
   double backward_flops = 0;
+  double weight_gradient_flops = 0;   ///< among those of backward
   std::uint64_t parameters = 0;       ///< elements that it owns
   std::uint64_t tied_parameters = 0;  ///< elements that it uses and another layer owns
   std::uint64_t weight_bytes = 0;     ///< of its parameters as forward sees them
   std::uint64_t tied_weight_bytes = 0;
   std::uint64_t stash_bytes = 0;
+  std::uint64_t later_bytes = 0;  ///< between the halves of backward
 };
 
 /// `tokens` of a micro-batch. `layer` indexes ModelSpec::layers.

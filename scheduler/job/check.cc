@@ -57,23 +57,26 @@ class Check {
   }
 
   Status parallelism() const {
-    const auto [replicas, stages] = job_.parallelism;
+    const std::uint32_t dp = job_.parallelism.dp, stages = job_.parallelism.stages();
     const std::int64_t layers = job_.model.n_layer + 2;
     if (stages > layers) {
-      return no("/spec/parallelism/stages",
+      return no("/spec/parallelism/pp",
                 text(stages) + " stages but " + text(layers) + " layers (embedding, " +
                     text(job_.model.n_layer) +
                     (job_.model.n_layer == 1 ? " block, head)" : " blocks, head)"));
     }
-    if (!std::has_single_bit(replicas)) {
-      return no("/spec/parallelism/replicas",
-                text(replicas) + " is not a power of two; the nearest are " +
-                    text(std::bit_floor(replicas)) + " and " + text(std::bit_ceil(replicas)));
+    if (job_.parallelism.schedule.chunks > 1 && job_.parallelism.pp == 1) {
+      return no("/spec/parallelism/schedule",
+                "one device has nothing to interleave with; raise pp or leave the schedule out");
     }
-    if (replicas > job_.training.leaves) {
-      return no("/spec/parallelism/replicas", text(replicas) + " replicas but " +
-                                                  text(job_.training.leaves) +
-                                                  " leaves; each replica needs at least one");
+    if (!std::has_single_bit(dp)) {
+      return no("/spec/parallelism/dp", text(dp) + " is not a power of two; the nearest are " +
+                                            text(std::bit_floor(dp)) + " and " +
+                                            text(std::bit_ceil(dp)));
+    }
+    if (dp > job_.training.leaves) {
+      return no("/spec/parallelism/dp", text(dp) + " replicas but " + text(job_.training.leaves) +
+                                            " leaves; each replica needs at least one");
     }
     return {};
   }

@@ -69,6 +69,19 @@ Training training_from(const Json& from) {
   return training;
 }
 
+Result<Parallelism> parallelism_from(const Json& from, const Document& document) {
+  Parallelism parallelism;
+  take(from, "dp", parallelism.dp);
+  take(from, "pp", parallelism.pp);
+  std::string schedule = name_of(parallelism.schedule);
+  take(from, "schedule", schedule);
+  const auto known = parse_schedule(schedule);
+  if (!known.ok())
+    return complaint(document, Code::kJobValue, "/spec/parallelism/schedule", known.error().what);
+  parallelism.schedule = *known;
+  return parallelism;
+}
+
 Result<Job> job_from(const Document& document) {
   ATOLL_TRY(check_schema(document, schema::kJobSchema));
   const Json& spec = document.value["spec"];
@@ -86,8 +99,7 @@ Result<Job> job_from(const Document& document) {
   take(group(spec, "checkpoints"), "every", job.checkpoints.every);
   take(group(spec, "checkpoints"), "keep", job.checkpoints.keep);
   take(group(spec, "checkpoints"), "resume", job.checkpoints.resume);
-  take(group(spec, "parallelism"), "replicas", job.parallelism.replicas);
-  take(group(spec, "parallelism"), "stages", job.parallelism.stages);
+  ATOLL_ASSIGN(job.parallelism, parallelism_from(group(spec, "parallelism"), document));
   take(group(spec, "codecs"), "activations", job.codecs.activations);
   take(group(spec, "codecs"), "gradients", job.codecs.gradients);
   take(group(spec, "codecs"), "weights", job.codecs.weights);
@@ -199,7 +211,10 @@ std::string job_to_json(const Job& job) {
        {{"every", job.checkpoints.every},
         {"keep", job.checkpoints.keep},
         {"resume", job.checkpoints.resume}}},
-      {"parallelism", {{"replicas", job.parallelism.replicas}, {"stages", job.parallelism.stages}}},
+      {"parallelism",
+       {{"dp", job.parallelism.dp},
+        {"pp", job.parallelism.pp},
+        {"schedule", name_of(job.parallelism.schedule)}}},
       {"codecs",
        {{"activations", job.codecs.activations},
         {"gradients", job.codecs.gradients},

@@ -9,6 +9,7 @@
 #include "ops/nn/spec.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
+#include "scheduler/job/parallelism.h"
 
 namespace reef::job {
 
@@ -49,12 +50,6 @@ struct Checkpoints {
   std::uint32_t keep = 3;
   std::string resume;  ///< folder of a checkpoint to start from, or empty
   bool operator==(const Checkpoints&) const = default;
-};
-
-struct Parallelism {
-  std::uint32_t replicas = 1;  ///< data parallel; a power of two that divides the leaves
-  std::uint32_t stages = 1;    ///< pipeline
-  bool operator==(const Parallelism&) const = default;
 };
 
 struct Codecs {  ///< for edges that leave a process

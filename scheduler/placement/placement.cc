@@ -53,9 +53,9 @@ Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {
                                       nodes.end());
   return Error{Code::kNoFit, "spec.parallelism",
                std::to_string(shards.replicas) + " replicas x " + std::to_string(shards.stages) +
-                   " stages = " + std::to_string(total) + " shards for " +
+                   " pipeline devices = " + std::to_string(total) + " shards for " +
                    std::to_string(nodes.size()) + " nodes; " + join(idle) +
-                   " would stand idle; raise replicas or stages, or take " +
+                   " would stand idle; raise dp or pp, or take " +
                    (idle.size() == 1 ? "it" : "them") + " out of the topology"};
 }
 

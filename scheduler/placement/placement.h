@@ -25,7 +25,7 @@ enum class Spread {
 
 struct Shards {
   std::uint32_t replicas = 1;
-  std::uint32_t stages = 1;
+  std::uint32_t stages = 1;  ///< devices of a pipeline
 };
 
 /// The node of a shard: shards in Spread's order are dealt to the nodes in even, contiguous blocks,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "ops/codec/edge.h"
 #include "scheduler/cost/cost.h"
@@ -12,7 +13,7 @@ namespace {
 
 using ops::DType;
 
-constexpr std::int32_t kBackwardPriority = 1;  ///< frees a stash before the next forward fills one
+constexpr std::int32_t kWeightsPriority = -1;  ///< fills gaps: only the optimizer waits for it
 constexpr std::uint64_t kReportBytes = 4096;   ///< a loss, a norm, a few counters
 
 /// What a stage holds and moves, in bytes. Weights are as layers see them, all else is f32.
@@ -23,6 +24,8 @@ struct StageSize {
   std::uint64_t tied_gradients = 0;       ///< of tied uses
   std::uint64_t state = 0;                ///< masters and two moments
   std::uint64_t stash = 0;                ///< of one micro-batch
+  std::uint64_t later = 0;                ///< the same, between the halves of backward
+  double flops = 0;                       ///< the same, forward and backward
   std::uint64_t squares = 0;              ///< a sum per tensor, named
   std::vector<codec::Matrix> parts;       ///< what the gradients are for a codec of low rank,
   std::vector<codec::Matrix> tied_parts;  ///< those of tied uses among them
@@ -34,6 +37,7 @@ struct StageSize {
 struct Shard {
   ActorId actor = 0;
   ActRef forward, backward;
+  ActRef gradients;          ///< backward, or its second half
   std::vector<ActRef> sync;  ///< offer, combine 0, combine 1, ...
   ActRef measure, update;
 };
@@ -47,13 +51,16 @@ class Layout {
  public:
   Layout(const job::Job& job, const topology::Topology& topology, placement::Spread spread)
       : job_(job),
+        topology_(topology),
         builder_(job, topology),
         spec_(nn::gpt_spec(job.model, job.training.precision)),
-        shards_{job.parallelism.replicas, job.parallelism.stages},
+        shards_{job.parallelism.dp, job.parallelism.pp},
+        schedule_(job.parallelism.schedule),
+        stages_(job.parallelism.stages()),
         nodes_(static_cast<std::uint32_t>(topology.nodes.size())),
         spread_(spread),
-        micro_(job.training.leaves / job.parallelism.replicas),
-        last_(job.parallelism.stages - 1) {
+        micro_(job.training.leaves / job.parallelism.dp),
+        last_(stages_ - 1) {
     cut_layers();
   }
 
@@ -63,7 +70,7 @@ class Layout {
       connect_forward(r);
       connect_backward(r);
     }
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) connect_sync(s);
+    for (std::uint32_t s = 0; s < stages_; ++s) connect_sync(s);
     for (std::uint32_t r = 0; r < shards_.replicas; ++r) {
       connect_optimizer(r);
       connect_weights(r);
@@ -80,8 +87,8 @@ class Layout {
       const cost::Layer layer = cost::layer_cost(spec_, i, tokens);
       costs.push_back(layer.forward_flops + layer.backward_flops);
     }
-    cuts_ = placement::cut(costs, shards_.stages);
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    cuts_ = placement::cut(costs, stages_);
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
       StageSize size;
       size.weights = range.weight_bytes;
@@ -90,6 +97,8 @@ class Layout {
       size.tied_gradients = 4 * range.tied_parameters;
       size.state = 3 * size.gradients;
       size.stash = range.stash_bytes;
+      size.later = range.later_bytes;
+      size.flops = range.forward_flops + range.backward_flops;
       for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
         size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
         add_parts(spec_.layers[i], size);
@@ -110,8 +119,42 @@ class Layout {
     }
   }
 
+  /// Stages are dealt out in turn, so that each device of a pipeline has its `chunks` of them.
   NodeIndex node(std::uint32_t r, std::uint32_t s) const {
-    return placement::node_of(spread_, shards_, nodes_, r, s);
+    return placement::node_of(spread_, shards_, nodes_, r, s % shards_.stages);
+  }
+  bool in_halves() const { return schedule_.kind == job::Schedule::Kind::kZeroBubble; }
+  /// Forward of an earlier chunk goes first: all other devices wait for it.
+  std::int32_t forward_priority(std::uint32_t s) const {
+    return static_cast<std::int32_t>(schedule_.chunks - 1 - s / shards_.stages);
+  }
+  /// Backward goes before forward: it frees a stash before the next forward fills one.
+  std::int32_t backward_priority() const { return static_cast<std::int32_t>(schedule_.chunks); }
+  std::int32_t loss_priority() const { return backward_priority() + 1; }
+
+  /// Micro-batches that are on the lines behind stage s, there and back, while all devices work.
+  std::uint32_t under_way(std::uint32_t replica, std::uint32_t s) const {
+    double way = 0, period = 0;
+    for (std::uint32_t k = 0; k < stages_; ++k) {
+      const topology::Node& here = topology_.nodes[node(replica, k)];
+      period = std::max(period, cost::compute_seconds(sizes_[k].flops, here.threads));
+      if (k < s || k == last_ || node(replica, k) == node(replica, k + 1)) continue;
+      const topology::Line line = topology::line_between(
+          topology_, here.datacenter, topology_.nodes[node(replica, k + 1)].datacenter);
+      way += seconds(line.round_trip) +
+             2 * cost::transfer_seconds(line, static_cast<double>(hidden_bytes()));
+    }
+    return static_cast<std::uint32_t>(std::ceil(std::min(way / period, 1e6)));
+  }
+  /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
+  /// must come back, and those that are under way.
+  std::uint32_t stash_slots(std::uint32_t replica, std::uint32_t s) const {
+    return std::min(micro_, stages_ - s + under_way(replica, s));
+  }
+  /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
+  /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
+  std::uint32_t rest_slots(std::uint32_t replica, std::uint32_t s) const {
+    return std::min(micro_, s + 1 + under_way(replica, 0));
   }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
   bool ties_across() const { return last_ > 0 && sizes_[last_].tied_weights > 0; }
@@ -152,7 +195,7 @@ class Layout {
       replicas_[i].record = builder_.add_act(metrics, "record " + std::to_string(i), micro_);
     }
     metrics_norm_ = builder_.add_act(metrics, "norm");
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       const ActorId store = add(ActorKind::kParameterStore, "store/s" + std::to_string(s), 0, s);
       publish_.push_back(builder_.add_act(store, "publish"));
     }
@@ -164,10 +207,8 @@ class Layout {
     Replica replica;
     replica.load =
         builder_.add_act(add(ActorKind::kDataLoader, "loader" + suffix, index, 0), "load", micro_);
-    for (std::uint32_t s = 0; s < shards_.stages; ++s)
-      replica.shards.push_back(add_shard(index, s));
-    replica.loss =
-        builder_.add_act(add(ActorKind::kLoss, "loss" + suffix, index, last_), "loss", micro_);
+    for (std::uint32_t s = 0; s < stages_; ++s) replica.shards.push_back(add_shard(index, s));
+    replica.loss = builder_.add_act(replica.shards[last_].actor, "loss", micro_, loss_priority());
     replica.norm =
         builder_.add_act(add(ActorKind::kClipNorm, "norm" + suffix, index, last_), "norm");
     replicas_.push_back(std::move(replica));
@@ -181,8 +222,12 @@ class Layout {
     Shard shard;
     shard.actor = add(ActorKind::kLayerShard, "layers" + suffix, replica, s,
                       partial_sums * sizes_[s].all_gradients());
-    shard.forward = builder_.add_act(shard.actor, "forward", micro_);
-    shard.backward = builder_.add_act(shard.actor, "backward", micro_, kBackwardPriority);
+    shard.forward = builder_.add_act(shard.actor, "forward", micro_, forward_priority(s));
+    shard.backward = shard.gradients = builder_.add_act(
+        shard.actor, in_halves() ? "backward input" : "backward", micro_, backward_priority());
+    if (in_halves()) {
+      shard.gradients = builder_.add_act(shard.actor, "backward weights", micro_, kWeightsPriority);
+    }
     // A codec with feedback works on a copy as long as what it remembers.
     const ActorId sync =
         add(ActorKind::kGradientSync, "sync" + suffix, replica, s, 2 * remembered(replica, s).held);
@@ -211,29 +256,31 @@ class Layout {
                       Content::kActivation, micro_, 1, 0, logits_bytes()});
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     builder_.connect({"targets" + r(index), replica.load, replica.loss, Content::kTokens, micro_,
-                      std::min(micro_, shards_.stages) - 1 + job_.data.prefetch, 0, token_bytes,
-                      DType::kI32});
+                      stash_slots(index, 0) - 1 + job_.data.prefetch, 0, token_bytes, DType::kI32});
   }
 
   void connect_backward(std::uint32_t index) {
     const Replica& replica = replicas_[index];
     builder_.connect({"logits-gradient" + r(index), replica.loss, replica.shards[last_].backward,
                       Content::kActivationGradient, micro_, 1, 0, logits_bytes()});
-    for (std::uint32_t s = shards_.stages; s-- > 0;) {
+    for (std::uint32_t s = stages_; s-- > 0;) {
       const Shard& shard = replica.shards[s];
-      builder_.connect({"gradients" + rs(index, s), shard.backward, shard.sync[0],
+      if (in_halves()) {
+        builder_.connect({"rest" + rs(index, s), shard.backward, shard.gradients,
+                          Content::kActivation, micro_, rest_slots(index, s), 0, sizes_[s].later,
+                          spec_.activations});
+      }
+      builder_.connect({"gradients" + rs(index, s), shard.gradients, shard.sync[0],
                         Content::kGradient, 1, 1, 0, sizes_[s].all_gradients()});
       if (s == 0) break;
       builder_.connect({"hidden-gradient" + rs(index, s), shard.backward,
                         replica.shards[s - 1].backward, Content::kActivationGradient, micro_, 2, 0,
                         hidden_bytes(), spec_.activations});
     }
-    // 1F1B by credit: stage s of S lets S - s micro-batches in before the first must come back.
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       const Shard& shard = replica.shards[s];
       builder_.connect({"stash" + rs(index, s), shard.forward, shard.backward, Content::kActivation,
-                        micro_, std::min(micro_, shards_.stages - s), 0, sizes_[s].stash,
-                        spec_.activations});
+                        micro_, stash_slots(index, s), 0, sizes_[s].stash, spec_.activations});
     }
     builder_.connect({"report" + r(index), replica.loss, replica.record, Content::kScalars, micro_,
                       2, 0, kReportBytes, DType::kF64});
@@ -330,14 +377,14 @@ class Layout {
 
   void connect_optimizer(std::uint32_t index) {
     const Replica& replica = replicas_[index];
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       const Shard& shard = replica.shards[s];
       builder_.connect({"squares" + rs(index, s), shard.measure, replica.norm, Content::kScalars, 1,
                         1, 0, sizes_[s].squares, DType::kF64});
       builder_.connect({"held" + rs(index, s), shard.measure, shard.update, Content::kGradient, 1,
                         1, 0, sizes_[s].gradients});
     }
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       builder_.connect({"scale" + rs(index, s), replica.norm, replica.shards[s].update,
                         Content::kScalars, 1, 1, 0, kReportBytes, DType::kF64});
     }
@@ -349,7 +396,7 @@ class Layout {
 
   void connect_weights(std::uint32_t index) {
     const Replica& replica = replicas_[index];
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       builder_.connect({"weights" + rs(index, s), replica.shards[s].update,
                         replica.shards[s].forward, Content::kWeights, 1, 1, 1, sizes_[s].weights,
                         spec_.activations});
@@ -361,7 +408,7 @@ class Layout {
   }
 
   void connect_state() {
-    for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
       const std::string stage = ".s" + std::to_string(s);
       builder_.connect({"snapshot" + stage, replicas_[0].shards[s].update, publish_[s],
                         Content::kState, 1, 1, 0, sizes_[s].state});
@@ -369,7 +416,7 @@ class Layout {
           {"part" + stage, publish_[s], write_, Content::kState, 1, 1, 0, sizes_[s].state});
     }
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
-      for (std::uint32_t s = 0; s < shards_.stages; ++s) {
+      for (std::uint32_t s = 0; s < stages_; ++s) {
         const std::uint64_t bytes = remembered(i, s).saved;
         if (bytes == 0) continue;
         builder_.connect({"residuals" + rs(i, s), replicas_[i].shards[s].sync.back(), write_,
@@ -383,15 +430,18 @@ class Layout {
     plan.job = job_.name;
     plan.descriptor = job::job_to_json(job_);
     plan.replicas = shards_.replicas;
-    plan.stages = shards_.stages;
+    plan.stages = stages_;
     plan.leaves = job_.training.leaves;
     return std::move(plan);
   }
 
   const job::Job& job_;
+  const topology::Topology& topology_;
   Builder builder_;
   const nn::ModelSpec spec_;
   const placement::Shards shards_;
+  const job::Schedule schedule_;
+  const std::uint32_t stages_;
   const std::uint32_t nodes_;
   const placement::Spread spread_;
   const std::uint32_t micro_;  ///< micro-batches a round and replica

@@ -121,7 +121,7 @@ bool is_reproducible(const Plan& plan) {
 Status check_shards(const job::Job& job, const topology::Topology& topology) {
   std::vector<std::string> nodes;
   for (const topology::Node& node : workers_of(topology).nodes) nodes.push_back(node.name);
-  return placement::shards_fit({job.parallelism.replicas, job.parallelism.stages}, nodes);
+  return placement::shards_fit({job.parallelism.dp, job.parallelism.pp}, nodes);
 }
 
 }  // namespace

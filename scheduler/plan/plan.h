@@ -26,7 +26,9 @@ enum class ActorKind : std::uint8_t {
   kLayerShard,    ///< act forward:  input, weights, [tied weights] -> output, stash
                   ///< act backward: grad output, stash -> gradients, [grad input]
                   ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
-  kLoss,          ///< act loss:     logits, targets -> grad logits, report
+                  ///< or, in halves, act backward input: grad output, stash -> rest, [grad input]
+                  ///<            and act backward weights: rest -> gradients
+                  ///< of the last stage also act loss: logits, targets -> grad logits, report
   kGradientSync,  ///< act offer:     gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
                   ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
@@ -40,10 +42,16 @@ enum class ActorKind : std::uint8_t {
   kParameterStore,  ///< act publish:  snapshot -> part
   kCheckpointer,    ///< act write:    part [x stages], [residuals, by replica, then stage] ->
                     ///< (nothing)
-  kMetrics,  ///< act record k: report of loss actor k -> (nothing); last act: norm of replica 0
+  kMetrics,  ///< act record k: report of replica k's loss -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
 };
+
+/// Acts that compute belong to the device; acts that move, write or count do not.
+constexpr bool computes(ActorKind kind) {
+  return kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
+         kind == ActorKind::kGradientSync;
+}
 
 /// What an edge carries: decides its codec, lane and deadline.
 enum class Content : std::uint8_t {
@@ -60,7 +68,7 @@ enum class Content : std::uint8_t {
 struct Act {
   std::string name;
   std::uint32_t firings = 1;  ///< per round
-  std::int32_t priority = 0;  ///< higher runs first when several acts of one actor may fire
+  std::int32_t priority = 0;  ///< higher runs first when several acts of one device may fire
   std::vector<Port> inputs;
   std::vector<Port> outputs;
   bool operator==(const Act&) const;
@@ -134,7 +142,7 @@ struct Plan {
   std::vector<Edge> edges;
   std::vector<Route> routes;  ///< one a pair of nodes that shares a wire edge
   std::uint32_t replicas = 1;
-  std::uint32_t stages = 1;
+  std::uint32_t stages = 1;  ///< ranges of layers; a device may hold several of one replica
   std::uint32_t leaves =
       8;  ///< V of rule 7; micro-batches per round and replica = leaves / replicas
   bool reproducible = true;  ///< false when a lossy codec or an unaligned layout breaks rule 7

@@ -16,7 +16,7 @@ constexpr std::uint64_t kRounds = 2;
 
 /// What one firing of an act costs, and whom it occupies.
 struct Work {
-  std::size_t resource = 0;  ///< a node's device, or a line in one direction
+  std::size_t resource = 0;  ///< a node's device or io stream, or a line in one direction
   double seconds = 0;
   double way = 0;  ///< of a token from its sender, of a credit from its receiver
 };
@@ -32,6 +32,13 @@ struct Event {
     return std::tie(time, order) > std::tie(other.time, other.order);
   }
 };
+
+double flops_of(std::string_view act, const cost::Layer& layer) {
+  if (act == "forward") return layer.forward_flops;
+  if (act == "backward weights") return layer.weight_gradient_flops;
+  if (act == "backward input") return layer.backward_flops - layer.weight_gradient_flops;
+  return layer.backward_flops;
+}
 
 /// Acts that may fire, best first.
 struct Ready {
@@ -55,7 +62,7 @@ class Simulation {
       : plan_(plan),
         execution_(plan, kRounds),
         round_end_(kRounds, 0),
-        resources_(plan.nodes.size()) {
+        resources_(2 * plan.nodes.size()) {
     for (const Actor& actor : plan.actors) {
       auto& works = work_.emplace_back();
       for (std::uint32_t i = 0; i < actor.acts.size(); ++i) {
@@ -89,14 +96,15 @@ class Simulation {
       const bool sends = actor.kind == ActorKind::kSend;
       return carrier_work(plan_.edges[(sends ? act.outputs : act.inputs)[0].edge], sends, topology);
     }
-    Work work{actor.node, 0, 0};
+    // A node's io stream stands behind the devices.
+    Work work{computes(actor.kind) ? actor.node : plan_.nodes.size() + actor.node, 0, 0};
     const std::uint32_t threads = plan_.nodes[actor.node].threads;
     if (actor.kind == ActorKind::kLayerShard) {
       const cost::Layer layer = cost::range_cost(spec, actor.first_layer, actor.last_layer, tokens);
-      const bool forward = &act == &actor.acts[0];
-      work.seconds =
-          cost::compute_seconds(forward ? layer.forward_flops : layer.backward_flops, threads);
-      return work;
+      if (act.name != "loss") {
+        work.seconds = cost::compute_seconds(flops_of(act.name, layer), threads);
+        return work;
+      }
     }
     // All other acts pass once over what they read and write. Snapshots are rare and left out.
     std::uint64_t bytes =

@@ -152,8 +152,6 @@ std::string_view kind_name(ActorKind kind) {
       return "data loader";
     case ActorKind::kLayerShard:
       return "layer shard";
-    case ActorKind::kLoss:
-      return "loss";
     case ActorKind::kGradientSync:
       return "gradient sync";
     case ActorKind::kClipNorm:

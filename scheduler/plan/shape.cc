@@ -34,9 +34,19 @@ std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
   return shapes;
 }
 
-std::vector<ActShape> layer_shapes(const Actor& actor) {
+std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const bool first = actor.stage == 0;
-  return {{first ? "tww?" : "aww?", "aa", true}, {"da", first ? "g" : "gd", true}};
+  const bool last = actor.stage + 1 == plan.stages;
+  const bool halves = actor.acts.size() == (last ? 4 : 3);
+  std::vector<ActShape> shapes{{first ? "tww?" : "aww?", "aa", true}};
+  if (halves) {
+    shapes.push_back({"da", first ? "a" : "ad", true});
+    shapes.push_back({"a", "g", true});
+  } else {
+    shapes.push_back({"da", first ? "g" : "gd", true});
+  }
+  if (last) shapes.push_back({"at", "ds", true});
+  return shapes;
 }
 
 /// Behind the stages' parts the residuals of as many shards as save any.
@@ -60,9 +70,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
     case ActorKind::kDataLoader:
       return {{"", "tt", true}};
     case ActorKind::kLayerShard:
-      return layer_shapes(actor);
-    case ActorKind::kLoss:
-      return {{"at", "ds", true}};
+      return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:
       return sync_shapes(plan.replicas);
     case ActorKind::kClipNorm:

@@ -30,13 +30,13 @@ spec:
   training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32{training}}}
   evaluation: {{every: {evaluate}, rounds: 2}}
   checkpoints: {{every: {snapshot}, keep: 3{resume}}}
-  parallelism: {{replicas: {replicas}, stages: {stages}}}
+  parallelism: {{dp: {dp}, pp: {pp}, schedule: "{schedule}"}}
   codecs: {{activations: {activations}, gradients: {gradients}, weights: {weights}}}
   peerTimeout: 3s
 """
 
-DEFAULTS = dict(model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", replicas=1,
-                stages=1, weights="none")
+DEFAULTS = dict(model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", dp=1,
+                pp=1, weights="none", schedule="1f1b")
 
 
 def make_text(path, chapters=120):

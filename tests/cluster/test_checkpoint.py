@@ -16,11 +16,11 @@ HEADER_BYTES = 256 * 4
 
 class Checkpoint(ClusterTest):
     def test_resumed_in_another_layout_it_learns_the_same(self):
-        status, whole, stderr, folder = self.run_job(self.job(nodes=2, stages=2))
+        status, whole, stderr, folder = self.run_job(self.job(nodes=2, pp=2))
         self.assertEqual(status, 0, stderr)
         middle = folder / "checkpoints" / "step-00000010"
         reference = [line for line in self.losses(folder) if line["step"] > 10]
-        job = self.job(nodes=4, replicas=2, stages=2, resume=f", resume: {middle}")
+        job = self.job(nodes=4, dp=2, pp=2, resume=f", resume: {middle}")
         status, resumed, stderr, folder = self.run_job(job)
         self.assertEqual(status, 0, stderr)
         self.assertEqual(self.losses(folder), reference)
@@ -28,8 +28,8 @@ class Checkpoint(ClusterTest):
 
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
-            for layout in ({"nodes": 2, "replicas": 2}, {"nodes": 4, "replicas": 2, "stages": 2},
-                           {"nodes": 2, "replicas": 4}):
+            for layout in ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2},
+                           {"nodes": 2, "dp": 4}):
                 with self.subTest(codec=codec, **layout):
                     job = self.job(gradients=codec, **layout)
                     status, whole, stderr, folder = self.run_job(job)
@@ -42,7 +42,7 @@ class Checkpoint(ClusterTest):
                     self.assertEqual(self.losses(folder), reference)
                     self.assertEqual(resumed["val_loss"], whole["val_loss"])
                     status, other, stderr, _ = self.run_job(
-                        self.job(nodes=2, replicas=2, stages=2, gradients=codec, resume=f", resume: {middle}"))
+                        self.job(nodes=2, dp=2, pp=2, gradients=codec, resume=f", resume: {middle}"))
                     self.assertEqual(status, 0, stderr)
                     self.assertLess(abs(other["val_loss"] - whole["val_loss"]) / whole["val_loss"], 0.05)
 
@@ -62,7 +62,7 @@ class Checkpoint(ClusterTest):
         except ImportError as missing:
             self.skipTest(f"SKIPPED: {missing}; install python3-torch and safetensors")
         import compare
-        status, summary, stderr, folder = self.run_job(self.job(nodes=4, replicas=2, stages=2))
+        status, summary, stderr, folder = self.run_job(self.job(nodes=4, dp=2, pp=2))
         self.assertEqual(status, 0, stderr)
         config = json.loads((folder / "model" / "config.json").read_text())
         weights = load_file(folder / "model" / "model.safetensors")
@@ -71,7 +71,7 @@ class Checkpoint(ClusterTest):
         self.assertLess(abs(loss - summary["val_loss"]) / loss, 1e-5)
 
     def test_other_readers_open_every_part(self):
-        status, summary, stderr, _ = self.run_job(self.job(steps=5, stages=2))
+        status, summary, stderr, _ = self.run_job(self.job(steps=5, pp=2))
         self.assertEqual(status, 0, stderr)
         parts = sorted(pathlib.Path(summary["checkpoint"]).glob("part-*.safetensors"))
         self.assertEqual(len(parts), 2)

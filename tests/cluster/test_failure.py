@@ -13,7 +13,7 @@ from cluster import ATOLL, ClusterTest
 class Failure(ClusterTest):
     def start(self, **fields):
         """A long run on four nodes; returns once its first checkpoint is written."""
-        job = self.job(nodes=4, replicas=2, stages=2, steps=100000, snapshot=10, evaluate=0, **fields)
+        job = self.job(nodes=4, dp=2, pp=2, steps=100000, snapshot=10, evaluate=0, **fields)
         command, folder = self.command(job)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end, process)

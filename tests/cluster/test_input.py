@@ -34,16 +34,16 @@ class Input(ClusterTest):
             self.assertFalse(folder.exists())
 
     def test_unknown_field_names_the_nearest(self):
-        self.assert_job_refused(self.edited("replicas: 1", "replica: 1"), "E_JOB_FIELD", "replica", "'replicas'", ".yaml:")
+        self.assert_job_refused(self.edited("dp: 1", "dpp: 1"), "E_JOB_FIELD", "dpp", "'dp'", ".yaml:")
 
     def test_wrong_type(self):
         self.assert_job_refused(self.edited("seed: 7", "seed: seven"), "E_JOB_FIELD", "seed")
 
     def test_zero_replicas(self):
-        self.assert_job_refused(self.edited("replicas: 1", "replicas: 0"), "replicas")
+        self.assert_job_refused(self.edited("dp: 1", "dp: 0"), "dp")
 
     def test_more_stages_than_layers(self):
-        self.assert_job_refused(self.job(stages=16), "E_JOB_VALUE", "16", "6 layers")
+        self.assert_job_refused(self.job(pp=16), "E_JOB_VALUE", "16", "6 layers")
 
     def test_heads_that_do_not_divide(self):
         self.assert_job_refused(self.edited("n_head: 4", "n_head: 5"), "E_JOB_VALUE", "48", "5")

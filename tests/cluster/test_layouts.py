@@ -3,7 +3,7 @@ import unittest
 
 from cluster import ClusterTest
 
-# (processes, replicas, stages)
+# (processes, dp, pp)
 LAYOUTS = [(1, 1, 1), (1, 1, 2), (1, 1, 4), (1, 2, 2), (1, 8, 1), (2, 1, 2), (2, 2, 1), (2, 1, 4), (2, 2, 2), (4, 1, 4),
            (4, 2, 2), (4, 4, 1)]
 
@@ -22,32 +22,40 @@ class Layouts(ClusterTest):
         self.assertEqual(summary["status"], "succeeded")
         return self.losses(folder), summary
 
-    def test_losses_are_bit_identical_over_processes_replicas_and_stages(self):
+    def test_losses_are_bit_identical_over_every_layout(self):
         # clip 0.5 binds in every step, so the global norm is part of what must agree; the head is tied.
         reference, _ = self.train(1, clip=0.5)
         self.assertEqual(len(reference), 22)  # 20 steps, 2 evaluations
         self.assertTrue(all(line["gradient_norm"] > 0.5 for line in reference[:3] if "gradient_norm" in line))
-        for nodes, replicas, stages in LAYOUTS[1:]:
-            with self.subTest(processes=nodes, replicas=replicas, stages=stages):
-                losses, summary = self.train(nodes, clip=0.5, replicas=replicas, stages=stages)
+        for nodes, dp, pp in LAYOUTS[1:]:
+            with self.subTest(processes=nodes, dp=dp, pp=pp):
+                losses, summary = self.train(nodes, clip=0.5, dp=dp, pp=pp)
                 self.assertEqual(losses, reference)
                 self.assertEqual(summary["wire_bytes"] > 0, nodes > 1)
+
+    def test_no_schedule_changes_a_bit(self):
+        reference, _ = self.train(1, clip=0.5)
+        for nodes, dp, pp, schedule in ((1, 1, 2, "zero-bubble"), (2, 1, 2, "zero-bubble"), (4, 2, 2, "zero-bubble"),
+                                        (4, 1, 4, "zero-bubble"), (2, 1, 2, "interleaved:2"),
+                                        (2, 1, 2, "interleaved:3"), (4, 2, 2, "interleaved:2")):
+            with self.subTest(processes=nodes, dp=dp, pp=pp, schedule=schedule):
+                self.assertEqual(self.train(nodes, clip=0.5, dp=dp, pp=pp, schedule=schedule)[0], reference)
 
     def test_dropout_does_not_depend_on_the_layout(self):
         model = ", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1"
         reference, _ = self.train(1, model=model, steps=5)
-        self.assertEqual(self.train(4, model=model, steps=5, replicas=2, stages=2)[0], reference)
+        self.assertEqual(self.train(4, model=model, steps=5, dp=2, pp=2)[0], reference)
 
     def test_the_loader_s_prefetch_and_workers_change_no_bit(self):
         reference, _ = self.train(1, steps=5)
         for loader in (", prefetch: 1", ", prefetch: 5, workers: 3"):
             with self.subTest(loader=loader):
                 self.assertEqual(self.train(1, steps=5, loader=loader)[0], reference)
-                self.assertEqual(self.train(4, steps=5, loader=loader, replicas=2, stages=2)[0], reference)
+                self.assertEqual(self.train(4, steps=5, loader=loader, dp=2, pp=2)[0], reference)
 
     def test_lossy_codecs_stay_within_their_bound(self):
-        reference, plain = self.train(4, replicas=2, stages=2)
-        rounded, packed = self.train(4, replicas=2, stages=2, codec="bf16+zstd", weights="none+zstd")
+        reference, plain = self.train(4, dp=2, pp=2)
+        rounded, packed = self.train(4, dp=2, pp=2, codec="bf16+zstd", weights="none+zstd")
         worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(reference, rounded) if "loss" in a)
         print(f"bf16+zstd: largest relative difference of a loss over 20 steps {worst:.2e}; "
               f"{plain['wire_bytes']} bytes on the wire became {packed['wire_bytes']}")
@@ -56,10 +64,10 @@ class Layouts(ClusterTest):
         self.assertLess(packed["wire_bytes"], 0.6 * plain["wire_bytes"])
 
     def test_error_feedback_learns_with_a_part_of_the_bytes(self):
-        reference, plain = self.train(2, replicas=2, steps=40)
+        reference, plain = self.train(2, dp=2, steps=40)
         for codec, bound, bytes_bound in FEEDBACK:
             with self.subTest(codec=codec):
-                sparse, packed = self.train(2, replicas=2, steps=40, gradients=codec)
+                sparse, packed = self.train(2, dp=2, steps=40, gradients=codec)
                 last, best = ([line["validation_loss"] for line in lines if "validation_loss" in line][-1]
                               for lines in (sparse, reference))
                 print(f"{codec}: held-out loss {last:.4f}, of fp32 {best:.4f}; "
@@ -68,10 +76,10 @@ class Layouts(ClusterTest):
                 self.assertLess(packed["wire_bytes"], bytes_bound * plain["wire_bytes"])
 
     def test_block_scaled_codecs_stay_near_fp32(self):
-        reference, plain = self.train(4, replicas=2, stages=2)
+        reference, plain = self.train(4, dp=2, pp=2)
         for codec, bound, bytes_bound in BLOCK_SCALED:
             with self.subTest(codec=codec):
-                rounded, packed = self.train(4, replicas=2, stages=2, codec=codec)
+                rounded, packed = self.train(4, dp=2, pp=2, codec=codec)
                 worst = max(abs(a[key] - b[key]) / a[key]
                             for a, b in zip(reference, rounded, strict=True) for key in ("loss", "validation_loss")
                             if key in a)

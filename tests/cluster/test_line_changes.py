@@ -51,7 +51,7 @@ class LineChanges(ClusterTest):
 
     def test_gradients_are_packed_when_the_line_becomes_slow(self):
         with Cable() as rig, LinkCluster(rig.a, rig.b, self.folder) as cluster:
-            text = self.job(nodes=2, replicas=2, steps=100000, evaluate=100000, snapshot=100000, gradients="auto:0.02",
+            text = self.job(nodes=2, dp=2, steps=100000, evaluate=100000, snapshot=100000, gradients="auto:0.02",
                             activations="none").read_text()
             job, run = self.folder / "job.yaml", self.folder / "run"
             job.write_text(re.sub("topology: .*", "topology: topology.yaml", text))

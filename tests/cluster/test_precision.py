@@ -21,18 +21,18 @@ class Precision(ClusterTest):
     def bf16(self, nodes=1, **fields):
         return self.job(nodes=nodes, training=BF16, **fields)
 
-    def test_losses_are_bit_identical_over_processes_replicas_and_stages(self):
+    def test_losses_are_bit_identical_over_every_layout(self):
         reference, _, _ = self.train(self.bf16(clip=0.5))
         self.assertEqual(len(reference), 22)  # 20 steps, 2 evaluations
-        for nodes, replicas, stages in LAYOUTS[1:]:
-            with self.subTest(processes=nodes, replicas=replicas, stages=stages):
-                losses, _, _ = self.train(self.bf16(nodes, clip=0.5, replicas=replicas, stages=stages))
+        for nodes, dp, pp in LAYOUTS[1:]:
+            with self.subTest(processes=nodes, dp=dp, pp=pp):
+                losses, _, _ = self.train(self.bf16(nodes, clip=0.5, dp=dp, pp=pp))
                 self.assertEqual(losses, reference)
 
     def test_dropout_does_not_depend_on_the_layout(self):
         model = ", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1"
         reference, _, _ = self.train(self.bf16(model=model, steps=5))
-        self.assertEqual(self.train(self.bf16(4, model=model, steps=5, replicas=2, stages=2))[0], reference)
+        self.assertEqual(self.train(self.bf16(4, model=model, steps=5, dp=2, pp=2))[0], reference)
 
     def test_losses_stay_near_those_of_fp32(self):
         wide, _, _ = self.train(self.job())
@@ -45,8 +45,8 @@ class Precision(ClusterTest):
 
     def test_codecs_round_no_bf16(self):
         # The gradients keep every bit; activations, their gradients and the tied weights are bf16 already.
-        plain, before, _ = self.train(self.bf16(2, stages=2))
-        job = self.bf16(2, stages=2, weights="bf16+zstd")
+        plain, before, _ = self.train(self.bf16(2, pp=2))
+        job = self.bf16(2, pp=2, weights="bf16+zstd")
         text = job.read_text()
         self.assertIn("activations: none", text)
         job.write_text(text.replace("activations: none", "activations: bf16+zstd"))
@@ -55,9 +55,9 @@ class Precision(ClusterTest):
         self.assertLess(after["wire_bytes"], before["wire_bytes"])
 
     def test_resumed_in_another_layout_it_learns_the_same(self):
-        whole, _, folder = self.train(self.bf16(2, stages=2))
+        whole, _, folder = self.train(self.bf16(2, pp=2))
         middle = folder / "checkpoints" / "step-00000010"
-        resumed, _, _ = self.train(self.bf16(4, replicas=2, stages=2, resume=f", resume: {middle}"))
+        resumed, _, _ = self.train(self.bf16(4, dp=2, pp=2, resume=f", resume: {middle}"))
         self.assertEqual(resumed, [line for line in whole if line["step"] > 10])
 
     def test_either_precision_goes_on_from_the_other_s_checkpoint(self):
@@ -72,7 +72,7 @@ class Precision(ClusterTest):
                 self.assertLess(abs(resumed[0]["loss"] / after["loss"] - 1), 1e-3)
 
     def test_checkpoints_hold_the_masters(self):
-        _, summary, folder = self.train(self.bf16(stages=2, steps=5))
+        _, summary, folder = self.train(self.bf16(pp=2, steps=5))
         part = next(pathlib.Path(summary["checkpoint"]).glob("part-00000*"))
         raw = part.read_bytes()
         size = struct.unpack("<Q", raw[:8])[0]

@@ -36,7 +36,7 @@ class OneMachine(RelayTest):
     """The embedded cluster: east-0 and west-0 do not listen."""
 
     def test_losses_are_those_of_a_direct_line(self):
-        for shape in (dict(replicas=2, stages=1), dict(replicas=1, stages=2)):
+        for shape in (dict(dp=2, pp=1), dict(dp=1, pp=2)):
             with self.subTest(**shape):
                 losses = {}
                 for nodes in ("direct", "relayed"):
@@ -53,7 +53,7 @@ class OneMachine(RelayTest):
     def test_a_relay_may_work_as_well(self):
         losses = {}
         for nodes in ("busy-direct", "busy-relayed"):
-            status, _, stderr, folder = self.run_job(self.job(nodes=nodes, replicas=1, stages=3))
+            status, _, stderr, folder = self.run_job(self.job(nodes=nodes, dp=1, pp=3))
             self.assertEqual(status, 0, stderr)
             losses[nodes] = self.losses(folder)
             text = (folder / "plan.txt").read_text()
@@ -61,7 +61,7 @@ class OneMachine(RelayTest):
         self.assertEqual(losses["busy-direct"], losses["busy-relayed"])
 
     def test_a_job_without_a_route_is_refused(self):
-        job = self.job(nodes="apart", replicas=2)
+        job = self.job(nodes="apart", dp=2)
         for command in ([ATOLL, "plan", str(job)], self.command(job)[0]):
             done = subprocess.run(command, capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 2)
@@ -71,7 +71,7 @@ class OneMachine(RelayTest):
 
     def begin(self):
         """A long run; returns once its first checkpoint is written."""
-        job = self.job(nodes="relayed", replicas=2, steps=100000, evaluate=0)
+        job = self.job(nodes="relayed", dp=2, steps=100000, evaluate=0)
         command, _ = self.command(job)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(lambda: (process.kill(), process.communicate()))
@@ -152,7 +152,7 @@ class TwoNetworks(RelayTest):
         self.fail("it did not come to pass")
 
     def test_losses_are_those_of_a_direct_line(self):
-        shape = dict(replicas=2, stages=1)
+        shape = dict(dp=2, pp=1)
         status, _, stderr, folder = self.run_job(self.job(nodes="direct", **shape))
         self.assertEqual(status, 0, stderr)
         direct = self.losses(folder)

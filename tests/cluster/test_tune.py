@@ -40,7 +40,7 @@ class Tune(ClusterTest):
         self.atoll("tune", "clear")
 
     def test_a_job_gets_a_proposal_that_it_can_run_with(self):
-        done = self.atoll("tune", "job", self.job(nodes=2, replicas=2))
+        done = self.atoll("tune", "job", self.job(nodes=2, dp=2))
         self.assertEqual(done.returncode, 0, done.stderr)
         values = {}
         for line in done.stdout.split("under spec:")[1].splitlines():
@@ -50,7 +50,7 @@ class Tune(ClusterTest):
         self.assertEqual(values["leaves"] * values["sequencesPerLeaf"], 8)
         self.assertGreaterEqual(values["leaves"], 2)
         loader = f", prefetch: {values['prefetch']}, workers: {values['workers']}"
-        status, _, stderr, _ = self.run_job(self.job(nodes=2, replicas=2, steps=5, loader=loader))
+        status, _, stderr, _ = self.run_job(self.job(nodes=2, dp=2, steps=5, loader=loader))
         self.assertEqual(status, 0, stderr)
 
 

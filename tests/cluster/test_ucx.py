@@ -31,7 +31,7 @@ class Ucx(ClusterTest):
         return [line for log in logs for line in log.splitlines() if "(ucx over here-" in line]
 
     def test_losses_are_those_of_tcp_bit_by_bit(self):
-        for layout in ({"replicas": 2}, {"stages": 2}):
+        for layout in ({"dp": 2}, {"pp": 2}):
             reference, joined = self.train([None, None], **layout)
             self.assertEqual(joined, [])
             for ways in ("shm", "lo", "shm,lo"):
@@ -41,11 +41,11 @@ class Ucx(ClusterTest):
                     self.assertEqual(len(joined), 2, joined)
 
     def test_tcp_stays_where_only_one_offers(self):
-        self.assertEqual(self.train(["shm", None], replicas=2)[1], [])
+        self.assertEqual(self.train(["shm", None], dp=2)[1], [])
 
     def test_the_plan_says_who_talks_over_it(self):
         self.offers = ["shm", None, "shm", "shm,lo"]
-        job = self.job(nodes=4, stages=4)
+        job = self.job(nodes=4, pp=4)
         shown = subprocess.run([ATOLL, "plan", job], capture_output=True, text=True, check=True).stdout
         # The first and the last stage share the embedding; the first and the third nothing.
         self.assertEqual(re.findall(r"node (\S+) in .*, ucx \((\S+)\) to (.*)", shown),
@@ -53,11 +53,11 @@ class Ucx(ClusterTest):
 
     def test_a_wrong_device_is_named(self):
         self.offers = ["shm,,lo", "shm"]
-        status, _, stderr, _ = self.run_job(self.job(nodes=2, replicas=2))
+        status, _, stderr, _ = self.run_job(self.job(nodes=2, dp=2))
         self.assertEqual(status, 2)
         self.assertIn("'shm,,lo' is no list", stderr)
         self.offers = ["shm", "shm"]
-        status, _, stderr, folder = self.run_job(self.job(nodes=2, replicas=2, steps=10))
+        status, _, stderr, folder = self.run_job(self.job(nodes=2, dp=2, steps=10))
         self.assertEqual(status, 0, stderr)
         for ways in ("nowhere9", "shm,"):
             with self.subTest(ways=ways):
@@ -68,7 +68,7 @@ class Ucx(ClusterTest):
 
     def start(self):
         self.offers = ["shm", "shm"]
-        command, _ = self.command(self.job(nodes=2, replicas=2, steps=100000, snapshot=10, evaluate=0))
+        command, _ = self.command(self.job(nodes=2, dp=2, steps=100000, snapshot=10, evaluate=0))
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(lambda: (process.kill(), process.communicate()))
         lines = []

@@ -36,7 +36,7 @@ constexpr std::string_view kJob =
     "bf16}\n"
     "  evaluation: {every: 10, rounds: 4}\n"
     "  checkpoints: {every: 20, keep: 3}\n"
-    "  parallelism: {replicas: 2, stages: 2}\n"
+    "  parallelism: {dp: 2, pp: 2, schedule: zero-bubble}\n"
     "  codecs: {activations: bf16+zstd, gradients: bf16+zstd, weights: none+zstd}\n"
     "  peerTimeout: 5s\n";
 

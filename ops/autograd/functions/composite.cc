@@ -70,22 +70,22 @@ Variable norm_project(Context& context, Tape& tape, const Variable& x, const Nor
   }
   LayerNorm n = layer_norm(context, x.value, norm.weight.value, norm.bias.value, norm.epsilon);
   const DType logits = sums_of(x.value.dtype());
-  return tape.record(
-      matmul_to(context, n.y, table.value, Product::kNT, logits),
-      {x, norm.weight, norm.bias, table},
-      {x, norm.weight, norm.bias, table, constant(std::move(n.statistics))},
-      [epsilon = norm.epsilon, logits](Context& context, const Variable& grad_logits,
-                                       Tape::Gradients& gradients) {
-        const Variable past = gradients.take(0);
-        const Tensor table = gradients.saved(3).value;
-        const Tensor grad = cast(context, grad_logits.value, table.dtype());
-        gradients.add_later(
-            3, [grad, n = normalised(gradients, epsilon), logits](Context& context) {
-              return matmul_to(context, grad, n(context), Product::kTN, logits);
-            });
-        const Tensor grad_n = matmul(context, grad, table, Product::kNN);
-        add_norm_grads(context, gradients.saved(4).value, grad_n, past.value, gradients);
-      });
+  return tape.record(matmul_to(context, n.y, table.value, Product::kNT, logits),
+                     {x, norm.weight, norm.bias, table},
+                     {x, norm.weight, norm.bias, table, constant(std::move(n.statistics))},
+                     [epsilon = norm.epsilon, logits](Context& context, const Variable& grad_logits,
+                                                      Tape::Gradients& gradients) {
+                       const Variable past = gradients.take(0);
+                       const Tensor table = gradients.saved(3).value;
+                       const Tensor grad = cast(context, grad_logits.value, table.dtype());
+                       gradients.add_later(
+                           3, [grad, n = normalised(gradients, epsilon), logits](Context& context) {
+                             return matmul_to(context, grad, n(context), Product::kTN, logits);
+                           });
+                       const Tensor grad_n = matmul(context, grad, table, Product::kNN);
+                       add_norm_grads(context, gradients.saved(4).value, grad_n, past.value,
+                                      gradients);
+                     });
 }
 
 Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,

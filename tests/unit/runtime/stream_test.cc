@@ -15,6 +15,7 @@ TEST(CpuStream, RunsWorkInOrderOnItsOwnThreadThenSaysDone) {
   std::promise<void> finished;
   for (int i = 0; i < 3; ++i) {
     stream.submit(
+        0,
         [&order, &worker, i](ops::Context&) {
           worker = std::this_thread::get_id();
           order.push_back(2 * i);
@@ -29,11 +30,36 @@ TEST(CpuStream, RunsWorkInOrderOnItsOwnThreadThenSaysDone) {
   EXPECT_NE(worker, std::this_thread::get_id());
 }
 
+TEST(CpuStream, RunsWhatIsMostUrgentFirst) {
+  CpuStream stream("test", 1);
+  std::promise<void> began, go_on, finished;
+  std::vector<int> order;
+  stream.submit(
+      0,
+      [&](ops::Context&) {
+        began.set_value();
+        go_on.get_future().wait();
+      },
+      [] {});
+  began.get_future().wait();
+  for (const int priority : {-1, 2, 0, 2}) {
+    stream.submit(
+        priority, [&order, priority](ops::Context&) { order.push_back(priority); },
+        [&order, &finished] {
+          if (order.size() == 4) finished.set_value();
+        });
+  }
+  go_on.set_value();
+  finished.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{2, 2, 0, -1}));
+}
+
 TEST(CpuStream, FinishesTheRunningWorkWhenDestroyed) {
   std::promise<void> began, go_on;
   std::atomic<int> ran = 0;
   auto stream = std::make_unique<CpuStream>("test", 1);
   stream->submit(
+      0,
       [&](ops::Context&) {
         began.set_value();
         go_on.get_future().wait();
@@ -50,7 +76,8 @@ TEST(CpuStream, FinishesTheRunningWorkWhenDestroyed) {
 TEST(InlineStream, RunsAtOnce) {
   InlineStream stream;
   int state = 0;
-  stream.submit([&state](ops::Context&) { state = 1; }, [&state] { state *= 10; });
+  stream.submit(
+      0, [&state](ops::Context&) { state = 1; }, [&state] { state *= 10; });
   EXPECT_EQ(state, 10);
 }
 

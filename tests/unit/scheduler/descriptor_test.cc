@@ -29,9 +29,9 @@ TEST_P(BadDescriptor, IsRefusedInOneExactLine) {
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadDescriptor,
     testing::Values(
-        Row{"replicas:", "replica:",
-            "E_JOB_FIELD: x.yaml:13:5: spec.parallelism.replica: unknown field; did you mean "
-            "'replicas'?"},
+        Row{"dp:", "dpp:",
+            "E_JOB_FIELD: x.yaml:13:5: spec.parallelism.dpp: unknown field; did you mean "
+            "'dp'?"},
         Row{"  training:\n    steps: 100\n", "",
             "E_JOB_FIELD: x.yaml:5:1: spec.training: missing field"},
         Row{"steps: 100", "steps: many",
@@ -65,15 +65,21 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"n_head: 6", "initializer_range: 1e999",
             "E_JOB_VALUE: x.yaml:7:23: spec.model.initializer_range: infinity is not a finite "
             "number"},
-        Row{"stages: 2", "stages: 8",
-            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.stages: 8 stages but 6 layers "
+        Row{"pp: 2", "pp: 8",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.pp: 8 stages but 6 layers "
             "(embedding, 4 blocks, head)"},
-        Row{"replicas: 2", "replicas: 3",
-            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.replicas: 3 is not a power of two; the "
+        Row{"pp: 2", "schedule: interleaved:1",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.schedule: 'interleaved:1' is not 1f1b, "
+            "zero-bubble or interleaved:N with N in 2..64 ranges of layers a device"},
+        Row{"pp: 2", "schedule: interleaved:2",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.schedule: one device has nothing to "
+            "interleave with; raise pp or leave the schedule out"},
+        Row{"dp: 2", "dp: 3",
+            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.dp: 3 is not a power of two; the "
             "nearest are "
             "2 and 4"},
-        Row{"replicas: 2", "replicas: 16",
-            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.replicas: 16 replicas but 8 leaves; each "
+        Row{"dp: 2", "dp: 16",
+            "E_JOB_VALUE: x.yaml:13:5: spec.parallelism.dp: 16 replicas but 8 leaves; each "
             "replica "
             "needs at least one"},
         Row{"steps: 100", "steps: 100\n    leaves: 6",
@@ -116,12 +122,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Syntax, BadDescriptor,
-    testing::Values(Row{"stages: 2", "replicas: 2",
-                        "E_JOB_SYNTAX: x.yaml:14:5: 'replicas' stands twice; first in line 13"},
+    testing::Values(Row{"pp: 2", "dp: 2",
+                        "E_JOB_SYNTAX: x.yaml:14:5: 'dp' stands twice; first in line 13"},
                     Row{"path: data/bible", "path: &a data/bible",
                         "E_JOB_SYNTAX: x.yaml:9:11: anchors are not allowed; write the value out"},
                     Row{"name: sample", "name: \xff", "E_JOB_SYNTAX: x.yaml:4:9: not UTF-8 text"},
-                    Row{"stages: 2", "stages: 2\n---\nmore: 1",
+                    Row{"pp: 2", "pp: 2\n---\nmore: 1",
                         "E_JOB_SYNTAX: x.yaml:16:1: a second document; one file holds one"}));
 
 TEST(Descriptor, RefusesDeepAndLargeText) {

@@ -16,8 +16,8 @@ TEST(ProveLive, ShowsTheCycleOfAMissingFirstToken) {
             "optimizer/r0/s0.update waits for a token on held.r0.s0 from optimizer/r0/s0.measure; "
             "optimizer/r0/s0.measure waits for a token on reduced.r0.s0 from sync/r0/s0.offer; "
             "sync/r0/s0.offer waits for a token on gradients.r0.s0 from layers/r0/s0.backward; "
-            "layers/r0/s0.backward waits for a token on logits-gradient.r0 from loss/r0.loss; "
-            "loss/r0.loss waits for a token on logits.r0 from layers/r0/s0.forward; "
+            "layers/r0/s0.backward waits for a token on logits-gradient.r0 from layers/r0/s0.loss; "
+            "layers/r0/s0.loss waits for a token on logits.r0 from layers/r0/s0.forward; "
             "layers/r0/s0.forward closes the cycle");
 }
 

@@ -28,9 +28,10 @@ TEST(ShardsFit, NamesIdleNodes) {
   const Status status = shards_fit({1, 2}, {"a", "b", "c", "d"});
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().text(),
-            "E_NO_FIT: spec.parallelism: 1 replicas x 2 stages = 2 shards for 4 nodes; c, d would "
+            "E_NO_FIT: spec.parallelism: 1 replicas x 2 pipeline devices = 2 shards for 4 nodes; "
+            "c, d would "
             "stand idle; "
-            "raise replicas or stages, or take them out of the topology");
+            "raise dp or pp, or take them out of the topology");
 }
 
 TEST(Cost, CountsMessagesOnTheWay) {

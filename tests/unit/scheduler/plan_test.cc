@@ -41,6 +41,53 @@ TEST(MakePlan, StashesOneMicroBatchLessAtEachStage) {
   EXPECT_EQ(edge_named(plan, "stash.r0.s3").slots, 1u);
 }
 
+/// `pp` nodes of one datacenter, and a model whose blocks outweigh embedding and head.
+Plan pipeline(std::uint32_t pp, const char* schedule) {
+  job::Job job = sample_job(1, pp);
+  job.model.n_layer = 16;
+  job.model.vocab_size = 16;
+  job.training.leaves = 16;
+  job.parallelism.schedule = job::parse_schedule(schedule).value();
+  topology::Topology topology = sample_topology(pp);
+  for (topology::Node& node : topology.nodes) node.datacenter = "east";
+  auto plan = make_plan(job, topology);
+  EXPECT_TRUE(plan.ok()) << plan.error().text();
+  return *plan;
+}
+
+TEST(MakePlan, DealsInterleavedStagesToDevicesInTurn) {
+  Plan plan = pipeline(4, "interleaved:2");
+  EXPECT_EQ(plan.stages, 8u);
+  for (const Actor& actor : plan.actors) {
+    if (actor.kind != ActorKind::kLayerShard) continue;
+    EXPECT_EQ(actor.node, actor.stage % 4) << actor.name;
+  }
+  EXPECT_EQ(edge_named(plan, "stash.r0.s0").slots, 9u) << "one is on the way";
+}
+
+TEST(MakePlan, LeavesGradientsOfWeightsForLaterOnlyWithoutBubbles) {
+  Plan plan = pipeline(4, "zero-bubble");
+  EXPECT_EQ(edge_named(plan, "rest.r0.s0").slots, 2u);
+  EXPECT_EQ(edge_named(plan, "rest.r0.s3").slots, 5u);
+  EXPECT_EQ(edge_named(plan, "rest.r0.s3").producer, edge_named(plan, "rest.r0.s3").consumer);
+  for (const Edge& edge : pipeline(4, "1f1b").edges) EXPECT_FALSE(edge.name.starts_with("rest"));
+}
+
+/// The time that devices wait, beside the time that they work, of m micro-batches on p stages:
+/// (p - 1) / m; of chunks the v-th part; with gradients of weights in the gaps a third, where
+/// forward and the halves of backward take equally long (arXiv 2104.04473, 2401.10241).
+TEST(MakePlan, PredictsTheBubbleOfEachSchedule) {
+  const double work = pipeline(1, "1f1b").predicted_step_seconds / 4;
+  const auto bubble = [work](const char* schedule) {
+    return pipeline(4, schedule).predicted_step_seconds / work - 1;
+  };
+  const double plain = bubble("1f1b"), interleaved = bubble("interleaved:2"),
+               filled = bubble("zero-bubble");
+  EXPECT_NEAR(plain, 3.0 / 16, 0.01);
+  EXPECT_NEAR(interleaved, 1.5 / 16, 0.01);
+  EXPECT_NEAR(filled, 1.0 / 16, 0.01);
+}
+
 TEST(MakePlan, TakesTiedWeightsToTheHead) {
   Plan plan = sample_plan(1, 2, 2);
   EXPECT_EQ(edge_named(plan, "tied-weights.r0").initial, 1u);

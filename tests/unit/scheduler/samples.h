@@ -25,14 +25,14 @@ inline std::string sample_yaml() {
          "  training:\n"                       // 10
          "    steps: 100\n"                    // 11
          "  parallelism:\n"                    // 12
-         "    replicas: 2\n"                   // 13
-         "    stages: 2\n";                    // 14
+         "    dp: 2\n"                         // 13
+         "    pp: 2\n";                        // 14
 }
 
 inline job::Job sample_job(std::uint32_t replicas, std::uint32_t stages) {
   auto job = job::parse_job(sample_yaml(), "sample.yaml");
   EXPECT_TRUE(job.ok()) << job.error().text();
-  job->parallelism = {replicas, stages};
+  job->parallelism = {replicas, stages, {}};
   return *job;
 }
 

@@ -1,0 +1,38 @@
+#include "scheduler/job/parallelism.h"
+
+#include <charconv>
+
+#include "runtime/base/utf8.h"
+
+namespace reef::job {
+
+Result<Schedule> parse_schedule(std::string_view text) {
+  constexpr std::string_view kInterleaved = "interleaved:";
+  if (text == "1f1b") return Schedule{};
+  if (text == "zero-bubble") return Schedule{Schedule::Kind::kZeroBubble, 1};
+  if (text.starts_with(kInterleaved)) {
+    Schedule schedule{Schedule::Kind::kInterleaved, 0};
+    const auto [end, failure] = std::from_chars(text.data() + kInterleaved.size(),
+                                                text.data() + text.size(), schedule.chunks);
+    const bool whole = failure == std::errc() && end == text.data() + text.size();
+    if (whole && schedule.chunks >= 2 && schedule.chunks <= 64) return schedule;
+  }
+  return Error{Code::kJobValue, "",
+               "'" + printable(text) +
+                   "' is not 1f1b, zero-bubble or interleaved:N with N in 2..64 ranges of layers "
+                   "a device"};
+}
+
+std::string name_of(const Schedule& schedule) {
+  switch (schedule.kind) {
+    case Schedule::Kind::k1F1B:
+      break;
+    case Schedule::Kind::kInterleaved:
+      return "interleaved:" + std::to_string(schedule.chunks);
+    case Schedule::Kind::kZeroBubble:
+      return "zero-bubble";
+  }
+  return "1f1b";
+}
+
+}  // namespace reef::job

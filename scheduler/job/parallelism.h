@@ -1,0 +1,37 @@
+#pragma once
+// How a model is spread over devices, as a job asks for it. Pure data.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/error.h"
+
+namespace reef::job {
+
+/// The order in which the stages of a pipeline work on micro-batches.
+struct Schedule {
+  enum class Kind : std::uint8_t {
+    k1F1B,         ///< one forward, one backward (Narayanan et al. 2019, PipeDream)
+    kInterleaved,  ///< the same, each device with several ranges of layers (Narayanan et al. 2021)
+    kZeroBubble,   ///< gradients of weights fill the gaps (Qi et al. 2023, ZB-H1)
+  };
+  Kind kind = Kind::k1F1B;
+  std::uint32_t chunks = 1;  ///< ranges of layers a device; more than 1 only when interleaved
+  bool operator==(const Schedule&) const = default;
+};
+
+/// "1f1b", "interleaved:2", "zero-bubble"; kJobValue says what there is.
+Result<Schedule> parse_schedule(std::string_view text);
+std::string name_of(const Schedule& schedule);
+
+struct Parallelism {
+  std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves
+  std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
+  Schedule schedule;
+  /// Ranges of layers a replica is cut into.
+  std::uint32_t stages() const { return pp * schedule.chunks; }
+  bool operator==(const Parallelism&) const = default;
+};
+
+}  // namespace reef::job
