@@ -15,7 +15,7 @@ class LocalCrew final : public node::Crew {
       : site_(std::move(site)),
         setup_(setup),
         job_(std::move(job)),
-        model_(nn::gpt_spec(job_.model, job_.training.precision)) {}
+        model_(nn::model_spec(job_.model, job_.training.precision)) {}
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {

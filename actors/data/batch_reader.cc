@@ -13,7 +13,7 @@ std::uint64_t global_batch(const job::Training& training) {
 
 Result<data::TokenShards> open_split(const job::Job& job, const char* split) {
   ATOLL_ASSIGN(auto shards, data::TokenShards::open(job.data.path, split));
-  const auto vocabulary = static_cast<std::uint64_t>(job.model.vocab_size);
+  const auto vocabulary = static_cast<std::uint64_t>(nn::vocabulary_of(job.model));
   if (shards.vocab_size() > vocabulary) {
     return Error{Code::kData, job.data.path,
                  "the data has " + std::to_string(shards.vocab_size()) +

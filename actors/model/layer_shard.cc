@@ -24,7 +24,7 @@ class LayerShard final : public Task {
         sequences_(setup.job.training.sequences_per_leaf),
         micro_batches_(setup.plan.leaves / setup.plan.replicas),
         replica_(actor.replica),
-        hidden_{sequences_, setup.job.training.context, config_.n_embd},
+        hidden_{sequences_, setup.job.training.context, nn::width_of(config_)},
         activations_(setup.model.activations),
         gradient_names_(gradient_names(stage_)),
         in_halves_(actor.acts.size() > (stage_.is_last() ? 3 : 2)) {
@@ -166,7 +166,8 @@ class LayerShard final : public Task {
     for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
     for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
       const Tensor& tied = firing.inputs[2]->tensors.at(i);
-      ATOLL_TRY(check(tied, {config_.vocab_size, config_.n_embd}, activations_, stage_.tied()[i]));
+      ATOLL_TRY(check(tied, {nn::vocabulary_of(config_), nn::width_of(config_)}, activations_,
+                      stage_.tied()[i]));
       weights_[stage_.tied()[i]] = tied;
     }
     return {};
@@ -177,7 +178,7 @@ class LayerShard final : public Task {
   }
 
   nn::Stage stage_;
-  nn::GptConfig config_;
+  nn::ModelConfig config_;
   std::uint64_t seed_;
   std::uint32_t sequences_;
   std::uint32_t micro_batches_;

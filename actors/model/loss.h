@@ -14,7 +14,7 @@ class Loss {
   Status run(Firing& firing) const;
 
  private:
-  nn::GptConfig config_;
+  nn::ModelConfig config_;
   float grad_scale_;
 };
 

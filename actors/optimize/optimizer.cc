@@ -76,7 +76,7 @@ class Optimizer final : public Task {
       source.gradient = *own;
       source.tied_local = at(parameter.name + "@head");
       const bool remote = actor_.acts[kMeasure].inputs.size() > 1 && !source.tied_local &&
-                          parameter.name == "wte.weight";
+                          nn::is_tied(setup_.model, parameter.name);
       if (remote) source.tied_remote = 0;
     }
   }
@@ -160,12 +160,13 @@ class Optimizer final : public Task {
     return {};
   }
 
-  /// Handles to what layers see, in canonical order; `all`, or only the one that another stage uses
+  /// Handles to what layers see, in canonical order; `all`, or only those that another stage uses
   /// too.
   std::vector<Tensor> weights(bool all) const {
     std::vector<Tensor> handles;
     for (const nn::TrainedParameter& trained : trained_) {
-      if (all || trained.parameter.name == "wte.weight") handles.push_back(trained.weight());
+      if (all || nn::is_tied(setup_.model, trained.parameter.name))
+        handles.push_back(trained.weight());
     }
     return handles;
   }

@@ -3,13 +3,13 @@
 // of distribution. Any cut of a model into stages gives the same bits.
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "ops/autograd/tape.h"
 #include "ops/functional/functional.h"
+#include "ops/nn/pass.h"
 #include "ops/nn/spec.h"
 #include "ops/tensor/context.h"
 #include "ops/tensor/tensor.h"
@@ -20,21 +20,8 @@ namespace reef::nn {
 using ops::add;
 using ops::add_into;
 
-/// By logical name: weights in their parameter's dtype, or gradients in f32. Canonical order is
-/// name order.
-using Parameters = std::map<std::string, ops::Tensor>;
-
 /// A pure function of (seed, parameter name, element), hence the same on any stage and any device.
 ops::Tensor initial_value(const Parameter& parameter, std::uint64_t seed);
-
-/// Where the micro-batch stands in the job, for dropout. `first_sample` is the global index of its
-/// first row; without `training` nothing is dropped.
-struct Sample {
-  std::uint64_t seed = 0;
-  std::uint64_t step = 0;
-  std::uint64_t first_sample = 0;
-  bool training = true;
-};
 
 /// Layers [first_layer, last_layer) of a model.
 /// Thread: immutable, any thread; a Tape belongs to one micro-batch.
@@ -45,22 +32,22 @@ class Stage {
 
   /// Owned by these layers, in layer order.
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  /// Used here but owned by another stage: the head's "wte.weight" without the embedding.
+  /// Used here but owned by another stage: the table of a tied head without the embedding.
   const std::vector<std::string>& tied() const { return tied_; }
   bool is_first() const { return first_ == 0; }
   bool is_last() const { return last_ == spec_.layers.size(); }
 
   /// `input`: tokens i32 (B, T) for the first stage, else hidden (B, T, C) in the spec's
-  /// dtype, with T at most n_positions. Returns hidden, or logits f32 (B, T, V) from the last
-  /// stage. `tape` receives what backward needs; null keeps nothing (evaluation, generation).
+  /// dtype, with T at most the longest context. Returns hidden, or logits f32 (B, T, V) from the
+  /// last stage. `tape` receives what backward needs; null keeps nothing (evaluation, generation).
   /// `weights` holds parameters() and tied() and may hold more.
   ops::Tensor forward(ops::Context& context, const Parameters& weights, const ops::Tensor& input,
                       const Sample& sample, std::unique_ptr<ops::Tape>* tape) const;
 
   /// Consumes `tape`. `grad_output` is shaped as the output. Returns the gradient of the input;
   /// undefined for the first stage. Writes this micro-batch's gradients to `grads` (replacing what
-  /// was there) under gradient_names(): the parameter's own name, and always "wte.weight@head" for
-  /// the head's use of the tied matrix.
+  /// was there) under gradient_names(): the parameter's own name, and use_name() for the head's
+  /// use of a tied matrix, also where the embedding is of the same stage.
   ops::Tensor backward(ops::Context& context, const Parameters& weights, ops::Tape& tape,
                        const ops::Tensor& grad_output, Parameters& grads) const;
   /// The first half of backward(), for which the stage before waits: returns the gradient of the
@@ -81,9 +68,9 @@ class Stage {
 /// The names that backward writes, in canonical order.
 std::vector<std::string> gradient_names(const Stage& stage);
 
-/// kTensor when `tokens` is not i32 (B, T) with every value in [0, vocab_size) and T <=
-/// n_positions. What comes from a data file or a peer passes here before a stage sees it.
-Status check_tokens(const GptConfig& config, const ops::Tensor& tokens);
+/// kTensor when `tokens` is not i32 (B, T) with every value in the vocabulary and T at most the
+/// longest context. What comes from a data file or a peer passes here before a stage sees it.
+Status check_tokens(const ModelConfig& config, const ops::Tensor& tokens);
 
 struct LossResult {
   double loss_sum = 0;      ///< natural logarithm, summed in token order

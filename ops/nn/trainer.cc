@@ -8,10 +8,10 @@ namespace reef::nn {
 
 using ops::Tensor;
 
-Trainer::Trainer(ops::Context& context, const GptConfig& config, Precision precision,
+Trainer::Trainer(ops::Context& context, const ModelConfig& config, Precision precision,
                  std::uint64_t seed)
     : context_(context),
-      spec_(gpt_spec(config, precision)),
+      spec_(model_spec(config, precision)),
       stage_(spec_, 0, spec_.layers.size()),
       seed_(seed) {
   for (const Parameter& parameter : stage_.parameters()) {

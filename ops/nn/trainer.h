@@ -15,7 +15,8 @@ namespace reef::nn {
 /// Thread: one. Memory: all from the context's pool, which must outlive it.
 class Trainer {
  public:
-  Trainer(ops::Context& context, const GptConfig& config, Precision precision, std::uint64_t seed);
+  Trainer(ops::Context& context, const ModelConfig& config, Precision precision,
+          std::uint64_t seed);
 
   /// Forward and backward of one batch, i32 (B, T) each; returns the mean loss and leaves the
   /// gradients for update(). `step` counts from 1 and draws dropout.

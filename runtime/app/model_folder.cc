@@ -4,6 +4,7 @@
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
+#include "ops/nn/config_json.h"
 #include "runtime/base/log.h"
 
 namespace reef::app {
@@ -12,49 +13,19 @@ namespace {
 namespace fs = std::filesystem;
 using Find = std::function<const checkpoint::TensorView*(const std::string&)>;
 
-Error unusable(const fs::path& folder, const std::string& why) {
-  return {Code::kCheckpoint, folder.string(), "model configuration: " + why};
-}
-
-/// The sizes that the tensors do not show are read from the configuration, in GPT2Config's names.
-Result<nn::GptConfig> config_from(const nlohmann::json& json, const fs::path& folder) {
-  nn::GptConfig config;
-  const std::pair<const char*, std::int64_t*> sizes[] = {
-      {"vocab_size", &config.vocab_size}, {"n_positions", &config.n_positions},
-      {"n_embd", &config.n_embd},         {"n_layer", &config.n_layer},
-      {"n_head", &config.n_head},         {"n_inner", &config.n_inner}};
-  if (!json.is_object()) return unusable(folder, "is not an object");
-  for (const auto& [name, size] : sizes) {
-    const auto field = json.find(name);
-    // Absent or null: four times the width.
-    if (size == &config.n_inner && (field == json.end() || field->is_null())) continue;
-    if (field == json.end() || !field->is_number_integer())
-      return unusable(folder, std::string(name) + " is not a whole number");
-    *size = field->get<std::int64_t>();
-  }
-  const auto epsilon = json.find("layer_norm_epsilon");
-  if (epsilon != json.end()) {
-    if (!epsilon->is_number()) return unusable(folder, "layer_norm_epsilon is not a number");
-    config.layer_norm_epsilon = epsilon->get<float>();
-  }
-  if (const std::string problem = nn::problem_of(config); !problem.empty())
-    return unusable(folder, problem);
-  return config;
-}
-
 /// Whether the file holds the parameter; asked before memory is taken for it.
 bool holds(const checkpoint::TensorView* view, const nn::Parameter& parameter) {
-  return view != nullptr && view->dtype == "F32" &&
+  return view != nullptr &&
+         (view->dtype == "F32" || view->dtype == "BF16" || view->dtype == "F16") &&
          std::equal(view->shape.begin(), view->shape.end(), parameter.shape.begin(),
                     parameter.shape.end(), [](std::uint64_t there, std::int64_t wanted) {
                       return there == static_cast<std::uint64_t>(wanted);
                     });
 }
 
-Result<Model> build(ops::Context& context, const nlohmann::json& json, const Find& find,
+Result<Model> build(ops::Context& context, const nn::ModelConfig& config, const Find& find,
                     const fs::path& folder) {
-  ATOLL_ASSIGN(const nn::GptConfig config, config_from(json, folder));
-  Model model{nn::gpt_spec(config), {}};
+  Model model{nn::model_spec(config), {}};
   for (const nn::Layer& layer : model.spec.layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
       const checkpoint::TensorView* view = find(parameter.name);
@@ -64,7 +35,7 @@ Result<Model> build(ops::Context& context, const nlohmann::json& json, const Fin
       }
       auto tensor =
           ops::Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
-      std::copy(view->bytes.begin(), view->bytes.end(), tensor.bytes().begin());
+      checkpoint::read_f32(*view, tensor.values<float>());
       model.weights[parameter.name] = tensor;
     }
   }
@@ -72,9 +43,11 @@ Result<Model> build(ops::Context& context, const nlohmann::json& json, const Fin
 }
 
 Result<Model> from_checkpoint(ops::Context& context, const checkpoint::Checkpoint& checkpoint) {
+  ATOLL_ASSIGN(const nn::ModelConfig config,
+               nn::config_from_json(checkpoint.description().model, Code::kCheckpoint,
+                                    checkpoint.folder().string()));
   return build(
-      context, checkpoint.description().model,
-      [&checkpoint](const std::string& name) { return checkpoint.find(name); },
+      context, config, [&checkpoint](const std::string& name) { return checkpoint.find(name); },
       checkpoint.folder());
 }
 
@@ -83,13 +56,9 @@ Result<Model> from_checkpoint(ops::Context& context, const checkpoint::Checkpoin
 Result<Model> load_model(ops::Context& context, const fs::path& folder) {
   if (fs::exists(folder / "config.json")) {
     ATOLL_ASSIGN(const auto foreign, checkpoint::load_folder(folder));
-    const auto find = [&foreign](const std::string& name) -> const checkpoint::TensorView* {
-      for (const auto& tensor : foreign.tensors) {
-        if (tensor.name == name) return &tensor;
-      }
-      return nullptr;
-    };
-    return build(context, foreign.config, find, folder);
+    return build(
+        context, foreign.config, [&foreign](const std::string& name) { return foreign.find(name); },
+        folder);
   }
   if (fs::exists(folder / "checkpoints")) {
     std::vector<Error> skipped;

@@ -22,11 +22,11 @@ ops::Tensor made_up(ops::Context& context, const ops::Shape& shape, std::int64_t
 
 }  // namespace
 
-Practice::Practice(ops::Context& context, const nn::GptConfig& config, nn::Precision precision,
+Practice::Practice(ops::Context& context, const nn::ModelConfig& config, nn::Precision precision,
                    std::int64_t sequences, std::int64_t length)
     : trainer_(context, config, precision, 1),
-      tokens_(made_up(context, {sequences, length}, config.vocab_size, "tokens")),
-      targets_(made_up(context, {sequences, length}, config.vocab_size, "targets")) {}
+      tokens_(made_up(context, {sequences, length}, nn::vocabulary_of(config), "tokens")),
+      targets_(made_up(context, {sequences, length}, nn::vocabulary_of(config), "targets")) {}
 
 void Practice::differentiate() {
   ++steps_;

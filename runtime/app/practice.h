@@ -12,7 +12,7 @@ namespace reef::app {
 class Practice {
  public:
   /// Micro-batches of `sequences` times `length` tokens.
-  Practice(ops::Context& context, const nn::GptConfig& config, nn::Precision precision,
+  Practice(ops::Context& context, const nn::ModelConfig& config, nn::Precision precision,
            std::int64_t sequences, std::int64_t length);
 
   /// Forward and backward of one micro-batch.

@@ -14,25 +14,26 @@ class Check {
   Check(const Job& job, const Document& document) : job_(job), document_(document) {}
 
   Status model() const {
-    const nn::GptConfig& model = job_.model;
-    if (model.n_embd % model.n_head != 0) {
-      return no("/spec/model/n_head",
-                "n_embd " + text(model.n_embd) + " is not a multiple of n_head " +
-                    text(model.n_head) + "; " + text(model.n_embd) + " = " +
-                    text(model.n_embd / model.n_head) + " x " + text(model.n_head) + " + " +
-                    text(model.n_embd % model.n_head));
+    if (const auto* gpt = std::get_if<nn::GptConfig>(&job_.model)) {
+      ATOLL_TRY(parts({"n_embd", gpt->n_embd}, {"n_head", gpt->n_head}));
+    } else {
+      const auto& llama = std::get<nn::LlamaConfig>(job_.model);
+      const Named heads{"num_attention_heads", llama.num_attention_heads};
+      ATOLL_TRY(parts({"hidden_size", llama.hidden_size}, heads));
+      ATOLL_TRY(parts(heads, {"num_key_value_heads", llama.key_value_heads()}));
     }
-    if (const std::string problem = nn::problem_of(model); !problem.empty())
+    if (const std::string problem = nn::problem_of(job_.model); !problem.empty())
       return no("/spec/model", problem);
     return {};
   }
 
   Status training() const {
     const Training& training = job_.training;
-    if (training.context > job_.model.n_positions) {
-      return no("/spec/training/context", "context " + text(training.context) +
-                                              " is longer than the model's n_positions " +
-                                              text(job_.model.n_positions));
+    const std::int64_t longest = nn::longest_context_of(job_.model);
+    if (training.context > longest) {
+      return no("/spec/training/context",
+                "context " + text(training.context) + " is longer than the model's " +
+                    std::string(nn::longest_context_name(job_.model)) + " " + text(longest));
     }
     if (!std::has_single_bit(training.leaves)) {
       return no("/spec/training/leaves", text(training.leaves) +
@@ -58,12 +59,12 @@ class Check {
 
   Status parallelism() const {
     const std::uint32_t dp = job_.parallelism.dp, stages = job_.parallelism.stages();
-    const std::int64_t layers = job_.model.n_layer + 2;
+    const std::int64_t blocks = nn::blocks_of(job_.model);
+    const std::int64_t layers = blocks + 2;
     if (stages > layers) {
-      return no("/spec/parallelism/pp",
-                text(stages) + " stages but " + text(layers) + " layers (embedding, " +
-                    text(job_.model.n_layer) +
-                    (job_.model.n_layer == 1 ? " block, head)" : " blocks, head)"));
+      return no("/spec/parallelism/pp", text(stages) + " stages but " + text(layers) +
+                                            " layers (embedding, " + text(blocks) +
+                                            (blocks == 1 ? " block, head)" : " blocks, head)"));
     }
     if (job_.parallelism.schedule.chunks > 1 && job_.parallelism.pp == 1) {
       return no("/spec/parallelism/schedule",
@@ -95,6 +96,19 @@ class Check {
   }
 
  private:
+  struct Named {
+    std::string name;
+    std::int64_t value;
+  };
+  /// `whole` must be a multiple of `count`; zeros are the schema's business.
+  Status parts(const Named& whole, const Named& count) const {
+    if (count.value <= 0 || whole.value % count.value == 0) return {};
+    return no("/spec/model/" + count.name,
+              whole.name + " " + text(whole.value) + " is not a multiple of " + count.name + " " +
+                  text(count.value) + "; " + text(whole.value) + " = " +
+                  text(whole.value / count.value) + " x " + text(count.value) + " + " +
+                  text(whole.value % count.value));
+  }
   Status codec(const std::string& pointer, const std::string& name, bool feedback) const {
     const auto known = codec::parse_edge(name);
     if (!known.ok()) return no(pointer, known.error().what);

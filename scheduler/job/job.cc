@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "configs/schema/schemas.h"
+#include "ops/nn/config_json.h"
 #include "runtime/base/units.h"
 #include "scheduler/job/check.h"
 #include "scheduler/job/document.h"
@@ -25,20 +26,10 @@ const Json& group(const Json& spec, const char* name) {
   return field == spec.end() ? none : *field;
 }
 
-nn::GptConfig model_from(const Json& from) {
-  nn::GptConfig model;
-  take(from, "vocab_size", model.vocab_size);
-  take(from, "n_positions", model.n_positions);
-  take(from, "n_embd", model.n_embd);
-  take(from, "n_layer", model.n_layer);
-  take(from, "n_head", model.n_head);
-  take(from, "n_inner", model.n_inner);
-  take(from, "layer_norm_epsilon", model.layer_norm_epsilon);
-  take(from, "embd_pdrop", model.embd_pdrop);
-  take(from, "attn_pdrop", model.attn_pdrop);
-  take(from, "resid_pdrop", model.resid_pdrop);
-  take(from, "initializer_range", model.initializer_range);
-  return model;
+Result<nn::ModelConfig> model_from(const Document& document) {
+  auto model = nn::unchecked_config_from_json(document.value["spec"]["model"], Code::kJobValue, "");
+  if (model.ok()) return model;
+  return complaint(document, Code::kJobValue, "/spec/model", model.error().what);
 }
 
 Optimizer optimizer_from(const Json& from) {
@@ -88,7 +79,7 @@ Result<Job> job_from(const Document& document) {
   Job job;
   take(document.value["metadata"], "name", job.name);
   take(spec, "topology", job.topology);
-  job.model = model_from(spec["model"]);
+  ATOLL_ASSIGN(job.model, model_from(document));
   take(spec["data"], "path", job.data.path);
   take(spec["data"], "prefetch", job.data.prefetch);
   take(spec["data"], "workers", job.data.workers);
@@ -119,21 +110,6 @@ std::string duration_text(Duration duration) {
   if (ns % 1'000'000'000 == 0) return std::to_string(ns / 1'000'000'000) + "s";
   if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
   return std::to_string(ns) + "ns";
-}
-
-Json model_to(const nn::GptConfig& model) {
-  return {{"type", "gpt2"},
-          {"vocab_size", model.vocab_size},
-          {"n_positions", model.n_positions},
-          {"n_embd", model.n_embd},
-          {"n_layer", model.n_layer},
-          {"n_head", model.n_head},
-          {"n_inner", model.n_inner},
-          {"layer_norm_epsilon", model.layer_norm_epsilon},
-          {"embd_pdrop", model.embd_pdrop},
-          {"attn_pdrop", model.attn_pdrop},
-          {"resid_pdrop", model.resid_pdrop},
-          {"initializer_range", model.initializer_range}};
 }
 
 Json optimizer_to(const Optimizer& optimizer) {
@@ -195,7 +171,7 @@ Result<Job> job_from_json(const std::string& json) {
 std::string job_to_json(const Job& job) {
   const Json spec = {
       {"topology", job.topology},
-      {"model", model_to(job.model)},
+      {"model", nn::config_to_json(job.model)},
       {"data",
        {{"path", job.data.path}, {"prefetch", job.data.prefetch}, {"workers", job.data.workers}}},
       {"optimizer", optimizer_to(job.optimizer)},

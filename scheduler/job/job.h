@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/nn/config.h"
 #include "ops/nn/spec.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
@@ -34,7 +35,7 @@ struct Training {
   std::uint64_t seed = 1;
   std::uint32_t leaves = 8;  ///< V of rule 7: a power of two; one micro-batch is one leaf
   std::uint32_t sequences_per_leaf = 2;  ///< global batch = leaves x sequences_per_leaf
-  std::uint32_t context = 128;           ///< tokens per sequence, at most n_positions
+  std::uint32_t context = 128;           ///< tokens per sequence, at most the longest of the model
   nn::Precision precision = nn::Precision::kF32;
   bool operator==(const Training&) const = default;
 };
@@ -62,7 +63,7 @@ struct Codecs {  ///< for edges that leave a process
 struct Job {
   std::string name;
   std::string topology;  ///< path, relative to the descriptor
-  nn::GptConfig model;
+  nn::ModelConfig model;
   Data data;
   Optimizer optimizer;
   Training training;

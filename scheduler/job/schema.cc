@@ -89,6 +89,7 @@ class Walk {
   }
 
   Status check_object(const Json& value, const Json& schema, const std::string& pointer) const {
+    if (schema.contains("oneOf")) return check_alternative(value, schema, pointer);
     const Json none = Json::object();
     const Json& known = schema.contains("properties") ? schema["properties"] : none;
     std::vector<std::string> names;
@@ -104,6 +105,19 @@ class Walk {
       ATOLL_TRY(check(item, known[name], pointer + "/" + name));
     }
     return {};
+  }
+
+  /// Alternatives of our schemas differ by the one text that `type` may be.
+  Status check_alternative(const Json& value, const Json& schema,
+                           const std::string& pointer) const {
+    if (!value.contains("type")) return field(pointer + "/type", "missing field");
+    Json types = Json::array();
+    for (const Json& alternative : schema["oneOf"]) {
+      const Json& type = alternative["properties"]["type"]["enum"][0];
+      if (value["type"] == type) return check(value, alternative, pointer);
+      types.push_back(type);
+    }
+    return check(value["type"], {{"type", "string"}, {"enum", types}}, pointer + "/type");
   }
 
   Error unknown(const std::string& name, const std::vector<std::string>& names,

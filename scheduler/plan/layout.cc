@@ -53,7 +53,7 @@ class Layout {
       : job_(job),
         topology_(topology),
         builder_(job, topology),
-        spec_(nn::gpt_spec(job.model, job.training.precision)),
+        spec_(nn::model_spec(job.model, job.training.precision)),
         shards_{job.parallelism.dp, job.parallelism.pp},
         schedule_(job.parallelism.schedule),
         stages_(job.parallelism.stages()),
@@ -161,10 +161,10 @@ class Layout {
   /// Of one micro-batch.
   std::uint64_t hidden_bytes() const {
     return ops::size_of(spec_.activations) * tokens_per_leaf(job_) *
-           static_cast<std::uint64_t>(job_.model.n_embd);
+           static_cast<std::uint64_t>(nn::width_of(job_.model));
   }
   std::uint64_t logits_bytes() const {
-    return 4 * tokens_per_leaf(job_) * static_cast<std::uint64_t>(job_.model.vocab_size);
+    return 4 * tokens_per_leaf(job_) * static_cast<std::uint64_t>(nn::vocabulary_of(job_.model));
   }
 
   static std::string r(std::uint32_t replica) { return ".r" + std::to_string(replica); }

@@ -141,7 +141,7 @@ Result<Plan> make_plan(const job::Job& job, const topology::Topology& topology) 
   ATOLL_TRY(validate(plan));
   ATOLL_TRY(prove_live(plan));
   plan.predicted_step_seconds = predict_step_seconds(
-      plan, topology, nn::gpt_spec(job.model, job.training.precision), tokens_per_leaf(job));
+      plan, topology, nn::model_spec(job.model, job.training.precision), tokens_per_leaf(job));
   return plan;
 }
 

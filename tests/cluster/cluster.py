@@ -24,7 +24,7 @@ kind: TrainingJob
 metadata: {{name: test}}
 spec:
   topology: {topology}
-  model: {{type: gpt2, vocab_size: 256, n_positions: 32, n_embd: 48, n_layer: 4, n_head: 4{model}}}
+  model: {{{family}{model}}}
   data: {{path: {data}{loader}}}
   optimizer: {{name: adamw, learningRate: 3e-3, minimumLearningRate: 3e-4, warmupSteps: 3, clipNorm: {clip}}}
   training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32{training}}}
@@ -35,7 +35,11 @@ spec:
   peerTimeout: 3s
 """
 
-DEFAULTS = dict(model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", dp=1,
+GPT2 = "type: gpt2, vocab_size: 256, n_positions: 32, n_embd: 48, n_layer: 4, n_head: 4"
+LLAMA = ("type: llama, vocab_size: 256, max_position_embeddings: 32, hidden_size: 48, intermediate_size: 104, "
+         "num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2")
+
+DEFAULTS = dict(family=GPT2, model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", dp=1,
                 pp=1, weights="none", schedule="1f1b")
 
 

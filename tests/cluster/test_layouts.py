@@ -1,7 +1,7 @@
 """Same seed, same bits: where the model runs does not change what it learns."""
 import unittest
 
-from cluster import ClusterTest
+from cluster import LLAMA, ClusterTest
 
 # (processes, dp, pp)
 LAYOUTS = [(1, 1, 1), (1, 1, 2), (1, 1, 4), (1, 2, 2), (1, 8, 1), (2, 1, 2), (2, 2, 1), (2, 1, 4), (2, 2, 2), (4, 1, 4),
@@ -40,6 +40,22 @@ class Layouts(ClusterTest):
                                         (2, 1, 2, "interleaved:3"), (4, 2, 2, "interleaved:2")):
             with self.subTest(processes=nodes, dp=dp, pp=pp, schedule=schedule):
                 self.assertEqual(self.train(nodes, clip=0.5, dp=dp, pp=pp, schedule=schedule)[0], reference)
+
+    def test_llama_is_bit_identical_over_layouts_with_its_head_tied_and_not(self):
+        for tied in ("true", "false"):
+            model = f", tie_word_embeddings: {tied}"
+            reference, summary = self.train(1, family=LLAMA, model=model)
+            first, last = (reference[i]["loss"] for i in (0, -2))
+            self.assertLess(last, first - 1)  # it learns
+            for nodes, dp, pp in [(1, 2, 2), (2, 1, 2), (4, 1, 4), (4, 2, 2)]:
+                with self.subTest(tied=tied, processes=nodes, dp=dp, pp=pp):
+                    losses, _ = self.train(nodes, family=LLAMA, model=model, dp=dp, pp=pp)
+                    self.assertEqual(losses, reference)
+
+    def test_llama_trains_in_bf16_alike_on_every_layout(self):
+        fields = dict(family=LLAMA, training=", precision: bf16", steps=5)
+        reference, _ = self.train(1, **fields)
+        self.assertEqual(self.train(4, dp=2, pp=2, **fields)[0], reference)
 
     def test_dropout_does_not_depend_on_the_layout(self):
         model = ", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1"

@@ -18,12 +18,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!model.ok()) {
     return fuzz::check_refusal(model.error(), {Code::kCheckpoint, Code::kPath}), 0;
   }
-  const checkpoint::Gpt2Shape& shape = model->shape;
-  CHECK(shape.n_head > 0 && shape.n_embd % shape.n_head == 0);
-  CHECK_EQ(model->tensors.size(), 4 + 12 * shape.n_layer);
-  for (const checkpoint::TensorView& tensor : model->tensors) {
-    CHECK_EQ(tensor.dtype, "F32");
-    CHECK(!tensor.name.starts_with("transformer."));
+  CHECK_EQ(nn::problem_of(model->config), "");
+  std::size_t parameters = 0;
+  for (const nn::Layer& layer : nn::model_spec(model->config).layers) {
+    parameters += layer.parameters.size();
+    for (const nn::Parameter& parameter : layer.parameters) {
+      const checkpoint::TensorView* tensor = model->find(parameter.name);
+      CHECK(tensor != nullptr) << parameter.name;
+      std::vector<float> values(static_cast<std::size_t>(parameter.elements()));
+      checkpoint::read_f32(*tensor, values);
+    }
   }
+  CHECK_EQ(model->tensors.size(), parameters);
   return 0;
 }

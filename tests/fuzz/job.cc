@@ -30,7 +30,7 @@ void check(const Result<job::Job>& read) {
   CHECK(again.ok()) << again.error().text();
   CHECK(*again == *read) << job::job_to_json(*read);
   // Larger jobs take as long to plan as they are large; their arithmetic is the same.
-  if (read->model.n_layer > 16 || read->training.leaves > 16) return;
+  if (nn::blocks_of(read->model) > 16 || read->training.leaves > 16) return;
   static const topology::Topology topology = machines();
   const auto plan = plan::make_plan(*read, topology);
   if (!plan.ok()) {

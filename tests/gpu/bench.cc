@@ -85,7 +85,7 @@ void steps() {
   const Shape shape{4, config.n_positions};
   const Tensor tokens = fill(context(), DType::kI32, shape, 17);
   double flops_of_token = 0;
-  for (const nn::Layer& layer : nn::gpt_spec(config).layers) {
+  for (const nn::Layer& layer : nn::model_spec(config).layers) {
     flops_of_token += 3 * layer.forward_flops_per_token;
   }
   for (const nn::Precision precision : {nn::Precision::kF32, nn::Precision::kBF16}) {

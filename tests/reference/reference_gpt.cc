@@ -59,7 +59,7 @@ class Trainer {
   Trainer(ops::Context& context, const nn::GptConfig& config)
       : context_(context),
         config_(config),
-        spec_(nn::gpt_spec(config)),
+        spec_(nn::model_spec(config)),
         stage_(spec_, 0, spec_.layers.size()) {
     for (const nn::Parameter& p : stage_.parameters()) {
       weights_[p.name] = nn::initial_value(p, kSeed);

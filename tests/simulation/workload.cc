@@ -68,10 +68,7 @@ job::Job small_job(const ScratchFolder& folder, const Layout& layout) {
   job::Job job;
   job.name = "small";
   job.topology = "topology.yaml";
-  job.model.n_positions = 16;
-  job.model.n_embd = 16;
-  job.model.n_layer = 2;
-  job.model.n_head = 2;
+  job.model = nn::GptConfig{.n_positions = 16, .n_embd = 16, .n_layer = 2, .n_head = 2};
   job.data.path = folder / "data";
   job.optimizer.warmup_steps = 2;
   job.training = {kSteps, 3, 4, 1, 16};

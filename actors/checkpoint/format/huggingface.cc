@@ -1,11 +1,15 @@
 #include "actors/checkpoint/format/huggingface.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
 #include <utility>
 
-#include "actors/data/format/staged_folder.h"
+#include "actors/checkpoint/format/shard_index.h"
 #include "actors/data/format/strict_json.h"
+#include "ops/nn/config_json.h"
+#include "runtime/base/check.h"
 #include "runtime/base/file.h"
 
 namespace reef::checkpoint {
@@ -14,62 +18,139 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kModelFile = "model.safetensors";
-constexpr std::string_view kConfigFile = "config.json";
-constexpr std::string_view kPrefix = "transformer.";
-constexpr std::uint64_t kMaxDimension = std::uint64_t{1} << 31;
-constexpr std::uint64_t kMaxLayers = 10'000;
-// Marks a folder of our own making in the metadata, which other readers pass over.
-constexpr const char* kProducerKey = "producer";
-constexpr const char* kProducer = "atoll";
-
-using Shapes = std::map<std::string, std::vector<std::uint64_t>, std::less<>>;
+constexpr std::string_view kGptPrefix = "transformer.";
+constexpr std::string_view kHead = "lm_head.weight";
+constexpr std::array<std::string_view, 3> kDtypes{"F32", "BF16", "F16"};
 
 Error bad(const fs::path& where, const std::string& what) {
   return {Code::kCheckpoint, where.string(), what};
 }
 
-void add_layer(Shapes& shapes, const std::string& layer, std::uint64_t width) {
-  for (const char* norm : {"ln_1", "ln_2"}) {
-    shapes[layer + norm + ".weight"] = {width};
-    shapes[layer + norm + ".bias"] = {width};
-  }
-  const auto linear = [&](const char* name, std::uint64_t in, std::uint64_t out) {
-    shapes[layer + name + ".weight"] = {in, out};
-    shapes[layer + name + ".bias"] = {out};
-  };
-  linear("attn.c_attn", width, 3 * width);
-  linear("attn.c_proj", width, width);
-  linear("mlp.c_fc", width, 4 * width);
-  linear("mlp.c_proj", 4 * width, width);
+Result<nn::ModelConfig> read_config(const fs::path& folder) {
+  const fs::path path = folder / kConfigFile;
+  ATOLL_ASSIGN(const std::string text, read_file(path, 1 << 20));
+  ATOLL_ASSIGN(const json config, data::parse_json(text, Code::kCheckpoint, path.string()));
+  return nn::config_from_json(config, Code::kCheckpoint, path.string());
 }
 
-/// Every tensor of a GPT-2 of this shape; matrices are stored [in, out].
-Shapes gpt2_tensors(const Gpt2Shape& shape) {
-  Shapes shapes;
-  shapes["wte.weight"] = {shape.vocab_size, shape.n_embd};
-  shapes["wpe.weight"] = {shape.n_positions, shape.n_embd};
-  shapes["ln_f.weight"] = {shape.n_embd};
-  shapes["ln_f.bias"] = {shape.n_embd};
-  for (std::uint64_t i = 0; i < shape.n_layer; ++i) {
-    add_layer(shapes, "h." + std::to_string(i) + ".", shape.n_embd);
-  }
-  return shapes;
+/// A model in the Hugging Face cache is a link to a blob, and this folder is named by the user.
+Result<SafetensorsFile> open_file(const fs::path& path) {
+  std::error_code failure;
+  const fs::path real = fs::canonical(path, failure);
+  if (failure) return Error{Code::kPath, path.string(), "cannot open: " + failure.message()};
+  return SafetensorsFile::open(real);
 }
 
-/// Exactly the tensors of `shape`, all of them F32.
-Status check_tensors(const std::vector<TensorView>& tensors, const Gpt2Shape& shape,
-                     const fs::path& where) {
-  Shapes missing = gpt2_tensors(shape);
+/// The files of the index, which must hold what it says and nothing else.
+Result<std::vector<SafetensorsFile>> open_shards(const fs::path& folder) {
+  const fs::path path = folder / kIndexFile;
+  ATOLL_ASSIGN(const std::string text, read_file(path, kMaxIndexBytes));
+  ATOLL_ASSIGN(const ShardIndex index, parse_shard_index(text, path.string()));
+  std::vector<SafetensorsFile> files;
+  std::size_t found = 0;
+  for (const std::string& name : index.files()) {
+    ATOLL_ASSIGN(SafetensorsFile file, open_file(folder / name));
+    for (const TensorView& tensor : file.tensors()) {
+      const auto entry = index.file_of.find(tensor.name);
+      if (entry == index.file_of.end() || entry->second != name) {
+        return bad(path, "does not say that '" + tensor.name + "' is in " + name);
+      }
+    }
+    found += file.tensors().size();
+    files.push_back(std::move(file));
+  }
+  if (found != index.file_of.size()) {
+    return bad(path, "names tensors that are not in their files");
+  }
+  return files;
+}
+
+Result<std::vector<SafetensorsFile>> open_files(const fs::path& folder) {
+  std::error_code failure;
+  if (!fs::exists(folder / kModelFile, failure) && fs::exists(folder / kIndexFile, failure)) {
+    return open_shards(folder);
+  }
+  ATOLL_ASSIGN(SafetensorsFile file, open_file(folder / kModelFile));
+  std::vector<SafetensorsFile> files;
+  files.push_back(std::move(file));
+  return files;
+}
+
+/// Tensors that old files hold and that follow from the configuration.
+bool is_buffer(std::string_view name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") ||
+         name.ends_with(".rotary_emb.inv_freq");
+}
+
+bool same_content(const TensorView& a, const TensorView& b) {
+  return a.dtype == b.dtype && std::ranges::equal(a.bytes, b.bytes);
+}
+
+/// The name of the tensor that the head uses, if it is another layer's.
+std::optional<std::string> tied_table(const nn::ModelConfig& config) {
+  const std::vector<std::string> tied = nn::model_spec(config).layers.back().tied;
+  return tied.empty() ? std::nullopt : std::optional(tied.front());
+}
+
+Result<std::vector<TensorView>> model_tensors(const std::vector<SafetensorsFile>& files,
+                                              const nn::ModelConfig& config,
+                                              const fs::path& where) {
+  const std::optional<std::string> table = tied_table(config);
+  const bool gpt = std::holds_alternative<nn::GptConfig>(config);
+  std::vector<TensorView> tensors;
+  const TensorView* head = nullptr;
+  for (const SafetensorsFile& file : files) {
+    for (const TensorView& tensor : file.tensors()) {
+      std::string_view name = tensor.name;
+      if (gpt && name.starts_with(kGptPrefix)) name.remove_prefix(kGptPrefix.size());
+      if (is_buffer(name)) continue;
+      if (table && name == kHead) {
+        head = &tensor;
+        continue;
+      }
+      tensors.push_back(tensor);
+      tensors.back().name = name;
+    }
+  }
+  std::ranges::sort(tensors, {}, &TensorView::name);
+  if (head == nullptr) return tensors;
+  const auto embedding = std::ranges::lower_bound(tensors, *table, {}, &TensorView::name);
+  if (embedding == tensors.end() || embedding->name != *table || !same_content(*head, *embedding)) {
+    return bad(where, std::string(kHead) + " differs from " + *table +
+                          ", though the configuration ties the head to it");
+  }
+  return tensors;
+}
+
+}  // namespace
+
+const TensorView* HuggingFaceModel::find(std::string_view name) const {
+  const auto found = std::ranges::lower_bound(tensors, name, {}, &TensorView::name);
+  return found == tensors.end() || found->name != name ? nullptr : &*found;
+}
+
+Status check_tensors(const std::vector<TensorView>& tensors, const nn::ModelConfig& config,
+                     std::span<const std::string_view> dtypes, const fs::path& where) {
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> missing;
+  for (nn::Layer& layer : nn::model_spec(config).layers) {
+    for (nn::Parameter& parameter : layer.parameters) missing[parameter.name] = parameter.shape;
+  }
   for (const TensorView& tensor : tensors) {
     const auto expected = missing.find(tensor.name);
     if (expected == missing.end()) {
-      return bad(where, "tensor '" + tensor.name + "' does not belong to this GPT-2");
+      return bad(where, "tensor '" + tensor.name + "' does not belong to this " +
+                            std::string(nn::family_of(config)) + " model, or stands twice");
     }
-    if (tensor.dtype != "F32") {
-      return bad(where, "tensor '" + tensor.name + "' is " + tensor.dtype + "; only F32 is read");
+    if (std::ranges::find(dtypes, tensor.dtype) == dtypes.end()) {
+      std::string known;
+      for (const std::string_view dtype : dtypes)
+        known += (known.empty() ? "" : ", ") + std::string(dtype);
+      return bad(where, "tensor '" + tensor.name + "' is " + tensor.dtype + "; read are " + known);
     }
-    if (tensor.shape != expected->second) {
+    if (!std::ranges::equal(tensor.shape, expected->second,
+                            [](std::uint64_t there, std::int64_t wanted) {
+                              return there == static_cast<std::uint64_t>(wanted);
+                            })) {
       return bad(where, "tensor '" + tensor.name + "' has shape " + json(tensor.shape).dump() +
                             "; expected " + json(expected->second).dump());
     }
@@ -79,222 +160,55 @@ Status check_tensors(const std::vector<TensorView>& tensors, const Gpt2Shape& sh
   return bad(where, "tensor '" + missing.begin()->first + "' is missing");
 }
 
-Status check_shape(const Gpt2Shape& shape, const fs::path& where) {
-  if (shape.n_head == 0 || shape.n_embd % shape.n_head != 0) {
-    return bad(where, std::to_string(shape.n_embd) + " channels do not divide by " +
-                          std::to_string(shape.n_head) + " heads");
+json config_document(const nn::ModelConfig& config) {
+  json document = nn::config_to_json(config);
+  document.erase("type");
+  document["model_type"] = nn::family_of(config);
+  json extra;
+  if (const auto* gpt = std::get_if<nn::GptConfig>(&config)) {
+    extra = {{"architectures", {"GPT2LMHeadModel"}},
+             {"n_ctx", gpt->n_positions},
+             {"activation_function", "gelu_new"},
+             {"scale_attn_weights", true},
+             {"tie_word_embeddings", true}};
+    if (gpt->n_inner == 0) extra["n_inner"] = nullptr;
+  } else {
+    const auto& llama = std::get<nn::LlamaConfig>(config);
+    extra = {{"architectures", {"LlamaForCausalLM"}},
+             {"num_key_value_heads", llama.key_value_heads()},
+             {"hidden_act", "silu"},
+             {"attention_bias", false},
+             {"attention_dropout", 0.0},
+             {"mlp_bias", false},
+             {"rope_scaling", nullptr}};
   }
-  return {};
-}
-
-// ---- export
-
-const TensorView* find_matrix(const std::vector<TensorView>& tensors, std::string_view name) {
-  for (const TensorView& tensor : tensors) {
-    if (tensor.name == name && tensor.shape.size() == 2) return &tensor;
-  }
-  return nullptr;
-}
-
-std::uint64_t count_layers(const std::vector<TensorView>& tensors) {
-  return static_cast<std::uint64_t>(
-      std::count_if(tensors.begin(), tensors.end(), [](const TensorView& tensor) {
-        return tensor.name.starts_with("h.") && tensor.name.ends_with(".ln_1.weight");
-      }));
-}
-
-Result<Gpt2Shape> shape_of(const std::vector<TensorView>& tensors, const json& model,
-                           const fs::path& where) {
-  const TensorView* wte = find_matrix(tensors, "wte.weight");
-  const TensorView* wpe = find_matrix(tensors, "wpe.weight");
-  if (wte == nullptr || wpe == nullptr) return bad(where, "has no matrix wte.weight or wpe.weight");
-  const json heads =
-      model.is_object() ? model.value("n_head", model.value("heads", json())) : json();
-  if (!heads.is_number_unsigned()) {
-    return bad(where, "its model configuration does not say 'n_head' or 'heads'");
-  }
-  Gpt2Shape shape{.vocab_size = wte->shape[0],
-                  .n_positions = wpe->shape[0],
-                  .n_embd = wte->shape[1],
-                  .n_layer = count_layers(tensors),
-                  .n_head = heads.get<std::uint64_t>()};
-  const json epsilon = model.value("layer_norm_epsilon", json());
-  if (epsilon.is_number()) shape.layer_norm_epsilon = epsilon.get<double>();
-  ATOLL_TRY(check_shape(shape, where));
-  return shape;
-}
-
-std::string_view without_prefix(std::string_view name) {
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
-}
-
-std::vector<TensorView> weights_of(const Checkpoint& checkpoint) {
-  std::vector<TensorView> weights;
-  for (const std::string& name : checkpoint.names()) {
-    if (!is_weight(name)) continue;
-    weights.push_back(*checkpoint.find(name));
-    weights.back().name = without_prefix(name);
-  }
-  return weights;
-}
-
-json gpt2_config(const Gpt2Shape& shape) {
-  return {{"architectures", {"GPT2LMHeadModel"}},
-          {"model_type", "gpt2"},
-          {"vocab_size", shape.vocab_size},
-          {"n_positions", shape.n_positions},
-          {"n_ctx", shape.n_positions},
-          {"n_embd", shape.n_embd},
-          {"n_layer", shape.n_layer},
-          {"n_head", shape.n_head},
-          {"n_inner", nullptr},
-          {"activation_function", "gelu_new"},
-          {"layer_norm_epsilon", shape.layer_norm_epsilon},
-          {"initializer_range", 0.02},
-          {"resid_pdrop", 0.0},
-          {"embd_pdrop", 0.0},
-          {"attn_pdrop", 0.0},
-          {"scale_attn_weights", true},
-          {"use_cache", true},
-          {"tie_word_embeddings", true},
-          {"bos_token_id", nullptr},
-          {"eos_token_id", nullptr},
-          {"torch_dtype", "float32"}};
-}
-
-/// Free: absent, empty, or an earlier export of ours with nothing added to it.
-Status check_free(const fs::path& out) {
-  const Error refusal{Code::kPath, out.string(),
-                      "exists with other content; remove it or choose another folder"};
-  std::error_code failure;
-  if (!fs::exists(fs::symlink_status(out, failure))) return {};
-  if (!fs::is_directory(fs::symlink_status(out, failure))) return refusal;
-  bool empty = true;
-  for (fs::directory_iterator entry(out, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    const std::string name = entry->path().filename().string();
-    if (name != kModelFile && name != kConfigFile) return refusal;
-    empty = false;
-  }
-  if (failure) return Error{Code::kPath, out.string(), "cannot list: " + failure.message()};
-  if (empty) return {};
-  const auto model = SafetensorsFile::open(out, kModelFile);
-  if (!model.ok()) return refusal;
-  const auto producer = model->metadata().find(kProducerKey);
-  if (producer == model->metadata().end() || producer->second != kProducer) return refusal;
-  return {};
-}
-
-// ---- load
-
-Result<json> read_config(const fs::path& folder) {
-  const fs::path path = folder / kConfigFile;
-  ATOLL_ASSIGN(const std::string text, read_file(path, 1 << 20));
-  ATOLL_ASSIGN(json config, data::parse_json(text, Code::kCheckpoint, path.string()));
-  if (!config.is_object()) return bad(path, "is not an object");
-  return config;
-}
-
-Status check_kind(const json& config, const fs::path& where) {
-  if (config.value("model_type", json()) != "gpt2") return bad(where, "model_type is not gpt2");
-  if (config.value("activation_function", json("gelu_new")) != "gelu_new") {
-    return bad(where, "activation_function is not gelu_new");
-  }
-  if (config.value("tie_word_embeddings", json(true)) != true) {
-    return bad(where, "tie_word_embeddings is false; only a tied head is read");
-  }
-  if (config.value("scale_attn_by_inverse_layer_idx", json(false)) != false) {
-    return bad(where, "scale_attn_by_inverse_layer_idx is not supported");
-  }
-  return {};
-}
-
-Result<Gpt2Shape> parse_shape(const json& config, const fs::path& where) {
-  ATOLL_TRY(check_kind(config, where));
-  Gpt2Shape shape;
-  const std::pair<const char*, std::uint64_t*> fields[] = {{"vocab_size", &shape.vocab_size},
-                                                           {"n_positions", &shape.n_positions},
-                                                           {"n_embd", &shape.n_embd},
-                                                           {"n_layer", &shape.n_layer},
-                                                           {"n_head", &shape.n_head}};
-  for (const auto& [name, field] : fields) {
-    const json value = config.value(name, json());
-    const bool whole = value.is_number_unsigned();
-    if (!whole || value.get<std::uint64_t>() == 0 || value.get<std::uint64_t>() > kMaxDimension) {
-      return bad(where, std::string(name) + " is not a whole number from 1 to 2^31");
-    }
-    *field = value.get<std::uint64_t>();
-  }
-  if (shape.n_layer > kMaxLayers) return bad(where, "n_layer is over 10000");
-  const json epsilon = config.value("layer_norm_epsilon", json(shape.layer_norm_epsilon));
-  if (!epsilon.is_number()) return bad(where, "layer_norm_epsilon is not a number");
-  shape.layer_norm_epsilon = epsilon.get<double>();
-  ATOLL_TRY(check_shape(shape, where));
-  return shape;
-}
-
-bool is_mask_buffer(std::string_view name) {
-  return name.starts_with("h.") &&
-         (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"));
-}
-
-Result<std::vector<TensorView>> model_tensors(const SafetensorsFile& file, const fs::path& where) {
-  std::vector<TensorView> tensors;
-  const TensorView* head = nullptr;
-  for (const TensorView& tensor : file.tensors()) {
-    const std::string_view name = without_prefix(tensor.name);
-    if (is_mask_buffer(name)) continue;
-    if (name == "lm_head.weight") {
-      head = &tensor;
-      continue;
-    }
-    tensors.push_back(tensor);
-    tensors.back().name = name;
-  }
-  if (head == nullptr) return tensors;
-  const TensorView* wte = find_matrix(tensors, "wte.weight");
-  if (wte == nullptr ||
-      !std::equal(head->bytes.begin(), head->bytes.end(), wte->bytes.begin(), wte->bytes.end())) {
-    return bad(where, "lm_head.weight differs from wte.weight; only a tied head is read");
-  }
-  return tensors;
-}
-
-}  // namespace
-
-Status export_folder(const Checkpoint& checkpoint, const fs::path& out) {
-  const std::vector<TensorView> weights = weights_of(checkpoint);
-  ATOLL_ASSIGN(const Gpt2Shape shape,
-               shape_of(weights, checkpoint.description().model, checkpoint.folder()));
-  ATOLL_TRY(check_tensors(weights, shape, checkpoint.folder()));
-  ATOLL_TRY(check_free(out));
-  const Metadata metadata{{"format", "pt"},
-                          {kProducerKey, kProducer},
-                          {"atoll.job", checkpoint.description().job},
-                          {"atoll.step", std::to_string(checkpoint.step())}};
-  ATOLL_ASSIGN(data::StagedFolder folder, data::StagedFolder::create(out));
-  ATOLL_TRY(write_safetensors(folder.path() / kModelFile, weights, metadata));
-  ATOLL_TRY(write_file(folder.path() / kConfigFile, as_bytes(gpt2_config(shape).dump(2) + "\n")));
-  return folder.commit();
+  document.update(extra);
+  document.update({{"use_cache", true},
+                   {"bos_token_id", nullptr},
+                   {"eos_token_id", nullptr},
+                   {"torch_dtype", "float32"}});
+  return document;
 }
 
 Result<HuggingFaceModel> load_folder(const fs::path& folder) {
-  ATOLL_ASSIGN(json config, read_config(folder));
-  ATOLL_ASSIGN(const Gpt2Shape shape, parse_shape(config, folder / kConfigFile));
-  std::error_code failure;
-  if (!fs::exists(folder / kModelFile, failure) &&
-      fs::exists(folder / "model.safetensors.index.json", failure)) {
-    return bad(folder, "is cut into several files; save it as one model.safetensors");
+  ATOLL_ASSIGN(const nn::ModelConfig config, read_config(folder));
+  ATOLL_ASSIGN(std::vector<SafetensorsFile> files, open_files(folder));
+  ATOLL_ASSIGN(std::vector<TensorView> tensors, model_tensors(files, config, folder));
+  ATOLL_TRY(check_tensors(tensors, config, kDtypes, folder));
+  return HuggingFaceModel{config, std::move(files), std::move(tensors)};
+}
+
+void read_f32(const TensorView& tensor, std::span<float> to) {
+  CHECK_EQ(tensor.bytes.size(), to.size() * dtype_size(tensor.dtype));
+  if (tensor.dtype == "F32") {
+    std::ranges::copy(tensor.bytes, std::as_writable_bytes(to).begin());
+    return;
   }
-  // A model in the Hugging Face cache is a link to a blob, and this folder is named by the user.
-  const fs::path real = fs::canonical(folder / kModelFile, failure);
-  if (failure) {
-    return Error{Code::kPath, (folder / kModelFile).string(), "cannot open: " + failure.message()};
+  const bool brain = tensor.dtype == "BF16";
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const auto bits = load<std::uint16_t>(tensor.bytes.data() + 2 * i);
+    to[i] = brain ? ops::BF16{bits}.value() : ops::F16{bits}.value();
   }
-  ATOLL_ASSIGN(SafetensorsFile file, SafetensorsFile::open(real));
-  ATOLL_ASSIGN(std::vector<TensorView> tensors, model_tensors(file, folder));
-  ATOLL_TRY(check_tensors(tensors, shape, folder));
-  return HuggingFaceModel{std::move(config), shape, std::move(file), std::move(tensors)};
 }
 
 }  // namespace reef::checkpoint

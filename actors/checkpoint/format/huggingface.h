@@ -1,49 +1,51 @@
 #pragma once
-// The folder that `transformers` loads: config.json and model.safetensors with GPT-2's names. It is
-// how a trained model leaves Atoll and how a foreign one enters.
+// The folder that `transformers` loads: config.json and the weights as safetensors with published
+// names, in one file or cut into several with an index. It is how a trained model leaves Atoll
+// (huggingface_export.h) and how a foreign one enters.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/safetensors.h"
+#include "ops/nn/config.h"
+#include "ops/nn/spec.h"
 #include "runtime/base/error.h"
 
 namespace reef::checkpoint {
 
-/// GPT-2's dimensions, in transformers' words.
-struct Gpt2Shape {
-  std::uint64_t vocab_size = 0;
-  std::uint64_t n_positions = 0;
-  std::uint64_t n_embd = 0;
-  std::uint64_t n_layer = 0;
-  std::uint64_t n_head = 0;
-  double layer_norm_epsilon = 1e-5;
+inline constexpr std::string_view kConfigFile = "config.json";
+inline constexpr std::string_view kModelFile = "model.safetensors";
+inline constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 
-  bool operator==(const Gpt2Shape&) const = default;
-};
-
-/// Writes the weights (no moments) of a checkpoint as F32. Sizes are taken from the tensors; the
-/// number of heads cannot be seen in them and is read from the checkpoint's model configuration, as
-/// "n_head" or "heads" (and "layer_norm_epsilon", when present). Replaces only a folder of its own
-/// making. Failure: kPath for any other non-empty folder, kCheckpoint for tensors that are missing,
-/// foreign or of the wrong shape.
-Status export_folder(const Checkpoint& checkpoint, const std::filesystem::path& out);
-
-/// A model read from such a folder. Memory: tensors are views of the mapped file, which moves with
+/// A model read from such a folder. Memory: tensors are views of the mapped files, which move with
 /// it.
 struct HuggingFaceModel {
-  nlohmann::json config;
-  Gpt2Shape shape;
-  SafetensorsFile file;
-  std::vector<TensorView> tensors;  ///< names without "transformer."; F32, checked against `shape`
+  nn::ModelConfig config;
+  std::vector<SafetensorsFile> files;
+  std::vector<TensorView> tensors;  ///< every parameter of the model, by name; F32, BF16 or F16
+
+  /// Null when there is no such tensor.
+  const TensorView* find(std::string_view name) const;
 };
 
-/// Accepts names with or without "transformer."; leaves out the causal-mask buffers old files hold
-/// and a lm_head.weight that equals wte.weight (the head is tied). Failure: kPath, or kCheckpoint
-/// saying which tensor or field.
+/// Accepts GPT-2's names with or without "transformer."; leaves out buffers that old files hold and
+/// an lm_head.weight that equals the table of a tied head. Failure: kPath, or kCheckpoint saying
+/// which tensor or field.
 Result<HuggingFaceModel> load_folder(const std::filesystem::path& folder);
+
+/// kCheckpoint unless `tensors` are exactly the parameters of `config`, each of its shape and of
+/// one of `dtypes`.
+Status check_tensors(const std::vector<TensorView>& tensors, const nn::ModelConfig& config,
+                     std::span<const std::string_view> dtypes, const std::filesystem::path& where);
+
+/// What config.json says of a model.
+nlohmann::json config_document(const nn::ModelConfig& config);
+
+/// The elements of an F32, BF16 or F16 tensor. Precondition: `to` has as many.
+void read_f32(const TensorView& tensor, std::span<float> to);
 
 }  // namespace reef::checkpoint

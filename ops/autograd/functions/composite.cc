@@ -88,6 +88,33 @@ Variable norm_project(Context& context, Tape& tape, const Variable& x, const Nor
                      });
 }
 
+Variable rms_norm_project(Context& context, Tape& tape, const Variable& x, const Variable& norm,
+                          float epsilon, const Variable& table) {
+  if (tape.decomposes()) {
+    return project(context, tape, rms_norm(context, tape, x, norm, epsilon), table);
+  }
+  RmsNorm n = rms_norm(context, x.value, norm.value, epsilon);
+  const DType logits = sums_of(x.value.dtype());
+  return tape.record(
+      matmul_to(context, n.y, table.value, Product::kNT, logits), {x, norm, table},
+      {x, norm, table, constant(std::move(n.inverse))},
+      [epsilon, logits](Context& context, const Variable& grad_logits, Tape::Gradients& gradients) {
+        const Tensor x = gradients.saved(0).value;
+        const Tensor norm = gradients.saved(1).value;
+        const Tensor table = gradients.saved(2).value;
+        const Tensor grad = cast(context, grad_logits.value, table.dtype());
+        gradients.add_later(2, [x, norm, grad, epsilon, logits](Context& context) {
+          return matmul_to(context, grad, rms_norm(context, x, norm, epsilon).y, Product::kTN,
+                           logits);
+        });
+        RmsNormGrad grads =
+            rms_norm_grad(context, x, cast(context, norm, sums_of(norm.dtype())),
+                          gradients.saved(3).value, matmul(context, grad, table, Product::kNN));
+        gradients.add(0, constant(std::move(grads.x)));
+        gradients.add(1, constant(std::move(grads.weight)));
+      });
+}
+
 Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
                       const LinearLeaves& up, const LinearLeaves& down) {
   if (tape.decomposes()) {

@@ -26,6 +26,10 @@ Variable norm_linear(Context& context, Tape& tape, const Variable& x, const Norm
 Variable norm_project(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
                       const Variable& table);
 
+/// rms_norm(x) table^T in f32, table (V, C): Llama's head. Keeps x and a number a row.
+Variable rms_norm_project(Context& context, Tape& tape, const Variable& x, const Variable& norm,
+                          float epsilon, const Variable& table);
+
 /// x + linear(gelu(linear(layer_norm(x)))): the second half of a GPT-2 block. Keeps x, two numbers
 /// a row, and what stands before the activation.
 Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,

@@ -122,7 +122,7 @@ Result<int> bench_step(const StepOptions& options) {
   const std::uint64_t peak = memory("VmHWM:");
   // Measured last: its matrices are no part of the step's memory.
   const Roofline roofline = measure_roofline(context);
-  const nn::ModelSpec spec = nn::gpt_spec(bench_gpt());
+  const nn::ModelSpec spec = nn::model_spec(bench_gpt());
   double flops = 0;  // of products and attention: the model's, backward being twice forward
   for (const nn::Layer& layer : spec.layers) flops += 3 * layer.forward_flops_per_token;
   flops *= kBenchBatch * kBenchContext;

@@ -46,7 +46,9 @@ Result<int> generate(const GenerateOptions& options) {
     return Error{Code::kUsage, "--prompt", "is empty; give at least one character"};
   ops::ThreadPool context(1);
   ATOLL_ASSIGN(const Model model, load_model(context, options.checkpoint));
-  if (model.spec.config.vocab_size < 256) {
+  const auto vocabulary = static_cast<std::size_t>(nn::vocabulary_of(model.spec.config));
+  const auto longest = static_cast<std::size_t>(nn::longest_context_of(model.spec.config));
+  if (vocabulary < 256) {
     return Error{Code::kCheckpoint, options.checkpoint,
                  "has a vocabulary below 256 and so is not a model of bytes"};
   }
@@ -56,14 +58,12 @@ Result<int> generate(const GenerateOptions& options) {
   for (const char c : options.prompt) text.push_back(static_cast<unsigned char>(c));
   std::cout << options.prompt;
   for (std::size_t i = 0; i < options.tokens; ++i) {
-    const std::size_t length =
-        std::min<std::size_t>(text.size(), static_cast<std::size_t>(model.spec.config.n_positions));
+    const std::size_t length = std::min(text.size(), longest);
     const std::span<const std::int32_t> window(text.end() - static_cast<std::ptrdiff_t>(length),
                                                text.end());
     const auto tokens =
         ops::Tensor::from(context.pool(), {1, static_cast<std::int64_t>(length)}, window);
     const auto logits = stage.forward(context, model.weights, tokens, {.training = false}, nullptr);
-    const auto vocabulary = static_cast<std::size_t>(model.spec.config.vocab_size);
     const auto last = logits.values<float>().subspan((length - 1) * vocabulary,
                                                      std::min<std::size_t>(vocabulary, 256));
     text.push_back(draw(last, options, random.uniform(0, i)));

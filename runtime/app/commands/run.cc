@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/checkpoint/format/checkpoint.h"
-#include "actors/checkpoint/format/huggingface.h"
+#include "actors/checkpoint/format/huggingface_export.h"
 #include "actors/data/data_loader.h"
 #include "runtime/app/client.h"
 #include "runtime/app/cluster.h"

@@ -41,10 +41,7 @@ inline job::Job tiny_job(std::uint32_t replicas, std::uint32_t stages) {
   job::Job job;
   job.name = "tiny";
   job.topology = "topology.yaml";
-  job.model.n_positions = 8;
-  job.model.n_embd = 8;
-  job.model.n_layer = 2;
-  job.model.n_head = 2;
+  job.model = nn::GptConfig{.n_positions = 8, .n_embd = 8, .n_layer = 2, .n_head = 2};
   job.data.path = "data";
   job.training = {2, 1, 4, 1, 8};
   job.parallelism = {replicas, stages, {}};
@@ -67,7 +64,7 @@ struct Rig {
   Rig(job::Job of, plan::Plan by)
       : job(std::move(of)),
         plan(std::move(by)),
-        model(nn::gpt_spec(job.model, job.training.precision)) {}
+        model(nn::model_spec(job.model, job.training.precision)) {}
 
   Result<std::unique_ptr<Task>> make(const plan::Actor& actor) {
     return make_task({plan, job, model, events, wire, system_clock(), "run"}, actor);

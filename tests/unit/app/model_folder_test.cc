@@ -14,7 +14,8 @@ using nlohmann::json;
 class ModelFolder : public testing::Test {
  protected:
   json config() const {
-    return {{"vocab_size", 3}, {"n_positions", 2}, {"n_embd", 2}, {"n_layer", 1}, {"n_head", 1}};
+    return {{"type", "gpt2"}, {"vocab_size", 3}, {"n_positions", 2},
+            {"n_embd", 2},    {"n_layer", 1},    {"n_head", 1}};
   }
   /// A checkpoint with all tensors of config(), which says `model` of itself.
   Result<Model> load(const json& model) {
@@ -24,7 +25,7 @@ class ModelFolder : public testing::Test {
     size.n_layer = size.n_head = 1;
     std::vector<checkpoint::TensorView> tensors;
     const Bytes zeros(1024);
-    for (const nn::Layer& layer : nn::gpt_spec(size).layers) {
+    for (const nn::Layer& layer : nn::model_spec(size).layers) {
       for (const nn::Parameter& parameter : layer.parameters) {
         tensors.push_back({parameter.name,
                            "F32",
@@ -53,7 +54,7 @@ class ModelFolder : public testing::Test {
 TEST_F(ModelFolder, ReadsACheckpoint) {
   const auto model = load(config());
   ASSERT_TRUE(model.ok()) << model.error().text();
-  EXPECT_EQ(model->spec.config.n_embd, 2);
+  EXPECT_EQ(nn::width_of(model->spec.config), 2);
   EXPECT_EQ(model->weights.at("wte.weight").shape(), (ops::Shape{3, 2}));
 }
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "actors/checkpoint/format/huggingface_export.h"
 #include "runtime/base/random.h"
 #include "tests/unit/scratch_folder.h"
 
@@ -52,7 +53,12 @@ class HuggingFace : public ::testing::Test {
     return tensors_.front();
   }
 
-  Result<Checkpoint> checkpoint(const json& model = {{"n_head", 2}}) {
+  static json config(int heads = 2) {
+    return {{"type", "gpt2"}, {"vocab_size", 5}, {"n_positions", 3},
+            {"n_embd", 4},    {"n_layer", 1},    {"n_head", heads}};
+  }
+
+  Result<Checkpoint> checkpoint(const json& model = config()) {
     ATOLL_ASSIGN(CheckpointWriter writer, CheckpointWriter::begin(folder_ / "checkpoints", 7));
     ATOLL_TRY(writer.add_part(tensors_));
     ATOLL_ASSIGN(const auto path,
@@ -73,7 +79,9 @@ TEST_F(HuggingFace, LoadsWhatItExports) {
   ASSERT_TRUE(export_folder(*checkpoint(), out).ok());
   const auto model = load_folder(out);
   ASSERT_TRUE(model.ok()) << model.error().text();
-  EXPECT_EQ(model->shape, (Gpt2Shape{5, 3, 4, 1, 2, 1e-5}));
+  EXPECT_EQ(model->config,
+            nn::ModelConfig(nn::GptConfig{
+                .vocab_size = 5, .n_positions = 3, .n_embd = 4, .n_layer = 1, .n_head = 2}));
   EXPECT_EQ(model->tensors.size(), tensors_.size() - 1);
   for (const TensorView& read : model->tensors) {
     EXPECT_EQ(to_bytes(read.bytes), to_bytes(tensor(read.name).bytes)) << read.name;
@@ -85,7 +93,7 @@ TEST_F(HuggingFace, LoadsWhatItExports) {
   EXPECT_EQ(config["tie_word_embeddings"], true);
   EXPECT_EQ(config["n_ctx"], 3);
   EXPECT_TRUE(config["bos_token_id"].is_null() && config["eos_token_id"].is_null());
-  EXPECT_EQ(model->file.metadata().at("format"), "pt");
+  EXPECT_EQ(model->files.at(0).metadata().at("format"), "pt");
 }
 
 TEST_F(HuggingFace, ReplacesItsOwnFolderOnly) {
@@ -111,8 +119,8 @@ TEST_F(HuggingFace, ReplacesItsOwnFolderOnly) {
 TEST_F(HuggingFace, ExportsOnlyAWholeGpt2) {
   EXPECT_EQ(export_folder(*checkpoint(json::object()), folder_ / "hf").error().code,
             Code::kCheckpoint);
-  EXPECT_FALSE(export_folder(*checkpoint({{"heads", 3}}), folder_ / "hf").ok());
-  EXPECT_TRUE(export_folder(*checkpoint({{"heads", 4}}), folder_ / "hf4").ok());
+  EXPECT_FALSE(export_folder(*checkpoint(config(3)), folder_ / "hf").ok());
+  EXPECT_TRUE(export_folder(*checkpoint(config(4)), folder_ / "hf4").ok());
   const auto all = tensors_;
   tensors_.pop_back();
   EXPECT_FALSE(export_folder(*checkpoint(), folder_ / "hf").ok());
@@ -156,7 +164,7 @@ TEST_F(HuggingFace, RefusesBadFolders) {
       "",
       "[]",
       "{}",
-      with("model_type", "llama"),
+      with("model_type", "mistral"),
       with("activation_function", "relu"),
       with("tie_word_embeddings", false),
       with("n_layer", 2),
@@ -166,7 +174,6 @@ TEST_F(HuggingFace, RefusesBadFolders) {
       with("n_embd", 8),
       with("n_embd", 1.5),
       with("n_head", 3),
-      with("n_head", nullptr),
       with("vocab_size", 6),
       with("vocab_size", ~0ull),
       with("layer_norm_epsilon", "small"),

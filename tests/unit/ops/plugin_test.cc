@@ -267,14 +267,14 @@ void update(Context& context, const nn::Parameters& weights, const nn::Parameter
 }
 
 TEST(Plugin, TrainsAGptAsTheCpuDoes) {
-  const nn::ModelSpec spec = nn::gpt_spec({.vocab_size = 61,
-                                           .n_positions = 16,
-                                           .n_embd = 24,
-                                           .n_layer = 2,
-                                           .n_head = 3,
-                                           .embd_pdrop = 0.1f,
-                                           .attn_pdrop = 0.1f,
-                                           .resid_pdrop = 0.1f});
+  const nn::ModelSpec spec = nn::model_spec(nn::GptConfig{.vocab_size = 61,
+                                                          .n_positions = 16,
+                                                          .n_embd = 24,
+                                                          .n_layer = 2,
+                                                          .n_head = 3,
+                                                          .embd_pdrop = 0.1f,
+                                                          .attn_pdrop = 0.1f,
+                                                          .resid_pdrop = 0.1f});
   const nn::Stage stage(spec, 0, spec.layers.size());
   const Tensor tokens = integers({3, 16}, "tokens", 61);
   const Tensor targets = integers({3, 16}, "targets", 61);

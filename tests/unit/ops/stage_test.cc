@@ -40,10 +40,35 @@ Parameters initial_weights(const ModelSpec& spec, std::uint64_t seed) {
   return weights;
 }
 
-constexpr std::pair<Precision, float> kVariants[] = {{Precision::kF32, 0.0f},
-                                                     {Precision::kF32, 0.2f},
-                                                     {Precision::kBF16, 0.0f},
-                                                     {Precision::kBF16, 0.2f}};
+/// Six heads of queries share three of keys and values.
+LlamaConfig small_llama(bool tied) {
+  return {.vocab_size = 131,
+          .hidden_size = 48,
+          .intermediate_size = 112,
+          .num_hidden_layers = 6,
+          .num_attention_heads = 6,
+          .num_key_value_heads = 3,
+          .max_position_embeddings = 80,
+          .tie_word_embeddings = tied};
+}
+
+/// Eight layers each, contexts of 80 and 131 tokens.
+std::vector<ModelSpec> variants() {
+  std::vector<ModelSpec> specs;
+  for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+    for (const float dropout : {0.0f, 0.2f}) {
+      specs.push_back(model_spec(small(dropout), precision));
+    }
+    for (const bool tied : {false, true}) {
+      specs.push_back(model_spec(small_llama(tied), precision));
+    }
+  }
+  return specs;
+}
+
+std::string describe(const ModelSpec& spec) {
+  return std::string(family_of(spec.config)) + " " + std::string(ops::name_of(spec.activations));
+}
 
 struct Outcome {
   double loss = 0;
@@ -60,8 +85,8 @@ Outcome run(ops::Context& context, const ModelSpec& spec, const Parameters& weig
   for (std::size_t i = 0; i < count; ++i) {
     stages.emplace_back(spec, spec.layers.size() * i / count, spec.layers.size() * (i + 1) / count);
   }
-  const std::int64_t length = spec.config.n_positions;
-  const auto bound = static_cast<std::uint64_t>(spec.config.vocab_size);
+  const std::int64_t length = longest_context_of(spec.config);
+  const auto bound = static_cast<std::uint64_t>(vocabulary_of(spec.config));
   std::vector<std::unique_ptr<Tape>> tapes(count);
   Tensor x = integers({batch, length}, "tokens", bound);
   for (std::size_t i = 0; i < count; ++i) {
@@ -94,8 +119,7 @@ void expect_same(const Outcome& a, const Outcome& b) {
 }
 
 TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
-  for (const auto& [precision, dropout] : kVariants) {
-    const ModelSpec spec = gpt_spec(small(dropout), precision);
+  for (const ModelSpec& spec : variants()) {
     const Parameters weights = initial_weights(spec, 5);
     const Sample sample{9, 4, 32, true};
     ThreadPool one(1);
@@ -103,7 +127,8 @@ TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
     for (const std::size_t threads : {1, 2, 3}) {
       ThreadPool context(threads);
       for (const std::size_t count : {1, 2, 4, 8}) {
-        SCOPED_TRACE(std::to_string(count) + " stages, " + std::to_string(threads) + " threads");
+        SCOPED_TRACE(describe(spec) + ", " + std::to_string(count) + " stages, " +
+                     std::to_string(threads) + " threads");
         expect_same(run(context, spec, weights, count, sample), whole);
       }
     }
@@ -111,8 +136,7 @@ TEST(Stage, AnyCutAndAnyThreadCountGiveTheSameBits) {
 }
 
 TEST(Stage, BackwardInHalvesGivesTheSameBits) {
-  for (const auto& [precision, dropout] : kVariants) {
-    const ModelSpec spec = gpt_spec(small(dropout), precision);
+  for (const ModelSpec& spec : variants()) {
     const Parameters weights = initial_weights(spec, 5);
     const Sample sample{9, 4, 32, true};
     ThreadPool context(2);
@@ -124,7 +148,7 @@ TEST(Stage, BackwardInHalvesGivesTheSameBits) {
 }
 
 TEST(Stage, LeavesTheProductsOfWeightsForLater) {
-  const ModelSpec spec = gpt_spec(small(0));
+  const ModelSpec spec = model_spec(small(0));
   const Parameters weights = initial_weights(spec, 5);
   ThreadPool context(1);
   const Stage block(spec, 1, 2);
@@ -139,23 +163,26 @@ TEST(Stage, LeavesTheProductsOfWeightsForLater) {
 }
 
 TEST(Stage, AgreesWithThePlainKernels) {
-  GptConfig config = small(0.1f);
-  config.n_layer = 2;
-  const ModelSpec spec = gpt_spec(config);
-  const Parameters weights = initial_weights(spec, 5);
+  GptConfig gpt = small(0.1f);
+  gpt.n_layer = 2;
+  LlamaConfig llama = small_llama(true);
+  llama.num_hidden_layers = 2;
   ThreadPool fast(2);
   ThreadPool plain(1, ops::Device::kReference);
-  const Outcome a = run(fast, spec, weights, 1, {}, 1);
-  const Outcome b = run(plain, spec, weights, 1, {}, 1);
-  EXPECT_NEAR(a.loss, b.loss, 1e-6 * b.loss);
-  EXPECT_LE(difference(a.logits, b.logits), 1e-5);
-  for (const auto& [name, grad] : b.grads) {
-    EXPECT_LE(difference(a.grads.at(name), grad), 2e-5) << name;
+  for (const ModelSpec& spec : {model_spec(gpt), model_spec(llama)}) {
+    const Parameters weights = initial_weights(spec, 5);
+    const Outcome a = run(fast, spec, weights, 1, {}, 1);
+    const Outcome b = run(plain, spec, weights, 1, {}, 1);
+    EXPECT_NEAR(a.loss, b.loss, 1e-6 * b.loss);
+    EXPECT_LE(difference(a.logits, b.logits), 1e-5);
+    for (const auto& [name, grad] : b.grads) {
+      EXPECT_LE(difference(a.grads.at(name), grad), 2e-5) << name;
+    }
   }
 }
 
 TEST(Stage, WritesExactlyTheNamedGradients) {
-  const ModelSpec spec = gpt_spec(small(0));
+  const ModelSpec spec = model_spec(small(0));
   ThreadPool context(1);
   const Outcome outcome = run(context, spec, initial_weights(spec, 5), 1, {});
   std::vector<std::string> written;
@@ -167,7 +194,7 @@ TEST(Stage, WritesExactlyTheNamedGradients) {
 }
 
 TEST(Stage, KnowsWhatItBorrows) {
-  const ModelSpec spec = gpt_spec(small(0));
+  const ModelSpec spec = model_spec(small(0));
   EXPECT_TRUE(Stage(spec, 0, 8).tied().empty());
   EXPECT_EQ(Stage(spec, 4, 8).tied(), std::vector<std::string>{"wte.weight"});
   EXPECT_TRUE(Stage(spec, 0, 4).tied().empty());
@@ -176,9 +203,8 @@ TEST(Stage, KnowsWhatItBorrows) {
 }
 
 TEST(Stage, StashesWhatTheSpecSays) {
-  for (const auto& [precision, dropout] : kVariants) {
-    SCOPED_TRACE(testing::Message() << name_of(precision) << ", dropout " << dropout);
-    const ModelSpec spec = gpt_spec(small(dropout), precision);
+  for (const ModelSpec& spec : variants()) {
+    SCOPED_TRACE(describe(spec));
     const Parameters weights = initial_weights(spec, 5);
     ThreadPool context(1);
     double expected = 0;
@@ -190,44 +216,70 @@ TEST(Stage, StashesWhatTheSpecSays) {
 }
 
 TEST(Stage, GeneratesWithAnyLengthAndIgnoresWhatFollows) {
-  const ModelSpec spec = gpt_spec(small(0.2f));
-  const Parameters weights = initial_weights(spec, 5);
-  const Stage stage(spec, 0, 8);
-  ThreadPool context(1);
-  const Sample evaluation{.training = false};
-  const Tensor tokens = integers({1, 80}, "tokens", 131);
-  const Tensor all = stage.forward(context, weights, tokens, evaluation, nullptr);
-  for (const std::int64_t length : {1, 2, 63, 80}) {
-    const Tensor prefix = tokens.reshape({80}).slice(0, length).reshape({1, length});
-    const Tensor logits = stage.forward(context, weights, prefix, evaluation, nullptr);
-    EXPECT_EQ(logits.shape(), (Shape{1, length, 131}));
-    EXPECT_LE(difference(logits.reshape({length, 131}), all.reshape({80, 131}).slice(0, length)),
-              1e-5);
+  for (const ModelSpec& spec : {model_spec(small(0.2f)), model_spec(small_llama(false))}) {
+    const Parameters weights = initial_weights(spec, 5);
+    const Stage stage(spec, 0, 8);
+    ThreadPool context(1);
+    const Sample evaluation{.training = false};
+    const Tensor tokens = integers({1, 80}, "tokens", 131);
+    const Tensor all = stage.forward(context, weights, tokens, evaluation, nullptr);
+    for (const std::int64_t length : {1, 2, 63, 80}) {
+      const Tensor prefix = tokens.reshape({80}).slice(0, length).reshape({1, length});
+      const Tensor logits = stage.forward(context, weights, prefix, evaluation, nullptr);
+      EXPECT_EQ(logits.shape(), (Shape{1, length, 131}));
+      EXPECT_LE(difference(logits.reshape({length, 131}), all.reshape({80, 131}).slice(0, length)),
+                1e-5);
+    }
   }
 }
 
 TEST(Stage, AsksTheSystemForNothingInTheSteadyState) {
-  const ModelSpec spec = gpt_spec(small(0.1f));
-  const Parameters weights = initial_weights(spec, 5);
-  ThreadPool context(1);
-  run(context, spec, weights, 2, {});
-  const std::uint64_t misses = context.pool().statistics().misses;
-  for (int i = 0; i < 3; ++i) run(context, spec, weights, 2, {});
-  EXPECT_EQ(context.pool().statistics().misses, misses);
-  EXPECT_EQ(context.pool().statistics().bytes_in_use, 0u);
+  for (const ModelSpec& spec : {model_spec(small(0.1f)), model_spec(small_llama(true))}) {
+    const Parameters weights = initial_weights(spec, 5);
+    ThreadPool context(1);
+    run(context, spec, weights, 2, {});
+    const std::uint64_t misses = context.pool().statistics().misses;
+    for (int i = 0; i < 3; ++i) run(context, spec, weights, 2, {});
+    EXPECT_EQ(context.pool().statistics().misses, misses);
+    EXPECT_EQ(context.pool().statistics().bytes_in_use, 0u);
+  }
 }
 
 TEST(Spec, IsGpt2) {
   // The published size of GPT-2 small.
   const GptConfig small_gpt2{
       .vocab_size = 50257, .n_positions = 1024, .n_embd = 768, .n_layer = 12, .n_head = 12};
-  EXPECT_EQ(parameter_count(gpt_spec(small_gpt2)), 124439808);
-  const ModelSpec spec = gpt_spec({});
+  EXPECT_EQ(parameter_count(model_spec(small_gpt2)), 124439808);
+  const ModelSpec spec = model_spec({});
   EXPECT_EQ(spec.layers.size(), 6u);
   EXPECT_EQ(spec.layers[2].parameters[2].name, "h.1.attn.c_attn.weight");
   EXPECT_EQ(spec.layers[2].parameters[2].shape, (std::vector<std::int64_t>{192, 576}));
   EXPECT_TRUE(spec.layers[2].parameters[2].decay);
   EXPECT_FALSE(spec.layers[2].parameters[3].decay);
+}
+
+TEST(Spec, IsLlama) {
+  // The published sizes of Llama 2 7B and of Llama 3.2 1B, whose head is tied.
+  const LlamaConfig seven{.vocab_size = 32000,
+                          .hidden_size = 4096,
+                          .intermediate_size = 11008,
+                          .num_hidden_layers = 32,
+                          .num_attention_heads = 32,
+                          .max_position_embeddings = 4096};
+  EXPECT_EQ(parameter_count(model_spec(seven)), 6738415616);
+  const LlamaConfig one{.vocab_size = 128256,
+                        .hidden_size = 2048,
+                        .intermediate_size = 8192,
+                        .num_hidden_layers = 16,
+                        .num_attention_heads = 32,
+                        .num_key_value_heads = 8,
+                        .max_position_embeddings = 131072,
+                        .tie_word_embeddings = true};
+  const ModelSpec spec = model_spec(one);
+  EXPECT_EQ(parameter_count(spec), 1235814400);
+  EXPECT_TRUE(is_tied(spec, "model.embed_tokens.weight"));
+  EXPECT_EQ(spec.layers[1].parameters[2].name, "model.layers.0.self_attn.k_proj.weight");
+  EXPECT_EQ(spec.layers[1].parameters[2].shape, (std::vector<std::int64_t>{512, 2048}));
 }
 
 TEST(Spec, SaysWhatIsWrong) {
@@ -241,6 +293,12 @@ TEST(Spec, SaysWhatIsWrong) {
   config = {};
   config.attn_pdrop = 1;
   EXPECT_NE(problem_of(config), "");
+  LlamaConfig llama;
+  EXPECT_EQ(problem_of(llama), "");
+  llama.num_key_value_heads = 4;
+  EXPECT_EQ(problem_of(llama), "num_attention_heads 6 is not a multiple of num_key_value_heads 4");
+  llama = {.hidden_size = 18, .num_attention_heads = 6};
+  EXPECT_EQ(problem_of(llama), "a head has 3 channels; rotary positions need an even number");
 }
 
 TEST(Spec, InitialValuesDependOnNameAndSeedAlone) {

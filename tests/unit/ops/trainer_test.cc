@@ -73,9 +73,10 @@ TEST(TrainedParameter, UpdatesAnyNumberOfThem) {
 /// The losses of eight steps on one batch.
 std::vector<double> losses(Precision precision) {
   ThreadPool context(1);
-  Trainer trainer(context,
-                  {.vocab_size = 31, .n_positions = 16, .n_embd = 24, .n_layer = 2, .n_head = 3},
-                  precision, 1);
+  Trainer trainer(
+      context,
+      GptConfig{.vocab_size = 31, .n_positions = 16, .n_embd = 24, .n_layer = 2, .n_head = 3},
+      precision, 1);
   const Tensor tokens = integers({4, 16}, "tokens", 31), targets = integers({4, 16}, "targets", 31);
   std::vector<double> losses;
   for (std::uint64_t step = 1; step <= 8; ++step) {

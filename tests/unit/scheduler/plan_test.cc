@@ -44,8 +44,8 @@ TEST(MakePlan, StashesOneMicroBatchLessAtEachStage) {
 /// `pp` nodes of one datacenter, and a model whose blocks outweigh embedding and head.
 Plan pipeline(std::uint32_t pp, const char* schedule) {
   job::Job job = sample_job(1, pp);
-  job.model.n_layer = 16;
-  job.model.vocab_size = 16;
+  std::get<nn::GptConfig>(job.model).n_layer = 16;
+  std::get<nn::GptConfig>(job.model).vocab_size = 16;
   job.training.leaves = 16;
   job.parallelism.schedule = job::parse_schedule(schedule).value();
   topology::Topology topology = sample_topology(pp);
@@ -133,7 +133,7 @@ TEST(MakePlan, HalvesWhatLayersSeeInBF16AndNothingElse) {
 
 TEST(MakePlan, CountsVectorsOfBF16JobsInF32) {
   const job::Job job = bf16_job(1, 1);
-  const std::uint64_t c = static_cast<std::uint64_t>(job.model.n_embd);
+  const std::uint64_t c = static_cast<std::uint64_t>(nn::width_of(job.model));
   const std::uint64_t matrices = (256 + 128) * c + 4 * 12 * c * c;
   const std::uint64_t vectors = 4 * 13 * c + 2 * c;  // of a block: norms 4, biases 3 + 1 + 4 + 1
   Plan plan = make_plan(job, sample_topology(1)).value();

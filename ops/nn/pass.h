@@ -1,0 +1,63 @@
+#pragma once
+// The forward pass of one micro-batch through the layers of a family.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "ops/autograd/tape.h"
+#include "ops/catalog/attributes.h"
+#include "ops/nn/spec.h"
+#include "ops/tensor/context.h"
+#include "ops/tensor/tensor.h"
+#include "runtime/base/check.h"
+
+namespace reef::nn {
+
+/// By logical name: weights in their parameter's dtype, or gradients in f32. Canonical order is
+/// name order.
+using Parameters = std::map<std::string, ops::Tensor>;
+
+/// Where the micro-batch stands in the job, for dropout. `first_sample` is the global index of its
+/// first row; without `training` nothing is dropped.
+struct Sample {
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;
+  std::uint64_t first_sample = 0;
+  bool training = true;
+};
+
+/// What all layers of a stage share during the pass.
+struct Pass {
+  ops::Context& context;
+  ops::Tape& tape;
+  const Parameters& weights;
+  const Sample& sample;
+
+  ops::Variable leaf(const std::string& name) { return tape.leaf(name, name, weight(name)); }
+  /// A use of another layer's parameter, whose gradient has a name of its own.
+  ops::Variable tied_leaf(const std::string& name) {
+    return tape.leaf(use_name(name), name, weight(name));
+  }
+  /// `op` numbers the dropouts of the whole model, so that a cut does not change the draws.
+  ops::Draw draw(float probability, std::uint64_t op) const {
+    return {sample.training ? probability : 0.0f, sample.seed, sample.step, op,
+            sample.first_sample};
+  }
+
+ private:
+  const ops::Tensor& weight(const std::string& name) const {
+    const auto found = weights.find(name);
+    CHECK(found != weights.end()) << "no weight '" << name << "'";
+    return found->second;
+  }
+};
+
+/// Runs `layer`, the one at `index` of the whole model, on x: tokens i32 (B, T) for the embedding,
+/// else hidden (B, T, C). Gives hidden, or logits f32 (B, T, V).
+ops::Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer,
+                          std::size_t index, const ops::Variable& x);
+ops::Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,
+                            std::size_t index, const ops::Variable& x);
+
+}  // namespace reef::nn
