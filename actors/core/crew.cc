@@ -5,9 +5,14 @@
 #include <limits>
 
 #include "actors/core/factory.h"
+#include "runtime/base/units.h"
+#include "scheduler/plan/act_cost.h"
+#include "scheduler/plan/layout.h"
 
 namespace reef::actors {
 namespace {
+
+constexpr double kLongestPace = 60;  ///< seconds of one act: more cannot be stopped in time
 
 class LocalCrew final : public node::Crew {
  public:
@@ -50,9 +55,14 @@ class LocalCrew final : public node::Crew {
         const Error& error = task.error();
         return Error{error.code, error.where, error.what + " (actor " + actor.name + ")"};
       }
-      HostSetup host{
-          &plan,          &actor,       plan::computes(actor.kind) ? &site_.compute : &site_.io,
-          &setup_.events, &setup_.wire, site_.trace};
+      HostSetup host{&plan,
+                     &actor,
+                     plan::computes(actor.kind) ? &site_.compute : &site_.io,
+                     &setup_.events,
+                     &setup_.wire,
+                     site_.trace,
+                     {}};
+      ATOLL_ASSIGN(host.pace, pace_of(actor));
       hosts_[actor.id] = spawn_host(site_.system, std::move(host), std::move(*task),
                                     registers_of(actor, registers));
     }
@@ -84,6 +94,24 @@ class LocalCrew final : public node::Crew {
       }
     }
     return own;
+  }
+
+  /// Of each act, if the device of this node is paced.
+  Result<std::vector<Duration>> pace_of(const plan::Actor& actor) const {
+    std::vector<Duration> pace;
+    if (!setup_.plan.nodes[actor.node].device.paced || !plan::computes(actor.kind)) return pace;
+    for (std::size_t i = 0; i < actor.acts.size(); ++i) {
+      const double nominal =
+          plan::act_seconds(setup_.plan, model_, plan::tokens_per_leaf(job_), actor, i);
+      if (!(nominal <= kLongestPace)) {
+        return Error{Code::kJobValue, "node " + setup_.plan.nodes[actor.node].name,
+                     "at its stated speed " + actor.acts[i].name + " of " + actor.name +
+                         " would take longer than " + format_duration(std::chrono::seconds(60)) +
+                         "; a paced device needs a higher speed, or smaller micro-batches"};
+      }
+      pace.push_back(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(nominal)));
+    }
+    return pace;
   }
 
   /// Returns when everything submitted before has run.

@@ -183,7 +183,15 @@ class Host final : public caf::event_based_actor {
           Firing firing{index, number, running->inputs, running->outputs, context};
           running->status = guarded([&] { return running->task->run(firing); });
         },
-        [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, done_atom::value); });
+        [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, done_atom::value); },
+        pace_of(index));
+  }
+
+  /// What comes empty is passed on without work, on any device.
+  Duration pace_of(std::size_t act) const {
+    const bool passes =
+        std::ranges::any_of(running_->inputs, [](const Token* input) { return input->empty; });
+    return setup_.pace.empty() || passes ? Duration::zero() : setup_.pace[act];
   }
 
   void done() {

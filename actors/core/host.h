@@ -15,6 +15,7 @@
 #include <string>
 
 #include "actors/core/task.h"
+#include "runtime/base/clock.h"
 #include "runtime/device/stream.h"
 #include "runtime/node/events.h"
 #include "runtime/register/register.h"
@@ -33,6 +34,7 @@ struct HostSetup {
   node::Events* events = nullptr;
   node::Wire* wire = nullptr;  ///< for kSend and kReceive
   Trace trace;                 ///< may be empty
+  std::vector<Duration> pace;  ///< of each act on a paced device; else empty
 };
 
 using Registers = std::map<plan::EdgeId, std::shared_ptr<Register>>;

@@ -29,6 +29,9 @@ struct PlanNode {
   address @4 :Text;
   dialable @5 :UInt8 = 2;           # runtime/base/reach.h
   ucx @6 :Text;                     # what it offers to its datacenter; empty: nothing
+  speed @7 :Float64;                # FLOP/s and bytes/s of its device; 0: not said
+  bandwidth @8 :Float64;
+  paced @9 :Bool;                   # it waits until a device of this speed would have been done
 }
 
 # How two nodes that share wire edges come together.

@@ -23,6 +23,10 @@ constexpr std::array kSizes{Unit{"B", 1},        Unit{"KiB", 0x1p10}, Unit{"MiB"
                             Unit{"MB", 1e6},     Unit{"GB", 1e9},     Unit{"TB", 1e12}};
 constexpr std::array kRates{Unit{"bit/s", 1}, Unit{"kbit/s", 1e3}, Unit{"Mbit/s", 1e6},
                             Unit{"Gbit/s", 1e9}, Unit{"Tbit/s", 1e12}};
+constexpr std::array kSpeeds{Unit{"FLOP/s", 1},    Unit{"kFLOP/s", 1e3},  Unit{"MFLOP/s", 1e6},
+                             Unit{"GFLOP/s", 1e9}, Unit{"TFLOP/s", 1e12}, Unit{"PFLOP/s", 1e15}};
+constexpr std::array kBandwidths{Unit{"B/s", 1}, Unit{"kB/s", 1e3}, Unit{"MB/s", 1e6},
+                                 Unit{"GB/s", 1e9}, Unit{"TB/s", 1e12}};
 
 Result<double> parse(std::string_view text, std::span<const Unit> units, std::string_view example) {
   double number = 0;
@@ -36,6 +40,17 @@ Result<double> parse(std::string_view text, std::span<const Unit> units, std::st
   std::string what = "'" + printable(text) + "' is not a number with a unit of";
   for (const Unit& known : units) what += " " + std::string(known.name);
   return Error{Code::kJobValue, "", what + "; for instance " + std::string(example)};
+}
+
+/// Three digits in the largest of a thousandfold series of units that leaves at least one before
+/// the point.
+std::string format(double value, std::span<const Unit> units) {
+  std::size_t unit = 0;
+  for (; value >= 999.5 && unit + 1 < units.size(); ++unit) value /= 1000;
+  char text[48];
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  std::snprintf(text, sizeof text, "%.*f%s", decimals, value, units[unit].name.data());
+  return text;
 }
 
 }  // namespace
@@ -52,6 +67,10 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 
 Result<double> parse_rate(std::string_view text) { return parse(text, kRates, "50Mbit/s"); }
 
+Result<double> parse_speed(std::string_view text) { return parse(text, kSpeeds, "40GFLOP/s"); }
+
+Result<double> parse_bandwidth(std::string_view text) { return parse(text, kBandwidths, "20GB/s"); }
+
 std::string format_size(std::uint64_t bytes) {
   constexpr std::array names{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   double value = static_cast<double>(bytes);
@@ -65,14 +84,12 @@ std::string format_size(std::uint64_t bytes) {
   return text;
 }
 
-std::string format_rate(double bits_per_second) {
-  static constexpr const char* kUnits[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
-  std::size_t unit = 0;
-  for (; bits_per_second >= 999.5 && unit + 1 < std::size(kUnits); ++unit) bits_per_second /= 1000;
-  char text[48];
-  const int decimals = bits_per_second < 9.995 ? 2 : bits_per_second < 99.95 ? 1 : 0;
-  std::snprintf(text, sizeof text, "%.*f%s", decimals, bits_per_second, kUnits[unit]);
-  return text;
+std::string format_rate(double bits_per_second) { return format(bits_per_second, kRates); }
+
+std::string format_speed(double flops_per_second) { return format(flops_per_second, kSpeeds); }
+
+std::string format_bandwidth(double bytes_per_second) {
+  return format(bytes_per_second, kBandwidths);
 }
 
 std::string format_duration(Duration duration) {

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 namespace reef::device {
 
 CpuStream::CpuStream(std::string name, std::uint32_t threads)
@@ -16,10 +18,11 @@ CpuStream::~CpuStream() {
   executor_.join();
 }
 
-void CpuStream::submit(std::int32_t priority, Work work, Done done) {
+void CpuStream::submit(std::int32_t priority, Work work, Done done, Duration pace) {
+  const Time now = pace > Duration::zero() ? system_clock().now() : Time{};
   {
     std::lock_guard lock(mutex_);
-    queues_[priority].push_back({std::move(work), std::move(done)});
+    queues_[priority].push_back({std::move(work), std::move(done), pace, now});
   }
   wake_.notify_one();
 }
@@ -38,8 +41,17 @@ void CpuStream::run(const std::string& name) {
       if (best->second.empty()) queues_.erase(best);
     }
     item.work(pool_);
+    if (!wait_for_pace(item)) return;
     item.done();
   }
+}
+
+/// False when the stream is stopped first.
+bool CpuStream::wait_for_pace(const Item& item) {
+  if (item.pace <= Duration::zero()) return true;
+  paced_until_ = std::max(paced_until_, item.submitted) + item.pace;
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_until(lock, paced_until_, [this] { return stopped_; });
 }
 
 }  // namespace reef::device

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "ops/tensor/context.h"
+#include "runtime/base/clock.h"
 
 namespace reef::device {
 
@@ -19,8 +20,10 @@ class Stream {
   using Done = std::function<void()>;
 
   virtual ~Stream() = default;
-  /// Runs `work`, then `done`; neither runs when the stream is stopped before their turn.
-  virtual void submit(std::int32_t priority, Work work, Done done) = 0;
+  /// Runs `work`, then `done`; neither runs when the stream is stopped before their turn. With a
+  /// pace the stream plays a slower device: `done`, and all that stands behind it, waits until a
+  /// device that takes so long for this work would have been done.
+  virtual void submit(std::int32_t priority, Work work, Done done, Duration pace = {}) = 0;
 };
 
 }  // namespace reef::device

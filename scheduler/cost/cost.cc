@@ -103,12 +103,14 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
   return sum;
 }
 
-double compute_seconds(double flops, std::uint32_t threads) {
-  return flops / (kFlopsPerThread * threads);
+double flops_per_second(const topology::Device& device, std::uint32_t threads) {
+  return device.speed > 0 ? device.speed : kFlopsPerThread * threads;
 }
 
-double memory_seconds(std::uint64_t bytes) {
-  return static_cast<double>(bytes) / kMemoryBytesPerSecond;
+double bytes_per_second(const topology::Device& device) {
+  if (device.bandwidth > 0) return device.bandwidth;
+  return device.speed > 0 ? device.speed * kMemoryBytesPerSecond / kFlopsPerThread
+                          : kMemoryBytesPerSecond;
 }
 
 double codec_ratio(std::string_view codec, ops::DType dtype, std::span<const codec::Matrix> parts) {

@@ -13,6 +13,7 @@
 
 namespace reef::cost {
 
+// Of a device whose topology says nothing.
 inline constexpr double kFlopsPerThread = 50e9;  ///< fp32, of small layers on one core
 inline constexpr double kMemoryBytesPerSecond =
     5e9;  ///< of one pass over gradients, weights or state
@@ -36,8 +37,10 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t layer, std::uint64_t tok
 Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
                  std::uint64_t tokens);
 
-double compute_seconds(double flops, std::uint32_t threads);
-double memory_seconds(std::uint64_t bytes);
+/// What a device with so many compute threads does in a second: what is said of it, else the
+/// defaults above; a bandwidth that is not said keeps the defaults' ratio to a speed that is.
+double flops_per_second(const topology::Device& device, std::uint32_t threads);
+double bytes_per_second(const topology::Device& device);
 
 /// Expected encoded size over raw size, of a message that consists of `parts` (which only power-sgd
 /// asks for). bf16 tensors end as fp32 tensors do that were rounded. "auto" counts as what it

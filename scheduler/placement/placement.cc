@@ -8,22 +8,28 @@
 
 namespace reef::placement {
 
-std::vector<std::uint32_t> cut(const std::vector<double>& costs, std::uint32_t stages) {
+std::vector<std::uint32_t> cut(const std::vector<double>& costs,
+                               const std::vector<double>& speeds) {
   const std::size_t layers = costs.size();
+  const auto stages = static_cast<std::uint32_t>(speeds.size());
   CHECK(stages >= 1 && stages <= layers);
   std::vector<double> sum(layers + 1, 0);
   for (std::size_t i = 0; i < layers; ++i) sum[i + 1] = sum[i] + costs[i];
 
-  // slowest[s][n]: the least possible cost of the slowest of s ranges over the first n layers;
+  // Where all are equally fast the costs stay as they are, and with them what counts as equal.
+  const double fastest = *std::max_element(speeds.begin(), speeds.end());
+
+  // slowest[s][n]: the least possible time of the slowest of s ranges over the first n layers;
   // begin[s][n]: where the last of these ranges begins.
   const double infinity = std::numeric_limits<double>::infinity();
   std::vector slowest(stages + 1, std::vector<double>(layers + 1, infinity));
   std::vector begin(stages + 1, std::vector<std::uint32_t>(layers + 1, 0));
   slowest[0][0] = 0;
   for (std::uint32_t s = 1; s <= stages; ++s) {
+    const double slowness = fastest / speeds[s - 1];
     for (std::size_t n = s; n <= layers; ++n) {
       for (std::size_t from = s - 1; from < n; ++from) {
-        const double here = std::max(slowest[s - 1][from], sum[n] - sum[from]);
+        const double here = std::max(slowest[s - 1][from], (sum[n] - sum[from]) * slowness);
         if (here >= slowest[s][n]) continue;
         slowest[s][n] = here;
         begin[s][n] = static_cast<std::uint32_t>(from);
@@ -44,6 +50,24 @@ std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::ui
                                   : std::uint64_t{stage} * shards.replicas + replica;
   const std::uint64_t total = std::uint64_t{shards.replicas} * shards.stages;
   return static_cast<std::uint32_t>(index * nodes / total);
+}
+
+std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
+                                 std::uint32_t stages) {
+  const auto count = static_cast<std::uint32_t>(nodes.size());
+  std::vector<std::uint32_t> sharing(count, 0);
+  const auto for_all = [&](auto&& visit) {
+    for (std::uint32_t r = 0; r < shards.replicas; ++r) {
+      for (std::uint32_t s = 0; s < stages; ++s)
+        visit(s, node_of(spread, shards, count, r, s % shards.stages));
+    }
+  };
+  for_all([&](std::uint32_t, std::uint32_t node) { ++sharing[node]; });
+  std::vector<double> speeds(stages, std::numeric_limits<double>::infinity());
+  for_all([&](std::uint32_t stage, std::uint32_t node) {
+    speeds[stage] = std::min(speeds[stage], nodes[node] / sharing[node]);
+  });
+  return speeds;
 }
 
 Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {

@@ -10,10 +10,11 @@
 
 namespace reef::placement {
 
-/// Cuts layers into `stages` contiguous ranges so that the slowest range is as fast as can be
-/// (dynamic programming); among equals the earliest cuts. Returns stages + 1 boundaries: stage s is
-/// [b[s], b[s + 1]). Precondition: 1 <= stages <= costs.size().
-std::vector<std::uint32_t> cut(const std::vector<double>& costs, std::uint32_t stages);
+/// Cuts layers into contiguous ranges, one for each of `speeds` in order, so that the slowest range
+/// is as fast as can be (dynamic programming); among equals the earliest cuts. Returns a boundary
+/// more than there are stages: stage s is [b[s], b[s + 1]). Precondition: 1 <= speeds.size() <=
+/// costs.size(), speeds > 0.
+std::vector<std::uint32_t> cut(const std::vector<double>& costs, const std::vector<double>& speeds);
 
 /// What is spread over the nodes first, hence what crosses the slow lines. Nodes stand in topology
 /// order, which is datacenter by datacenter, so neighbours in the order of shards share a
@@ -32,6 +33,12 @@ struct Shards {
 /// whose sizes differ by at most one. Precondition: shards_fit().
 std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
                       std::uint32_t stage);
+
+/// How fast each of `stages` stages is, which are dealt to the devices of a pipeline in turn: as
+/// its slowest shard, where the shards of a node share its speed. Precondition: shards_fit(), and
+/// `stages` is a multiple of shards.stages.
+std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
+                                 std::uint32_t stages);
 
 /// kNoFit when a node would stand idle: names the idle nodes and the fix.
 Status shards_fit(Shards shards, const std::vector<std::string>& nodes);

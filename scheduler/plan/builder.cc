@@ -16,7 +16,7 @@ bool is_activation(Content content) {
 
 Node plan_node(const topology::Node& node) {
   return {node.name,    node.datacenter, node.memory, node.threads,
-          node.address, node.dialable,   node.ucx};
+          node.address, node.dialable,   node.ucx,    node.device};
 }
 
 Builder::Builder(const job::Job& job, const topology::Topology& topology)

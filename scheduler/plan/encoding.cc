@@ -71,6 +71,9 @@ void write_node(schema::PlanNode::Builder to, const Node& from) {
   to.setAddress(text(from.address));
   to.setDialable(static_cast<std::uint8_t>(from.dialable));
   to.setUcx(text(from.ucx));
+  to.setSpeed(from.device.speed);
+  to.setBandwidth(from.device.bandwidth);
+  to.setPaced(from.device.paced);
 }
 
 void write_route(schema::PlanRoute::Builder to, const Route& from) {
@@ -138,9 +141,14 @@ Plan read_plan(schema::Plan::Reader from) {
   to.epoch = from.getEpoch();
   to.descriptor = text(from.getDescriptor());
   for (const auto node : from.getNodes()) {
-    to.nodes.push_back({text(node.getName()), text(node.getDatacenter()), node.getMemory(),
-                        node.getThreads(), text(node.getAddress()),
-                        static_cast<Reach>(node.getDialable()), text(node.getUcx())});
+    to.nodes.push_back({text(node.getName()),
+                        text(node.getDatacenter()),
+                        node.getMemory(),
+                        node.getThreads(),
+                        text(node.getAddress()),
+                        static_cast<Reach>(node.getDialable()),
+                        text(node.getUcx()),
+                        {node.getSpeed(), node.getBandwidth(), node.getPaced()}});
   }
   for (const auto actor : from.getActors()) {
     to.actors.push_back(read_actor(actor, static_cast<ActorId>(to.actors.size())));

@@ -80,14 +80,17 @@ class Layout {
   }
 
  private:
-  void cut_layers() {
+  void cut_layers(const topology::Topology& topology) {
     const std::uint64_t tokens = tokens_per_leaf(job_);
     std::vector<double> costs;
     for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
       const cost::Layer layer = cost::layer_cost(spec_, i, tokens);
       costs.push_back(layer.forward_flops + layer.backward_flops);
     }
-    cuts_ = placement::cut(costs, stages_);
+    std::vector<double> speeds;
+    for (const topology::Node& node : topology_.nodes)
+      speeds.push_back(cost::flops_per_second(node.device, node.threads));
+    cuts_ = placement::cut(costs, placement::stage_speeds(spread_, shards_, speeds, stages_));
     for (std::uint32_t s = 0; s < stages_; ++s) {
       const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
       StageSize size;
@@ -137,7 +140,8 @@ class Layout {
     double way = 0, period = 0;
     for (std::uint32_t k = 0; k < stages_; ++k) {
       const topology::Node& here = topology_.nodes[node(replica, k)];
-      period = std::max(period, cost::compute_seconds(sizes_[k].flops, here.threads));
+      period =
+          std::max(period, sizes_[k].flops / cost::flops_per_second(here.device, here.threads));
       if (k < s || k == last_ || node(replica, k) == node(replica, k + 1)) continue;
       const topology::Line line = topology::line_between(
           topology_, here.datacenter, topology_.nodes[node(replica, k + 1)].datacenter);

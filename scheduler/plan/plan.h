@@ -12,6 +12,7 @@
 #include "ops/tensor/dtype.h"
 #include "runtime/base/firing.h"
 #include "runtime/base/reach.h"
+#include "scheduler/topology/device.h"
 
 namespace reef::plan {
 
@@ -46,12 +47,6 @@ enum class ActorKind : std::uint8_t {
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
 };
-
-/// Acts that compute belong to the device; acts that move, write or count do not.
-constexpr bool computes(ActorKind kind) {
-  return kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
-         kind == ActorKind::kGradientSync;
-}
 
 /// What an edge carries: decides its codec, lane and deadline.
 enum class Content : std::uint8_t {
@@ -122,6 +117,7 @@ struct Node {
   std::string address = "127.0.0.1";  ///< host of the node, from the topology
   Reach dialable = Reach::kAnywhere;
   std::string ucx = {};  ///< what it offers to its datacenter; see over_ucx(), route.h
+  topology::Device device = {};
   bool operator==(const Node&) const = default;
 };
 

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "scheduler/cost/cost.h"
+#include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/execution.h"
 #include "scheduler/plan/live.h"
 
@@ -96,27 +97,8 @@ class Simulation {
       const bool sends = actor.kind == ActorKind::kSend;
       return carrier_work(plan_.edges[(sends ? act.outputs : act.inputs)[0].edge], sends, topology);
     }
-    // A node's io stream stands behind the devices.
-    Work work{computes(actor.kind) ? actor.node : plan_.nodes.size() + actor.node, 0, 0};
-    const std::uint32_t threads = plan_.nodes[actor.node].threads;
-    if (actor.kind == ActorKind::kLayerShard) {
-      const cost::Layer layer = cost::range_cost(spec, actor.first_layer, actor.last_layer, tokens);
-      if (act.name != "loss") {
-        work.seconds = cost::compute_seconds(flops_of(act.name, layer), threads);
-        return work;
-      }
-    }
-    // All other acts pass once over what they read and write. Snapshots are rare and left out.
-    std::uint64_t bytes =
-        actor.kind == ActorKind::kOptimizer && &act != &actor.acts[0] ? actor.state_bytes : 0;
-    for (const auto* ports : {&act.inputs, &act.outputs}) {
-      for (const Port& port : *ports) {
-        const Edge& edge = plan_.edges[port.edge];
-        if (edge.content != Content::kState) bytes += edge.bytes;
-      }
-    }
-    work.seconds = cost::memory_seconds(bytes);
-    return work;
+    const auto index = static_cast<std::size_t>(&act - actor.acts.data());
+    return {actor.node, act_seconds(plan_, spec, tokens, actor, index), 0};
   }
 
   Work carrier_work(const Edge& wire, bool sends, const topology::Topology& topology) {

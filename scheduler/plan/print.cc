@@ -6,6 +6,7 @@
 #include <ostream>
 #include <utility>
 
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/validate.h"
@@ -30,6 +31,15 @@ std::string number(double value, const char* format) {
   return text;
 }
 
+std::string rates_text(const Plan& plan) {
+  const auto stated =
+      std::ranges::count_if(plan.nodes, [](const Node& node) { return node.device.speed > 0; });
+  if (stated == 0) return "default device rates";
+  return static_cast<std::size_t>(stated) == plan.nodes.size()
+             ? "stated device rates"
+             : "device rates stated of " + std::to_string(stated) + " nodes, else defaults";
+}
+
 void print_header(const Plan& plan, std::ostream& out) {
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
@@ -40,7 +50,9 @@ void print_header(const Plan& plan, std::ostream& out) {
                             : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
-      << " s predicted (event simulation, default device rates)\n";
+      << " s predicted (event simulation, " << rates_text(plan) << ")\n";
+  const std::string paced = paced_text(plan);
+  if (!paced.empty()) out << "PACED         " << paced << '\n';
 }
 
 /// Over what a node talks to which others, where that is not TCP.
@@ -56,6 +68,12 @@ void print_ucx(const Plan& plan, const Node& node, std::ostream& out) {
   if (!others.empty()) out << ", ucx (" << node.ucx << ") to " << others;
 }
 
+void print_device(const topology::Device& device, std::ostream& out) {
+  if (device.speed > 0) out << ", " << format_speed(device.speed);
+  if (device.bandwidth > 0) out << ", " << format_bandwidth(device.bandwidth);
+  if (device.paced) out << ", PACED";
+}
+
 void print_nodes(const Plan& plan, std::ostream& out) {
   const auto memory = memory_of(plan);
   for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
@@ -63,6 +81,7 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     out << "\nnode " << node.name << " in " << node.datacenter << ", " << node.threads
         << (node.threads == 1 ? " thread" : " threads") << ", memory " << format_size(memory[n])
         << " of " << format_size(node.memory);
+    print_device(node.device, out);
     print_ucx(plan, node, out);
     out << '\n';
     for (const Actor& actor : plan.actors) {
@@ -146,6 +165,22 @@ Json json_of(const Edge& edge, const Plan& plan) {
 
 }  // namespace
 
+std::string paced_text(const Plan& plan) {
+  constexpr std::size_t kMostNames = 8;
+  std::vector<std::string> names;
+  for (const Node& node : plan.nodes) {
+    if (node.device.paced) names.push_back(node.name + " at " + format_speed(node.device.speed));
+  }
+  if (names.empty()) return {};
+  if (names.size() > kMostNames) {
+    names.back() = std::to_string(names.size() - kMostNames) + " more";
+    names.erase(names.begin() + kMostNames, names.end() - 1);
+  }
+  return join(names) +
+         ": these devices compute really and then wait until the stated speed would have taken as "
+         "long; times are of devices of these speeds, not of this machine";
+}
+
 std::string_view kind_name(ActorKind kind) {
   switch (kind) {
     case ActorKind::kDataLoader:
@@ -211,7 +246,10 @@ std::string plan_to_json(const Plan& plan) {
                      {"threads", node.threads},
                      {"ucx", node.ucx},
                      {"memory", node.memory},
-                     {"memoryNeeded", memory[i]}});
+                     {"memoryNeeded", memory[i]},
+                     {"speed", node.device.speed},
+                     {"bandwidth", node.device.bandwidth},
+                     {"paced", node.device.paced}});
   }
   for (const Actor& actor : plan.actors) actors.push_back(json_of(actor, plan));
   for (const Edge& edge : plan.edges) edges.push_back(json_of(edge, plan));

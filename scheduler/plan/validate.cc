@@ -10,11 +10,12 @@
 #include "runtime/base/utf8.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
+#include "scheduler/topology/topology.h"
 
 namespace reef::plan {
 namespace {
 
-constexpr std::size_t kMostNodes = 1 << 16;
+using topology::kMostNodes;
 constexpr std::size_t kMostActors = 1 << 20;
 constexpr std::size_t kMostEdges = 1 << 21;
 constexpr std::size_t kLongestName = 255;
@@ -22,6 +23,7 @@ constexpr std::size_t kLongestText = 1 << 20;
 constexpr std::uint32_t kMostReplicas = 1024;  ///< and stages, leaves, threads of a node
 constexpr std::uint32_t kMostSlots = 1 << 16;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
+constexpr double kHighestSpeed = 1e24;  ///< FLOP/s and bytes/s of a device
 
 std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) {
   return a > std::numeric_limits<std::uint64_t>::max() - b
@@ -129,6 +131,13 @@ class Validator {
     if (node.threads < 1 || node.threads > 4096)
       return broken(node.name, "a count of threads that cannot be");
     if (node.dialable > Reach::kAnywhere) return broken(node.name, "dialable from nowhere known");
+    const auto rate = [](double value) {
+      return value == 0 || (value >= 1 && value <= kHighestSpeed);
+    };
+    if (!rate(node.device.speed) || !rate(node.device.bandwidth))
+      return broken(node.name, "a speed or bandwidth that cannot be");
+    if (node.device.paced && node.device.speed == 0)
+      return broken(node.name, "paced without a speed");
     return {};
   }
 

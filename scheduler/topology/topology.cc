@@ -16,6 +16,7 @@ using job::Json;
 
 constexpr std::chrono::milliseconds kLongRoundTrip{5};
 constexpr std::uint16_t kLongStreams = 8;
+constexpr std::size_t kLongestName = 63;  ///< as the schema has it for names that are written out
 
 /// `value`, or its error as a complaint about the field it was parsed from.
 template <typename T>
@@ -82,9 +83,6 @@ class Reader {
     Node node;
     node.name = from["name"];
     node.datacenter = datacenter;
-    if (!names_.insert(node.name).second) {
-      return no(document_, pointer + "/name", "node '" + node.name + "' stands twice");
-    }
     ATOLL_ASSIGN(node.memory,
                  at(document_, pointer + "/memory", parse_size(from["memory"].get<std::string>())));
     if (node.memory == 0) return no(document_, pointer + "/memory", "a node without memory");
@@ -102,7 +100,51 @@ class Reader {
                     "' is no list of devices; shm and network devices by UCX's names, "
                     "with commas between them, such as shm,mlx5_0:1");
     }
+    ATOLL_TRY(device(from, pointer, node.device));
+    if (!from.contains("count")) return add(std::move(node), pointer);
+    const std::uint32_t count = from["count"];
+    for (std::uint32_t i = 0; i < count; ++i) {
+      Node one = node;
+      one.name += "-" + std::to_string(i);
+      ATOLL_TRY(add(std::move(one), pointer));
+    }
+    return {};
+  }
+
+  Status add(Node node, const std::string& pointer) {
+    if (node.name.size() > kLongestName) {
+      return no(document_, pointer + "/name",
+                "'" + node.name + "' is longer than " + std::to_string(kLongestName) + " letters");
+    }
+    if (!names_.insert(node.name).second) {
+      return no(document_, pointer + "/name", "node '" + node.name + "' stands twice");
+    }
+    if (topology_.nodes.size() == kMostNodes) {
+      return no(document_, pointer + "/count",
+                "more than " + std::to_string(kMostNodes) + " nodes in all");
+    }
     topology_.nodes.push_back(std::move(node));
+    return {};
+  }
+
+  Status device(const Json& from, const std::string& pointer, Device& device) const {
+    if (from.contains("speed")) {
+      ATOLL_ASSIGN(device.speed, at(document_, pointer + "/speed",
+                                    parse_speed(from["speed"].get<std::string>())));
+      if (device.speed < 1)
+        return no(document_, pointer + "/speed", "a device that computes nothing");
+    }
+    if (from.contains("bandwidth")) {
+      ATOLL_ASSIGN(device.bandwidth, at(document_, pointer + "/bandwidth",
+                                        parse_bandwidth(from["bandwidth"].get<std::string>())));
+      if (device.bandwidth < 1)
+        return no(document_, pointer + "/bandwidth", "a memory that moves nothing");
+    }
+    device.paced = from.value("paced", false);
+    if (device.paced && device.speed == 0) {
+      return no(document_, pointer + "/paced",
+                "a paced device needs the speed that it is to keep; add speed: 40GFLOP/s");
+    }
     return {};
   }
 

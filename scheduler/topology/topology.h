@@ -9,8 +9,11 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/reach.h"
+#include "scheduler/topology/device.h"
 
 namespace reef::topology {
+
+inline constexpr std::size_t kMostNodes = 1 << 16;
 
 struct Node {
   std::string name;  ///< unique in the topology
@@ -21,6 +24,7 @@ struct Node {
   Reach dialable = Reach::kAnywhere;
   bool relay_only = false;  ///< it passes bytes on between others and gets no part of the model
   std::string ucx = {};     ///< what it offers to its datacenter, "shm,mlx5_0:1"; empty: nothing
+  Device device = {};
   bool operator==(const Node&) const = default;
 };
 
@@ -42,7 +46,8 @@ struct Topology {
 };
 
 /// Reads and validates a `kind: Topology` descriptor, with errors like read_job's. Every pair of
-/// datacenters must have a line.
+/// datacenters must have a line. An entry with a count stands for as many nodes, name-0, name-1,
+/// ...; kMostNodes in all.
 Result<Topology> read_topology(const std::string& path);
 Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
 

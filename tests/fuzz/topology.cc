@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const topology::Node& node : read->nodes) {
     CHECK(names.insert(node.name).second) << node.name;
     CHECK(node.memory > 0 && node.threads > 0);
+    CHECK(!node.device.paced || node.device.speed >= 1);
     datacenters.insert(node.datacenter);
   }
   CHECK(!names.empty());

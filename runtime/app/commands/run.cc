@@ -50,6 +50,7 @@ struct Summary {
   Time started = system_clock().now();
   node::Traffic traffic;
   std::string checkpoint;
+  std::string paced;  ///< whose times are those of a played device; see plan::paced_text()
   std::optional<Error> error;
 };
 
@@ -70,6 +71,7 @@ nlohmann::ordered_json to_json(const Summary& summary, const std::string& run_fo
   json["payload_bytes"] = summary.traffic.payload_bytes;
   json["run_dir"] = run_folder;
   json["checkpoint"] = summary.checkpoint;
+  if (!summary.paced.empty()) json["paced"] = summary.paced;
   if (summary.error) json["error"] = summary.error->text();
   return json;
 }
@@ -271,6 +273,8 @@ Result<int> run(const RunOptions& options) {
 
   Summary summary;
   ProgressLine line(job.training.steps, ::isatty(STDERR_FILENO) == 1, options.quiet);
+  summary.paced = plan::paced_text(plan);
+  if (!summary.paced.empty()) line.note("PACED " + summary.paced);
   if (options.scheduler.empty()) {
     ATOLL_TRY(run_embedded(options, job, topology, folder, summary, line));
   } else {

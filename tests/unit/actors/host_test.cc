@@ -44,6 +44,16 @@ struct Deaf final : caf::event_based_actor {
   }
 };
 
+/// Runs at once and writes down what pace was asked for.
+struct RecordedStream final : device::Stream {
+  void submit(Work work, Done done, Duration pace) override {
+    paces.push_back(pace);
+    inner.submit(std::move(work), std::move(done));
+  }
+  device::InlineStream inner;
+  std::vector<Duration> paces;
+};
+
 class HostTest : public testing::Test {
  protected:
   ~HostTest() override {
@@ -56,14 +66,16 @@ class HostTest : public testing::Test {
     Registers registers;
     for (const plan::Edge& edge : plan_.edges)
       registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
-    HostSetup setup{&plan_, &plan_.actors[id], &stream_, &events_, &wire_, std::move(trace)};
+    HostSetup setup{&plan_, &plan_.actors[id], &stream_, &events_, &wire_, std::move(trace), pace_};
     host_ = spawn_host(system_, std::move(setup), std::move(task), std::move(registers));
     begin(host_, {{0, neighbour_}, {3, neighbour_}});
     coordinator_.run();
   }
   /// What the peer says, then everything that follows from it.
-  void arrive(std::uint64_t sequence) {
-    arrived(host_, kWire, sequence, Token{});
+  void arrive(std::uint64_t sequence, bool empty = false) {
+    Token token;
+    token.empty = empty;
+    arrived(host_, kWire, sequence, std::move(token));
     coordinator_.run();
   }
   void credit() {
@@ -81,7 +93,8 @@ class HostTest : public testing::Test {
   plan::Plan plan_ = wire_plan("none", 2, 4096);
   RecordedEvents events_;
   RecordedWire wire_;
-  device::InlineStream stream_;
+  RecordedStream stream_;
+  std::vector<Duration> pace_;
   TestingConfig config_;
   caf::actor_system system_{config_};
   caf::scheduler::test_coordinator& coordinator_ =
@@ -151,6 +164,15 @@ TEST_F(HostTest, RefusesATokenLargerThanPlanned) {
   spawn(kReceiver, std::make_unique<TooLarge>());
   arrive(0);
   expect_failure(Code::kTensor, "actor-2");
+}
+
+TEST_F(HostTest, KeepsThePaceOfItsDeviceExceptForWhatIsEmpty) {
+  using namespace std::chrono_literals;
+  pace_ = {5ms};
+  spawn(kReceiver, std::make_unique<Script>());
+  arrive(0);
+  arrive(1, true);
+  EXPECT_EQ(stream_.paces, (std::vector<Duration>{0ms, 5ms, 0ms}));  // the first: start()
 }
 
 TEST_F(HostTest, StandsStillOnceStopped) {

@@ -14,6 +14,8 @@ TEST(Units, ReadWhatPeopleWrite) {
   EXPECT_EQ(parse_size("64KiB").value(), 65536u);
   EXPECT_EQ(parse_size("10MB").value(), 10'000'000u);
   EXPECT_EQ(parse_rate("50Mbit/s").value(), 50e6);
+  EXPECT_EQ(parse_speed("40GFLOP/s").value(), 40e9);
+  EXPECT_EQ(parse_bandwidth("2.5GB/s").value(), 2.5e9);
 }
 
 TEST(Units, RefuseWhatIsNoQuantity) {
@@ -26,6 +28,8 @@ TEST(Units, RefuseWhatIsNoQuantity) {
   EXPECT_FALSE(parse_size("64Kib").ok());
   EXPECT_FALSE(parse_size("16777216TiB").ok());
   EXPECT_FALSE(parse_rate("50MB/s").ok());
+  EXPECT_FALSE(parse_speed("40GB/s").ok());
+  EXPECT_FALSE(parse_bandwidth("40Gbit/s").ok());
 }
 
 TEST(Units, ArePrintedForPeople) {
@@ -38,6 +42,9 @@ TEST(Units, ArePrintedForPeople) {
   EXPECT_EQ(format_rate(123456), "123kbit/s");
   EXPECT_EQ(format_rate(1), "1.00bit/s");
   EXPECT_EQ(parse_rate(format_rate(7.5e9)).value(), 7.5e9);
+  EXPECT_EQ(format_speed(40e9), "40.0GFLOP/s");
+  EXPECT_EQ(parse_speed(format_speed(1.25e15)).value(), 1.25e15);
+  EXPECT_EQ(format_bandwidth(20.04e9), "20.0GB/s");
   EXPECT_EQ(format_duration(std::chrono::microseconds(170)), "0.17ms");
   EXPECT_EQ(format_duration(12'400ms), "12.4s");
   EXPECT_EQ(format_duration(185s), "3m05s");

@@ -73,6 +73,38 @@ TEST(CpuStream, FinishesTheRunningWorkWhenDestroyed) {
   EXPECT_EQ(ran, 1);
 }
 
+TEST(CpuStream, PlaysASlowerDevice) {
+  constexpr std::chrono::milliseconds kPace{40};
+  CpuStream stream("test", 1);
+  const Time start = system_clock().now();
+  std::vector<Duration> done;
+  std::promise<void> finished;
+  for (int i = 0; i < 3; ++i) {
+    stream.submit([](ops::Context&) {},
+                  [&, i] {
+                    done.push_back(system_clock().now() - start);
+                    if (i == 2) finished.set_value();
+                  },
+                  i == 1 ? Duration::zero() : kPace);
+  }
+  finished.get_future().wait();
+  EXPECT_GE(done[0], kPace);
+  EXPECT_GE(done[1], done[0]);  // waits its turn, and then for nothing
+  EXPECT_GE(done[2], 2 * kPace);
+}
+
+TEST(CpuStream, StopsWithoutWaitingForThePace) {
+  std::promise<void> worked;
+  bool said = false;
+  {
+    CpuStream stream("test", 1);
+    stream.submit([&worked](ops::Context&) { worked.set_value(); }, [&said] { said = true; },
+                  std::chrono::hours(24));
+    worked.get_future().wait();
+  }
+  EXPECT_FALSE(said);
+}
+
 TEST(InlineStream, RunsAtOnce) {
   InlineStream stream;
   int state = 0;

@@ -10,10 +10,25 @@ namespace {
 using Cuts = std::vector<std::uint32_t>;
 
 TEST(Cut, MakesTheSlowestStageFast) {
-  EXPECT_EQ(cut({1, 1, 1, 1}, 2), (Cuts{0, 2, 4}));
-  EXPECT_EQ(cut({5, 1, 1, 1}, 2), (Cuts{0, 1, 4}));
-  EXPECT_EQ(cut({0, 4, 4, 4, 4, 1}, 1), (Cuts{0, 6}));
-  EXPECT_EQ(cut({1, 2, 3}, 3), (Cuts{0, 1, 2, 3}));
+  EXPECT_EQ(cut({1, 1, 1, 1}, {1, 1}), (Cuts{0, 2, 4}));
+  EXPECT_EQ(cut({5, 1, 1, 1}, {1, 1}), (Cuts{0, 1, 4}));
+  EXPECT_EQ(cut({0, 4, 4, 4, 4, 1}, {1}), (Cuts{0, 6}));
+  EXPECT_EQ(cut({1, 2, 3}, {7, 7, 7}), (Cuts{0, 1, 2, 3}));
+}
+
+TEST(Cut, GivesAFasterStageMore) {
+  const std::vector<double> layers(14, 1);
+  EXPECT_EQ(cut(layers, {1, 2, 4}), (Cuts{0, 2, 6, 14}));
+  EXPECT_EQ(cut(layers, {4, 2, 1}), (Cuts{0, 8, 12, 14}));
+  EXPECT_EQ(cut({1, 1}, {1e12, 1}), (Cuts{0, 1, 2}));  // each has a layer, however slow it is
+}
+
+TEST(StageSpeeds, AreThoseOfTheSlowestShardWhereShardsShareANode) {
+  using Speeds = std::vector<double>;
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {2, 2}, {1, 2, 4, 8}, 2), (Speeds{1, 2}));
+  EXPECT_EQ(stage_speeds(Spread::kStages, {2, 2}, {1, 2, 4, 8}, 2), (Speeds{1, 4}));
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {1, 3}, {6, 6}, 3), (Speeds{3, 3, 6}));
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {1, 2}, {4, 8}, 4), (Speeds{2, 4, 2, 4}));
 }
 
 TEST(NodeOf, KeepsReplicasOrStagesTogether) {
@@ -38,6 +53,16 @@ TEST(Cost, CountsMessagesOnTheWay) {
   const topology::Line line{"a", "b", 100e6, std::chrono::milliseconds(20)};
   EXPECT_EQ(cost::slots_to_fill(line, 100'000), 4u);  // 250 kB are under way: ceil(2.5) + 1
   EXPECT_DOUBLE_EQ(cost::transfer_seconds(line, 12.5e6), 1.0);
+}
+
+TEST(Cost, TakesWhatIsSaidOfADevice) {
+  using topology::Device;
+  EXPECT_DOUBLE_EQ(cost::flops_per_second({}, 3), 3 * cost::kFlopsPerThread);
+  EXPECT_DOUBLE_EQ(cost::flops_per_second(Device{40e9}, 3), 40e9);
+  EXPECT_DOUBLE_EQ(cost::bytes_per_second({}), cost::kMemoryBytesPerSecond);
+  EXPECT_DOUBLE_EQ(cost::bytes_per_second(Device{2 * cost::kFlopsPerThread}),
+                   2 * cost::kMemoryBytesPerSecond);
+  EXPECT_DOUBLE_EQ(cost::bytes_per_second(Device{40e9, 7e9}), 7e9);
 }
 
 TEST(Cost, OfACodecDependsOnWhatItEncodes) {

@@ -1,8 +1,11 @@
+#include <cmath>
 #include <functional>
 #include <sstream>
 
 #include "runtime/base/file.h"
 #include "samples.h"
+#include "scheduler/cost/cost.h"
+#include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/live.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/validate.h"
@@ -220,6 +223,51 @@ TEST(MakePlan, PlansTheQuickstart) {
   EXPECT_NE(plan_to_json(*plan).find("\"memoryNeeded\""), std::string::npos);
 }
 
+TEST(MakePlan, CutsByTheSpeedsOfTheNodes) {
+  topology::Topology topology = sample_topology(2);
+  topology.nodes[1].device.speed = 2 * cost::flops_per_second({}, 1);
+  const job::Job job = sample_job(1, 2);
+  const auto layers_of = [&job](const topology::Topology& on, std::uint32_t stage) {
+    const auto plan = make_plan(job, on);
+    EXPECT_TRUE(plan.ok()) << plan.error().text();
+    for (const Actor& actor : plan->actors) {
+      if (actor.kind == ActorKind::kLayerShard && actor.stage == stage)
+        return actor.last_layer - actor.first_layer;
+    }
+    return 0u;
+  };
+  EXPECT_LT(layers_of(topology, 0), layers_of(sample_topology(2), 0));
+  EXPECT_GT(layers_of(topology, 1), layers_of(sample_topology(2), 1));
+}
+
+TEST(MakePlan, SaysLoudlyWhoIsPaced) {
+  topology::Topology topology = sample_topology(2);
+  EXPECT_EQ(paced_text(*make_plan(sample_job(1, 2), topology)), "");
+  topology.nodes[1].device = {40e9, 0, true};
+  const auto plan = make_plan(sample_job(1, 2), topology);
+  EXPECT_EQ(paced_text(*plan).substr(0, 36), "node-1 at 40.0GFLOP/s: these devices");
+  std::ostringstream out;
+  print_plan(*plan, out);
+  EXPECT_NE(out.str().find("\nPACED         node-1"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("device rates stated of 1 nodes, else defaults"), std::string::npos);
+}
+
+TEST(ActSeconds, AreWorkOverWhatTheDeviceDoes) {
+  const job::Job job = sample_job(1, 2);
+  const nn::ModelSpec spec = nn::gpt_spec(job.model, job.training.precision);
+  Plan plan = *make_plan(job, sample_topology(2));
+  for (const Actor& actor : plan.actors) {
+    for (std::size_t act = 0; act < actor.acts.size(); ++act) {
+      plan.nodes[actor.node].device = {};
+      const double before = act_seconds(plan, spec, 512, actor, act);
+      plan.nodes[actor.node].device.speed = 10 * cost::flops_per_second({}, 1);
+      const double after = act_seconds(plan, spec, 512, actor, act);
+      EXPECT_DOUBLE_EQ(after, computes(actor.kind) ? before / 10 : before) << actor.name;
+      if (actor.kind == ActorKind::kLayerShard) EXPECT_GT(after, 0) << actor.name;
+    }
+  }
+}
+
 TEST(Validate, RefusesDamage) {
   const Plan good = sample_plan(2, 2, 2);
   const std::vector<std::function<void(Plan&)>> damages = {
@@ -249,6 +297,11 @@ TEST(Validate, RefusesDamage) {
       [](Plan& p) { p.actors[1].acts[0].inputs[0].edge = 4000000000; },
       [](Plan& p) { p.actors[1].acts[0].inputs[1] = p.actors[1].acts[0].inputs[0]; },
       [](Plan& p) { p.nodes[0].memory = 1; },
+      [](Plan& p) { p.nodes[0].device.speed = -1; },
+      [](Plan& p) { p.nodes[0].device.speed = 1e-300; },
+      [](Plan& p) { p.nodes[0].device.speed = std::nan(""); },
+      [](Plan& p) { p.nodes[0].device.bandwidth = HUGE_VAL; },
+      [](Plan& p) { p.nodes[0].device.paced = true; },
       [](Plan& p) { p.predicted_step_seconds = -1; },
   };
   for (std::size_t i = 0; i < damages.size(); ++i) {

@@ -62,6 +62,58 @@ TEST(Topology, ReadsWhatANodeOffersToItsDatacenter) {
     EXPECT_FALSE(offers(wrong).ok()) << wrong;
 }
 
+/// One datacenter with these nodes, as YAML.
+Result<Topology> nodes(const std::string& entries) {
+  return parse_topology(
+      "apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: t}\nspec:\n"
+      "  datacenters:\n    - {name: east, nodes: [" +
+          entries + "]}\n",
+      "t.yaml");
+}
+
+void expect_refusals(const std::vector<std::pair<std::string, std::string>>& rows) {
+  for (const auto& [entries, said] : rows) {
+    const auto refused = nodes(entries);
+    ASSERT_FALSE(refused.ok()) << entries;
+    EXPECT_NE(refused.error().text().find(said), std::string::npos) << refused.error().text();
+  }
+}
+
+TEST(Topology, ReadsHowFastADeviceIs) {
+  const auto topology = nodes(
+      "{name: a, memory: 1GiB}, {name: b, memory: 1GiB, speed: 40GFLOP/s}, "
+      "{name: c, memory: 1GiB, speed: 1TFLOP/s, bandwidth: 20GB/s, paced: true}");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  EXPECT_EQ(topology->nodes[0].device, Device{});
+  EXPECT_EQ(topology->nodes[1].device, (Device{40e9, 0, false}));
+  EXPECT_EQ(topology->nodes[2].device, (Device{1e12, 20e9, true}));
+  expect_refusals({
+      {"{name: a, memory: 1GiB, speed: 40GB/s}", "nodes[0].speed"},
+      {"{name: a, memory: 1GiB, speed: 0GFLOP/s}", "computes nothing"},
+      {"{name: a, memory: 1GiB, speed: 1GFLOP/s, bandwidth: 0B/s}", "moves nothing"},
+      {"{name: a, memory: 1GiB, paced: true}", "add speed: 40GFLOP/s"},
+  });
+}
+
+TEST(Topology, MakesManyNodesOfAnEntryWithACount) {
+  const auto topology = nodes(
+      "{name: gpu, count: 3, memory: 1GiB, speed: 40GFLOP/s}, {name: cpu, memory: 2GiB}, "
+      "{name: one, count: 1, memory: 1GiB}");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  std::vector<std::string> names;
+  for (const Node& node : topology->nodes) names.push_back(node.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"gpu-0", "gpu-1", "gpu-2", "cpu", "one-0"}));
+  EXPECT_EQ(topology->nodes[2].device.speed, 40e9);
+  EXPECT_EQ(nodes("{name: n, count: 65536, memory: 1GiB}")->nodes.back().name, "n-65535");
+  expect_refusals({
+      {"{name: a, count: 0, memory: 1GiB}", "nodes[0].count"},
+      {"{name: a, count: 65537, memory: 1GiB}", "nodes[0].count"},
+      {"{name: a-1, memory: 1GiB}, {name: a, count: 2, memory: 1GiB}", "node 'a-1' stands twice"},
+      {"{name: a, count: 65536, memory: 1GiB}, {name: b, memory: 1GiB}", "more than 65536 nodes"},
+      {"{name: " + std::string(60, 'a') + ", count: 101, memory: 1GiB}", "longer than 63 letters"},
+  });
+}
+
 TEST(Topology, GivesALongLineMoreStreams) {
   const auto streams = [](const char* line) {
     return data_streams(parse_topology(text(line), "t.yaml")->lines[0]);
