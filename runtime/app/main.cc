@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   reef::app::Action action;
   reef::app::add_run(app, action);
   reef::app::add_plan(app, action);
+  reef::app::add_simulate(app, action);
   reef::app::add_data(app, action);
   reef::app::add_generate(app, action);
   reef::app::add_export(app, action);

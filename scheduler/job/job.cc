@@ -154,11 +154,16 @@ Status check_data(const Job& job) {
                "with: atoll data prepare"};
 }
 
-Result<Job> read_job(const std::string& path) {
+Result<Job> read_job_without_data(const std::string& path) {
   ATOLL_ASSIGN(const Document document, read_document(path));
   ATOLL_ASSIGN(Job job, job_from(document));
   job.topology =
       (std::filesystem::path(path).parent_path() / job.topology).lexically_normal().string();
+  return job;
+}
+
+Result<Job> read_job(const std::string& path) {
+  ATOLL_ASSIGN(Job job, read_job_without_data(path));
   ATOLL_TRY(check_data(job));
   return job;
 }

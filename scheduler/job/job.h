@@ -84,6 +84,8 @@ double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64
 /// data.path and checkpoints.resume are so already. kData when the data folder is missing; kPath
 /// when the descriptor is.
 Result<Job> read_job(const std::string& path);
+/// The same without looking at the data folder: of a job that is planned here and run elsewhere.
+Result<Job> read_job_without_data(const std::string& path);
 /// The same from text, without looking at the data folder. `file` is used for complaints and to
 /// resolve `topology`.
 Result<Job> parse_job(std::string_view yaml, const std::string& file);

@@ -6,7 +6,12 @@ Execution::Execution(const Plan& plan, std::uint64_t rounds) : plan_(plan), roun
   for (const Edge& edge : plan.edges) {
     edges_.push_back({edge.initial, edge.slots > edge.initial ? edge.slots - edge.initial : 0});
   }
-  for (const Actor& actor : plan.actors) fired_.emplace_back(actor.acts.size(), 0);
+  std::size_t acts = 0;
+  for (const Actor& actor : plan.actors) {
+    first_.push_back(acts);
+    acts += actor.acts.size();
+  }
+  fired_.assign(acts, 0);
 }
 
 bool Execution::exhausted(ActRef ref) const { return fired(ref) >= rounds_ * act(ref).firings; }
@@ -18,7 +23,7 @@ bool Execution::ready(ActRef ref) const {
 }
 
 std::uint64_t Execution::start(ActRef ref) {
-  const std::uint64_t firing = fired_[ref.actor][ref.act]++;
+  const std::uint64_t firing = fired_[first_[ref.actor] + ref.act]++;
   for (const Port& input : act(ref).inputs) {
     if (takes_token(input, firing)) --edges_[input.edge].readable;
   }

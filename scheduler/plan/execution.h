@@ -32,7 +32,7 @@ class Execution {
   void make_tokens(ActRef ref, std::uint64_t firing);
 
   const EdgeState& edge(EdgeId id) const { return edges_[id]; }
-  std::uint64_t fired(ActRef ref) const { return fired_[ref.actor][ref.act]; }
+  std::uint64_t fired(ActRef ref) const { return fired_[first_[ref.actor] + ref.act]; }
   /// All firings done and every edge as before the first round.
   bool complete() const;
 
@@ -42,7 +42,8 @@ class Execution {
   const Plan& plan_;
   std::uint64_t rounds_;
   std::vector<EdgeState> edges_;
-  std::vector<std::vector<std::uint64_t>> fired_;
+  std::vector<std::size_t> first_;  ///< of an actor's acts in fired_
+  std::vector<std::uint64_t> fired_;
 };
 
 }  // namespace reef::plan

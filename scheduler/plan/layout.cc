@@ -80,7 +80,7 @@ class Layout {
   }
 
  private:
-  void cut_layers(const topology::Topology& topology) {
+  void cut_layers() {
     const std::uint64_t tokens = tokens_per_leaf(job_);
     std::vector<double> costs;
     for (std::size_t i = 0; i < spec_.layers.size(); ++i) {

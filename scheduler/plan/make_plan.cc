@@ -12,6 +12,7 @@
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/live.h"
 #include "scheduler/plan/route.h"
+#include "scheduler/plan/simulate.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -140,8 +141,10 @@ Result<Plan> make_plan(const job::Job& job, const topology::Topology& topology) 
   ATOLL_TRY(route(plan));
   ATOLL_TRY(validate(plan));
   ATOLL_TRY(prove_live(plan));
-  plan.predicted_step_seconds = predict_step_seconds(
-      plan, topology, nn::model_spec(job.model, job.training.precision), tokens_per_leaf(job));
+  plan.predicted_step_seconds =
+      simulate(plan, topology, nn::model_spec(job.model, job.training.precision),
+               tokens_per_leaf(job))
+          .step_seconds;
   return plan;
 }
 

@@ -165,8 +165,6 @@ class Reader {
                   "there is no datacenter '" + end.substr(0, 80) + "'");
       }
     }
-    if (line.from == line.to)
-      return no(document_, pointer + "/between", "a line needs two datacenters");
     for (const Line& other : topology_.lines) {
       if (joins(other, line.from, line.to)) {
         return no(document_, pointer + "/between",

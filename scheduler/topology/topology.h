@@ -28,7 +28,8 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
-/// What joins two places: a datacenter's network or the line between two datacenters.
+/// What joins two places: the line between two datacenters, or, where both are the same, what every
+/// two nodes of a datacenter have.
 struct Line {
   std::string from, to;  ///< datacenters; a line works both ways
   double rate = 10e9;    ///< bits per second
@@ -55,7 +56,7 @@ Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
 /// window for each lost packet and takes many round trips to grow back), else 1.
 std::uint16_t data_streams(const Line& line);
 
-/// The line between two datacenters; inside one, the default Line above, until it is measured.
+/// The line between two datacenters; inside one that says nothing, the default Line above.
 Line line_between(const Topology& topology, std::string_view from, std::string_view to);
 
 }  // namespace reef::topology

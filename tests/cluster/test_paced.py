@@ -39,8 +39,8 @@ class Paced(ClusterTest):
 
     def test_a_step_takes_what_was_predicted_and_no_bit_changes(self):
         reference, *_ = self.train([None])
-        for speeds, fields in [((0.4, 0.4), dict(stages=2)), ((0.2, 0.6), dict(stages=2)),
-                               ((0.6, 0.3), dict(replicas=2))]:
+        for speeds, fields in [((0.4, 0.4), dict(pp=2)), ((0.2, 0.6), dict(pp=2)),
+                               ((0.6, 0.3), dict(dp=2))]:
             with self.subTest(speeds=speeds, **fields):
                 losses, step, predicted, plan, said = self.train(speeds, **fields)
                 print(f"{speeds} {fields}: a step took {step:.3f} s, predicted {predicted:.3f} s, "
@@ -50,7 +50,7 @@ class Paced(ClusterTest):
                 self.assertLess(abs(step - predicted) / predicted, 0.25)
 
     def test_the_faster_device_gets_more_layers(self):
-        *_, plan, _ = self.train((0.2, 0.6), stages=2)
+        *_, plan, _ = self.train((0.2, 0.6), pp=2)
         slow, fast = self.layers(plan)
         self.assertLess(slow, fast)
 

@@ -43,6 +43,7 @@ void add_bench_attention(CLI::App& bench, Action& action);
 void add_bench_codec(CLI::App& bench, Action& action);
 void add_bench_dispatch(CLI::App& bench, Action& action);
 void add_bench_link(CLI::App& bench, Action& action);
+void add_bench_plan(CLI::App& bench, Action& action);
 void add_bench_seal(CLI::App& bench, Action& action);
 void add_bench_tune(CLI::App& bench, Action& action);
 void add_bench_step(CLI::App& bench, Action& action);

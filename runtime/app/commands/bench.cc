@@ -10,6 +10,7 @@ void add_bench(CLI::App& app, Action& action) {
   add_bench_codec(*command, action);
   add_bench_dispatch(*command, action);
   add_bench_link(*command, action);
+  add_bench_plan(*command, action);
   add_bench_seal(*command, action);
   add_bench_tune(*command, action);
   add_bench_step(*command, action);

@@ -80,12 +80,13 @@ TEST(CpuStream, PlaysASlowerDevice) {
   std::vector<Duration> done;
   std::promise<void> finished;
   for (int i = 0; i < 3; ++i) {
-    stream.submit([](ops::Context&) {},
-                  [&, i] {
-                    done.push_back(system_clock().now() - start);
-                    if (i == 2) finished.set_value();
-                  },
-                  i == 1 ? Duration::zero() : kPace);
+    stream.submit(
+        0, [](ops::Context&) {},
+        [&, i] {
+          done.push_back(system_clock().now() - start);
+          if (i == 2) finished.set_value();
+        },
+        i == 1 ? Duration::zero() : kPace);
   }
   finished.get_future().wait();
   EXPECT_GE(done[0], kPace);
@@ -98,8 +99,9 @@ TEST(CpuStream, StopsWithoutWaitingForThePace) {
   bool said = false;
   {
     CpuStream stream("test", 1);
-    stream.submit([&worked](ops::Context&) { worked.set_value(); }, [&said] { said = true; },
-                  std::chrono::hours(24));
+    stream.submit(
+        0, [&worked](ops::Context&) { worked.set_value(); }, [&said] { said = true; },
+        std::chrono::hours(24));
     worked.get_future().wait();
   }
   EXPECT_FALSE(said);

@@ -33,14 +33,5 @@ TEST(ProveLive, ShowsAnEdgeWithoutSlots) {
   EXPECT_NE(status.error().what.find("closes the cycle"), std::string::npos);
 }
 
-TEST(PredictStep, FallsWithAFasterLine) {
-  topology::Topology slow = sample_topology(2);
-  topology::Topology fast = slow;
-  fast.lines[0].rate *= 10;
-  const job::Job job = sample_job(2, 1);
-  EXPECT_GT(make_plan(job, slow)->predicted_step_seconds,
-            make_plan(job, fast)->predicted_step_seconds);
-}
-
 }  // namespace
 }  // namespace reef::plan

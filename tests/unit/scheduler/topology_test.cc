@@ -79,6 +79,17 @@ void expect_refusals(const std::vector<std::pair<std::string, std::string>>& row
   }
 }
 
+TEST(Topology, ReadsTheLinesWithinADatacenter) {
+  const auto topology =
+      parse_topology(text("  lines: [{between: [west, east], rate: 50Mbit/s, roundTrip: 40ms},\n"
+                          "    {between: [west, west], rate: 200Gbit/s, roundTrip: 10us}]\n"),
+                     "t.yaml");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  EXPECT_EQ(line_between(*topology, "west", "west").rate, 200e9);
+  EXPECT_EQ(line_between(*topology, "east", "east").rate, Line{}.rate);
+  EXPECT_EQ(line_between(*topology, "east", "west").rate, 50e6);
+}
+
 TEST(Topology, ReadsHowFastADeviceIs) {
   const auto topology = nodes(
       "{name: a, memory: 1GiB}, {name: b, memory: 1GiB, speed: 40GFLOP/s}, "

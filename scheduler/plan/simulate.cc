@@ -1,0 +1,378 @@
+#include "scheduler/plan/simulate.h"
+
+#include <algorithm>
+#include <limits>
+#include <queue>
+#include <tuple>
+#include <unordered_map>
+
+#include "runtime/base/check.h"
+#include "scheduler/cost/cost.h"
+#include "scheduler/plan/act_cost.h"
+#include "scheduler/plan/execution.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::plan {
+namespace {
+
+/// What is sent first on a line that is free, lowest first: the lanes of a channel.
+std::uint32_t urgency(Content content) {
+  switch (content) {
+    case Content::kGradient:
+    case Content::kWeights:
+      return 1;
+    case Content::kState:
+      return 2;
+    default:
+      return 0;
+  }
+}
+
+struct Event {
+  enum class Kind : std::uint8_t {
+    kActEnds,   ///< id: an actor
+    kLineFree,  ///< id: a line
+    kArrives,   ///< id: a wire edge, whose receiver has a token more
+    kCredited,  ///< id: a wire edge, whose sender has a slot more
+  };
+  double time;
+  std::uint64_t order;  ///< of two events at one time, the one that was caused first
+  Kind kind;
+  std::uint32_t id;
+  bool operator>(const Event& other) const {
+    return std::tie(time, order) > std::tie(other.time, other.order);
+  }
+};
+
+/// An act that waits for its stream.
+struct Submission {
+  std::int32_t priority;
+  std::uint64_t order;
+  ActorId actor;
+  bool operator<(const Submission& other) const {
+    return priority != other.priority ? priority < other.priority : order > other.order;
+  }
+};
+
+/// Runs the most urgent act, of equals the one submitted first; an actor has one act here at most.
+struct Stream {
+  std::priority_queue<Submission> waiting;
+  bool busy = false;
+};
+
+struct ActorState {
+  std::vector<std::uint32_t> awake;  ///< acts that may be able to fire; no other is
+  std::uint32_t act = 0;             ///< submitted or running
+  std::uint64_t firing = 0;
+  bool busy = false;
+};
+
+/// A message that waits for its line.
+struct Message {
+  std::uint32_t urgency;
+  std::uint64_t order;
+  EdgeId edge;
+  bool operator>(const Message& other) const {
+    return std::tie(urgency, order) > std::tie(other.urgency, other.order);
+  }
+};
+
+struct Line {
+  std::priority_queue<Message, std::vector<Message>, std::greater<>> waiting;
+  bool busy = false;
+  EdgeId carries = 0;
+};
+
+/// What a wire edge is to its line.
+struct Wire {
+  std::uint32_t line = 0;
+  double bytes = 0;
+  double seconds = 0;      ///< that a message occupies it
+  double way = 0;          ///< from end to end
+  std::uint64_t sent = 0;  ///< messages
+};
+
+/// When the layers of all nodes began and ended in one round.
+struct Phase {
+  double begin = std::numeric_limits<double>::infinity();
+  double end = 0;
+};
+
+class Simulation {
+ public:
+  Simulation(const Plan& plan, const topology::Topology& topology, const nn::ModelSpec& spec,
+             std::uint64_t tokens, std::uint64_t rounds, const SpanSink& sink)
+      : plan_(plan),
+        sink_(sink),
+        first_measured_(rounds > 1 ? 1 : 0),
+        end_measured_(rounds > 2 ? rounds - 1 : rounds),
+        execution_(plan, rounds),
+        round_end_(rounds, 0),
+        phases_(rounds),
+        streams_(2 * plan.nodes.size()),
+        actors_(plan.actors.size()),
+        wire_of_(plan.edges.size(), 0),
+        layer_seconds_(plan.nodes.size(), 0) {
+    CHECK(rounds >= 1);
+    for (const Actor& actor : plan.actors) {
+      first_act_.push_back(seconds_.size());
+      for (std::size_t i = 0; i < actor.acts.size(); ++i)
+        seconds_.push_back(act_seconds(plan, spec, tokens, actor, i));
+    }
+    forecast_.nodes.resize(plan.nodes.size());
+    for (const Edge& edge : plan.edges) {
+      if (edge.wire) add_wire(edge, topology);
+    }
+  }
+
+  Forecast run() {
+    for (const Actor& actor : plan_.actors) {
+      for (std::uint32_t i = 0; i < actor.acts.size(); ++i) wake({actor.id, i});
+    }
+    while (!events_.empty()) {
+      const Event event = events_.top();
+      events_.pop();
+      now_ = event.time;
+      handle(event);
+    }
+    return finish();
+  }
+
+ private:
+  const Actor& actor(ActorId id) const { return plan_.actors[id]; }
+  Wire& wire(EdgeId edge) { return wires_[wire_of_[edge]]; }
+  std::size_t stream_of(const Actor& actor) const {
+    return 2 * std::size_t{actor.node} + (computes(actor.kind) ? 0 : 1);
+  }
+  bool measured(std::uint64_t round) const {
+    return round >= first_measured_ && round < end_measured_;
+  }
+
+  void add_wire(const Edge& edge, const topology::Topology& topology) {
+    const NodeIndex from = actor(edge.producer).node, to = actor(edge.consumer).node;
+    const std::string &near = plan_.nodes[from].datacenter, &far = plan_.nodes[to].datacenter;
+    const bool wide = near != far;
+    const topology::Line line = topology::line_between(topology, near, far);
+    const std::string key =
+        wide ? near + '>' + far : std::to_string(from) + '>' + std::to_string(to);
+    const auto [found, added] = line_of_.try_emplace(key, lines_.size());
+    if (added) {
+      lines_.emplace_back();
+      forecast_.lines.push_back(
+          {wide ? near : plan_.nodes[from].name, wide ? far : plan_.nodes[to].name, wide, 0, 0});
+    }
+    // Snapshots are rare and left out.
+    const double bytes =
+        edge.content == Content::kState ? 0 : static_cast<double>(edge.bytes) * edge.ratio;
+    wire_of_[edge.id] = static_cast<std::uint32_t>(wires_.size());
+    wires_.push_back({static_cast<std::uint32_t>(found->second), bytes,
+                      cost::transfer_seconds(line, bytes), seconds(line.round_trip) / 2, 0});
+  }
+
+  /// Something changed at an edge of this act.
+  void wake(ActRef ref) {
+    std::vector<std::uint32_t>& awake = actors_[ref.actor].awake;
+    if (std::ranges::find(awake, ref.act) == awake.end()) awake.push_back(ref.act);
+    fire(ref.actor);
+  }
+
+  /// As a host does: of the acts that may fire the most urgent is submitted, one at a time.
+  void fire(ActorId id) {
+    ActorState& state = actors_[id];
+    if (state.busy) return;
+    std::erase_if(state.awake, [&](std::uint32_t act) { return !execution_.ready({id, act}); });
+    if (state.awake.empty()) return;
+    const auto& acts = actor(id).acts;
+    state.act = *std::ranges::min_element(state.awake, {}, [&acts](std::uint32_t act) {
+      return std::pair(-std::int64_t{acts[act].priority}, act);
+    });
+    state.firing = execution_.start({id, state.act});
+    state.busy = true;
+    const std::size_t stream = stream_of(actor(id));
+    streams_[stream].waiting.push({acts[state.act].priority, order_++, id});
+    run_next(stream);
+  }
+
+  void run_next(std::size_t index) {
+    Stream& stream = streams_[index];
+    if (stream.busy || stream.waiting.empty()) return;
+    const ActorId id = stream.waiting.top().actor;
+    stream.waiting.pop();
+    stream.busy = true;
+    const ActorState& state = actors_[id];
+    const double taken = seconds_[first_act_[id] + state.act];
+    note_act(actor(id), state, index % 2 == 0, taken);
+    push(now_ + taken, Event::Kind::kActEnds, id);
+  }
+
+  void note_act(const Actor& actor, const ActorState& state, bool compute, double taken) {
+    const Act& act = actor.acts[state.act];
+    const std::uint64_t round = state.firing / act.firings;
+    ++forecast_.firings;
+    if (measured(round)) {
+      NodeUse& use = forecast_.nodes[actor.node];
+      (compute ? use.compute : use.io) += taken;
+      if (actor.kind == ActorKind::kLayerShard) layer_seconds_[actor.node] += taken;
+    }
+    if (actor.kind == ActorKind::kLayerShard) {
+      phases_[round].begin = std::min(phases_[round].begin, now_);
+      phases_[round].end = std::max(phases_[round].end, now_ + taken);
+    }
+    if (sink_) {
+      sink_({compute ? Span::On::kCompute : Span::On::kIo, actor.node, &act, &actor, state.firing,
+             now_, taken});
+    }
+  }
+
+  void push(double time, Event::Kind kind, std::uint32_t id) {
+    events_.push({time, order_++, kind, id});
+  }
+
+  void handle(const Event& event) {
+    switch (event.kind) {
+      case Event::Kind::kActEnds:
+        return act_ends(event.id);
+      case Event::Kind::kLineFree:
+        return line_free(event.id);
+      case Event::Kind::kArrives: {
+        const Edge& edge = plan_.edges[event.id];
+        execution_.make_tokens({edge.producer, edge.producer_act}, 0);
+        return wake({edge.consumer, edge.consumer_act});
+      }
+      case Event::Kind::kCredited: {
+        const Edge& edge = plan_.edges[event.id];
+        execution_.return_slots({edge.consumer, edge.consumer_act}, 0);
+        return wake({edge.producer, edge.producer_act});
+      }
+    }
+  }
+
+  void act_ends(ActorId id) {
+    ActorState& state = actors_[id];
+    const ActRef ref{id, state.act};
+    const std::uint64_t firing = state.firing;
+    const Act& act = actor(id).acts[ref.act];
+    const ActorKind kind = actor(id).kind;
+    double& end = round_end_[firing / act.firings];
+    end = std::max(end, now_);
+    state.busy = false;
+    const std::size_t stream = stream_of(actor(id));
+    streams_[stream].busy = false;
+    run_next(stream);
+    // What goes over a wire is on its way first; carriers have one port on each side.
+    if (kind == ActorKind::kSend) {
+      send(act.outputs[0].edge);
+    } else {
+      execution_.make_tokens(ref, firing);
+    }
+    if (kind == ActorKind::kReceive) {
+      const EdgeId edge = act.inputs[0].edge;
+      push(now_ + wire(edge).way, Event::Kind::kCredited, edge);
+    } else {
+      execution_.return_slots(ref, firing);
+    }
+    wake(ref);
+    wake_neighbours(act, firing);
+  }
+
+  void wake_neighbours(const Act& act, std::uint64_t firing) {
+    for (const Port& output : act.outputs) {
+      const Edge& edge = plan_.edges[output.edge];
+      if (makes_token(output, firing)) wake({edge.consumer, edge.consumer_act});
+    }
+    for (const Port& input : act.inputs) {
+      const Edge& edge = plan_.edges[input.edge];
+      if (returns_slot(input, firing)) wake({edge.producer, edge.producer_act});
+    }
+  }
+
+  void send(EdgeId edge) {
+    const std::uint32_t line = wire(edge).line;
+    lines_[line].waiting.push({urgency(plan_.edges[edge].content), order_++, edge});
+    carry_next(line);
+  }
+
+  void carry_next(std::uint32_t index) {
+    Line& line = lines_[index];
+    if (line.busy || line.waiting.empty()) return;
+    line.carries = line.waiting.top().edge;
+    line.waiting.pop();
+    line.busy = true;
+    Wire& carried = wire(line.carries);
+    note_message(plan_.edges[line.carries], carried, index);
+    ++carried.sent;
+    push(now_ + carried.seconds, Event::Kind::kLineFree, index);
+  }
+
+  void note_message(const Edge& edge, const Wire& carried, std::uint32_t line) {
+    if (measured(carried.sent / edge.tokens)) {
+      forecast_.lines[line].bytes += carried.bytes;
+      forecast_.lines[line].busy += carried.seconds;
+    }
+    if (!sink_) return;
+    const Actor& sender = actor(edge.producer);
+    sink_({Span::On::kLine, line, &sender.acts[edge.producer_act], &sender, carried.sent, now_,
+           carried.seconds});
+  }
+
+  void line_free(std::uint32_t index) {
+    Line& line = lines_[index];
+    push(now_ + wire(line.carries).way, Event::Kind::kArrives, line.carries);
+    line.busy = false;
+    carry_next(index);
+  }
+
+  /// From seconds to shares.
+  Forecast finish() {
+    const auto counted = static_cast<double>(end_measured_ - first_measured_);
+    const double measured_from = first_measured_ > 0 ? round_end_[0] : 0;
+    forecast_.step_seconds = (round_end_[end_measured_ - 1] - measured_from) / counted;
+    const auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
+    double phase = 0;
+    for (std::uint64_t r = first_measured_; r < end_measured_; ++r)
+      phase += phases_[r].end - phases_[r].begin;
+    const auto memory = memory_of(plan_);
+    for (std::size_t i = 0; i < forecast_.nodes.size(); ++i) {
+      NodeUse& use = forecast_.nodes[i];
+      use.compute = share(use.compute, forecast_.step_seconds * counted);
+      use.io = share(use.io, forecast_.step_seconds * counted);
+      use.bubble = 1 - share(layer_seconds_[i], phase);
+      use.memory = memory[i];
+    }
+    for (LineUse& use : forecast_.lines) {
+      use.bytes /= counted;
+      use.busy = share(use.busy, forecast_.step_seconds * counted);
+    }
+    return std::move(forecast_);
+  }
+
+  const Plan& plan_;
+  const SpanSink& sink_;
+  /// Rounds: the first warms up, and the last is not in the way of another one.
+  const std::uint64_t first_measured_, end_measured_;
+  Execution execution_;
+  std::vector<double> round_end_;
+  std::vector<Phase> phases_;    ///< by round
+  std::vector<Stream> streams_;  ///< of each node: compute, io
+  std::vector<ActorState> actors_;
+  std::vector<std::size_t> first_act_;  ///< of an actor, in seconds_
+  std::vector<double> seconds_;         ///< of each act
+  std::vector<std::uint32_t> wire_of_;  ///< of a wire edge, in wires_
+  std::vector<Wire> wires_;
+  std::vector<Line> lines_;  ///< as in Forecast::lines
+  std::unordered_map<std::string, std::size_t> line_of_;
+  std::vector<double> layer_seconds_;  ///< by node
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::uint64_t order_ = 0;
+  double now_ = 0;
+  Forecast forecast_;
+};
+
+}  // namespace
+
+Forecast simulate(const Plan& plan, const topology::Topology& topology, const nn::ModelSpec& spec,
+                  std::uint64_t tokens, std::uint64_t rounds, const SpanSink& sink) {
+  return Simulation(plan, topology, spec, tokens, rounds, sink).run();
+}
+
+}  // namespace reef::plan
