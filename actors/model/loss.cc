@@ -20,7 +20,8 @@ Status Loss::run(Firing& firing) const {
     return Error{Code::kProto, "loss", "logits and targets belong to different micro-batches"};
   }
   ATOLL_TRY(nn::check_tokens(config_, targets.tensors.at(0)));
-  if (targets.tensors[0].elements() * nn::vocabulary_of(config_) != logits.tensors.at(0).elements()) {
+  if (targets.tensors[0].elements() * nn::vocabulary_of(config_) !=
+      logits.tensors.at(0).elements()) {
     return Error{Code::kTensor, "targets", "are of another shape than the logits"};
   }
   const bool training = logits.round.training();

@@ -171,9 +171,12 @@ class Simulation {
 
   /// Something changed at an edge of this act.
   void wake(ActRef ref) {
+    note_awake(ref);
+    fire(ref.actor);
+  }
+  void note_awake(ActRef ref) {
     std::vector<std::uint32_t>& awake = actors_[ref.actor].awake;
     if (std::ranges::find(awake, ref.act) == awake.end()) awake.push_back(ref.act);
-    fire(ref.actor);
   }
 
   /// As a host does: of the acts that may fire the most urgent is submitted, one at a time.
@@ -255,7 +258,6 @@ class Simulation {
     const ActorKind kind = actor(id).kind;
     double& end = round_end_[firing / act.firings];
     end = std::max(end, now_);
-    state.busy = false;
     const std::size_t stream = stream_of(actor(id));
     streams_[stream].busy = false;
     run_next(stream);
@@ -271,18 +273,27 @@ class Simulation {
     } else {
       execution_.return_slots(ref, firing);
     }
-    wake(ref);
-    wake_neighbours(act, firing);
+    // The actor sees first all that it has done to its own edges, then others hear of theirs.
+    note_awake(ref);
+    for_neighbours(act, firing, [&](ActRef other) {
+      if (other.actor == id) note_awake(other);
+    });
+    state.busy = false;
+    fire(id);
+    for_neighbours(act, firing, [&](ActRef other) {
+      if (other.actor != id) wake(other);
+    });
   }
 
-  void wake_neighbours(const Act& act, std::uint64_t firing) {
+  template <typename F>
+  void for_neighbours(const Act& act, std::uint64_t firing, F&& tell) const {
     for (const Port& output : act.outputs) {
       const Edge& edge = plan_.edges[output.edge];
-      if (makes_token(output, firing)) wake({edge.consumer, edge.consumer_act});
+      if (makes_token(output, firing)) tell(ActRef{edge.consumer, edge.consumer_act});
     }
     for (const Port& input : act.inputs) {
       const Edge& edge = plan_.edges[input.edge];
-      if (returns_slot(input, firing)) wake({edge.producer, edge.producer_act});
+      if (returns_slot(input, firing)) tell(ActRef{edge.producer, edge.producer_act});
     }
   }
 

@@ -46,9 +46,9 @@ struct Deaf final : caf::event_based_actor {
 
 /// Runs at once and writes down what pace was asked for.
 struct RecordedStream final : device::Stream {
-  void submit(Work work, Done done, Duration pace) override {
+  void submit(std::int32_t priority, Work work, Done done, Duration pace) override {
     paces.push_back(pace);
-    inner.submit(std::move(work), std::move(done));
+    inner.submit(priority, std::move(work), std::move(done));
   }
   device::InlineStream inner;
   std::vector<Duration> paces;
