@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "actors/checkpoint/format/checkpoint.h"
+#include "actors/checkpoint/format/huggingface.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/trained_parameter.h"
@@ -42,18 +43,7 @@ class Optimizer final : public Task {
   }
 
   Status start(ops::Context& context, std::span<Token* const> initial) override {
-    std::optional<checkpoint::Checkpoint> from;
-    if (!setup_.job.checkpoints.resume.empty()) {
-      ATOLL_ASSIGN(from, checkpoint::Checkpoint::open(setup_.job.checkpoints.resume));
-    }
-    for (const nn::Parameter& parameter : parameters_) {
-      if (!from) {
-        trained_.push_back(nn::trained(context, parameter, setup_.job.training.seed));
-        continue;
-      }
-      ATOLL_ASSIGN(auto restored, restore(context, parameter, *from));
-      trained_.push_back(std::move(restored));
-    }
+    ATOLL_TRY(start_parameters(context));
     for (std::size_t i = 0; i < initial.size(); ++i) initial[i]->tensors = weights(i == 0);
     return {};
   }
@@ -63,6 +53,46 @@ class Optimizer final : public Task {
   }
 
  private:
+  /// From a checkpoint, a model that somebody saved, or initial values.
+  Status start_parameters(ops::Context& context) {
+    const std::string& resume = setup_.job.checkpoints.resume;
+    std::optional<checkpoint::Checkpoint> checkpoint;
+    std::optional<checkpoint::HuggingFaceModel> model;
+    if (!resume.empty()) {
+      ATOLL_ASSIGN(checkpoint, checkpoint::Checkpoint::open(resume));
+    } else if (!setup_.job.model_from.empty()) {
+      ATOLL_ASSIGN(model, checkpoint::load_folder(setup_.job.model_from));
+    }
+    for (const nn::Parameter& parameter : parameters_) {
+      if (checkpoint) {
+        ATOLL_ASSIGN(auto restored, restore(context, parameter, *checkpoint));
+        trained_.push_back(std::move(restored));
+      } else if (model) {
+        ATOLL_ASSIGN(auto taken, take(context, parameter, *model));
+        trained_.push_back(std::move(taken));
+      } else {
+        trained_.push_back(nn::trained(context, parameter, setup_.job.training.seed));
+      }
+    }
+    return {};
+  }
+
+  /// Weights alone: moments start with zeros.
+  Result<nn::TrainedParameter> take(ops::Context& context, const nn::Parameter& parameter,
+                                    const checkpoint::HuggingFaceModel& model) const {
+    const checkpoint::TensorView* view = model.find(parameter.name);
+    if (!checkpoint::holds(view, parameter)) {
+      return Error{Code::kCheckpoint, setup_.job.model_from,
+                   "has no '" + parameter.name + "' of the shape that its config.json had"};
+    }
+    const ops::Shape shape(parameter.shape);
+    Tensor master = Tensor::empty(ops::Pool::host(), ops::DType::kF32, shape);
+    checkpoint::read_f32(*view, master.values<float>());
+    return nn::trained(context, parameter, ops::to_device(context, master),
+                       ops::zeros(context, ops::DType::kF32, shape),
+                       ops::zeros(context, ops::DType::kF32, shape));
+  }
+
   void find_gradients(const std::vector<std::string>& reduced) {
     for (const nn::Parameter& parameter : parameters_) {
       Source& source = sources_.emplace_back();

@@ -1,7 +1,5 @@
 #include "runtime/app/model_folder.h"
 
-#include <algorithm>
-
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
 #include "ops/nn/config_json.h"
@@ -13,23 +11,14 @@ namespace {
 namespace fs = std::filesystem;
 using Find = std::function<const checkpoint::TensorView*(const std::string&)>;
 
-/// Whether the file holds the parameter; asked before memory is taken for it.
-bool holds(const checkpoint::TensorView* view, const nn::Parameter& parameter) {
-  return view != nullptr &&
-         (view->dtype == "F32" || view->dtype == "BF16" || view->dtype == "F16") &&
-         std::equal(view->shape.begin(), view->shape.end(), parameter.shape.begin(),
-                    parameter.shape.end(), [](std::uint64_t there, std::int64_t wanted) {
-                      return there == static_cast<std::uint64_t>(wanted);
-                    });
-}
-
 Result<Model> build(ops::Context& context, const nn::ModelConfig& config, const Find& find,
                     const fs::path& folder) {
   Model model{nn::model_spec(config), {}};
   for (const nn::Layer& layer : model.spec.layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
       const checkpoint::TensorView* view = find(parameter.name);
-      if (!holds(view, parameter)) {
+      // Asked before memory is taken for it.
+      if (!checkpoint::holds(view, parameter)) {
         return Error{Code::kCheckpoint, folder.string(),
                      "has no tensor '" + parameter.name + "' of the model's shape"};
       }

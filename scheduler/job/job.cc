@@ -9,6 +9,7 @@
 #include "runtime/base/units.h"
 #include "scheduler/job/check.h"
 #include "scheduler/job/document.h"
+#include "scheduler/job/initial_model.h"
 
 namespace reef::job {
 namespace {
@@ -80,6 +81,7 @@ Result<Job> job_from(const Document& document) {
   take(document.value["metadata"], "name", job.name);
   take(spec, "topology", job.topology);
   ATOLL_ASSIGN(job.model, model_from(document));
+  take(spec["model"], "from", job.model_from);
   take(spec["data"], "path", job.data.path);
   take(spec["data"], "prefetch", job.data.prefetch);
   take(spec["data"], "workers", job.data.workers);
@@ -155,7 +157,8 @@ Status check_data(const Job& job) {
 }
 
 Result<Job> read_job_without_data(const std::string& path) {
-  ATOLL_ASSIGN(const Document document, read_document(path));
+  ATOLL_ASSIGN(Document document, read_document(path));
+  ATOLL_TRY(complete_model(document));
   ATOLL_ASSIGN(Job job, job_from(document));
   job.topology =
       (std::filesystem::path(path).parent_path() / job.topology).lexically_normal().string();
@@ -174,9 +177,11 @@ Result<Job> job_from_json(const std::string& json) {
 }
 
 std::string job_to_json(const Job& job) {
+  Json model = nn::config_to_json(job.model);
+  if (!job.model_from.empty()) model["from"] = job.model_from;
   const Json spec = {
       {"topology", job.topology},
-      {"model", nn::config_to_json(job.model)},
+      {"model", std::move(model)},
       {"data",
        {{"path", job.data.path}, {"prefetch", job.data.prefetch}, {"workers", job.data.workers}}},
       {"optimizer", optimizer_to(job.optimizer)},

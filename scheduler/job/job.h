@@ -64,6 +64,7 @@ struct Job {
   std::string name;
   std::string topology;  ///< path, relative to the descriptor
   nn::ModelConfig model;
+  std::string model_from;  ///< a Hugging Face folder whose weights it starts with, or empty
   Data data;
   Optimizer optimizer;
   Training training;
@@ -81,13 +82,14 @@ double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64
 /// Reads, limits, validates (JSON Schema, then the arithmetic) a YAML descriptor. Every error is
 /// one line that names file, line:column, field, what was expected and the nearest known field.
 /// Codes: kJobSyntax, kJobField, kJobValue. `topology` becomes relative to the working directory;
-/// data.path and checkpoints.resume are so already. kData when the data folder is missing; kPath
+/// data.path, model.from and checkpoints.resume are so already; of model.from the config.json is
+/// read. kData when the data folder is missing; kPath
 /// when the descriptor is.
 Result<Job> read_job(const std::string& path);
 /// The same without looking at the data folder: of a job that is planned here and run elsewhere.
 Result<Job> read_job_without_data(const std::string& path);
-/// The same from text, without looking at the data folder. `file` is used for complaints and to
-/// resolve `topology`.
+/// The same from text, without looking at the folders of data and model. `file` is used for
+/// complaints and to resolve `topology`.
 Result<Job> parse_job(std::string_view yaml, const std::string& file);
 /// kData with the command that helps when data.path is not a folder.
 Status check_data(const Job& job);

@@ -59,6 +59,12 @@ void descriptors() {
   const job::Job job = job::parse_job(kJob, "job.yaml").value();
   seed("job", "flow", kJob);
   seed("job", "json", job::job_to_json(job));
+  seed("job", "llama",
+       fuzz::replaced(
+           kJob, "type: gpt2, vocab_size: 256, n_positions: 128, n_embd: 48, n_layer: 2, n_head: 6",
+           "type: llama, from: models/small, hidden_size: 48, num_hidden_layers: 2, "
+           "num_attention_heads: 6, num_key_value_heads: 2, rope_theta: 1e4, "
+           "tie_word_embeddings: true"));
   seed("job", "unknown-field", std::string(kJob) + "  trainig: {steps: 1}\n");
   seed("job", "anchor", "a: &x [*x]\n");
   seed("job", "tag", "a: !!int \"5\"\n--- second\n");
@@ -242,6 +248,41 @@ std::string gpt2_header() {
 }
 constexpr std::size_t kGpt2Bytes = 4 * 32;
 
+/// A Llama with one layer of width 2, in F32 and BF16, its head in a file of its own.
+Output two_files() {
+  const std::string config =
+      "{\"model_type\":\"llama\",\"vocab_size\":3,\"hidden_size\":2,\"intermediate_size\":1,"
+      "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"max_position_embeddings\":2,"
+      "\"rope_scaling\":null,\"rope_theta\":10000.0,\"tie_word_embeddings\":false}";
+  const std::string layer = "model.layers.0.";
+  std::string entries, index = "{\"metadata\":{\"total_size\":98},\"weight_map\":{";
+  std::size_t at = 0;
+  const auto add = [&](const std::string& name, const std::string& shape, std::size_t elements) {
+    entries += entry(name, "F32", shape, at, at + 4 * elements);
+    index += "\"" + name + "\":\"a.safetensors\",";
+    at += 4 * elements;
+  };
+  add("model.embed_tokens.weight", "3,2", 6);
+  add(layer + "input_layernorm.weight", "2", 2);
+  for (const char* part : {"q", "k", "v", "o"}) {
+    add(layer + "self_attn." + part + "_proj.weight", "2,2", 4);
+  }
+  add(layer + "post_attention_layernorm.weight", "2", 2);
+  add(layer + "mlp.gate_proj.weight", "1,2", 2);
+  add(layer + "mlp.up_proj.weight", "1,2", 2);
+  add(layer + "mlp.down_proj.weight", "2,1", 2);
+  add("model.norm.weight", "2", 2);
+  index += "\"lm_head.weight\":\"b.safetensors\"}}";
+  const std::string head = safetensors_header(entry("lm_head.weight", "BF16", "3,2", 0, 12));
+  return Output()
+      .piece(as_bytes(config))
+      .piece(as_bytes(index))
+      .piece(as_bytes(safetensors_header(entries)))
+      .piece(Bytes(at, std::byte{3}))
+      .piece(as_bytes(head))
+      .rest(Bytes(12, std::byte{3}));
+}
+
 void tensors() {
   const std::string header =
       safetensors_header(entry("a", "F32", "2,2", 0, 16) + entry("b.adam_m", "BF16", "", 16, 18) +
@@ -269,7 +310,7 @@ void tensors() {
       "head\":1,"
       "\"activation_function\":\"gelu_new\",\"layer_norm_epsilon\":1e-5}";
   const auto model = [&](const std::string& text, std::size_t bytes) {
-    return Output().piece(as_bytes(config)).rest(file(text, bytes).bytes());
+    return Output().piece(as_bytes(config)).piece({}).rest(file(text, bytes).bytes());
   };
   seed("huggingface", "gpt2", model(gpt2_header(), kGpt2Bytes));
   std::string tied = gpt2_header();
@@ -277,6 +318,11 @@ void tensors() {
   tied += entry("lm_head.weight", "F32", "2,1", kGpt2Bytes, kGpt2Bytes + 8) + "}";
   seed("huggingface", "tied-head", model(tied, kGpt2Bytes + 8));
   seed("huggingface", "other-tensors", model(header, 18));
+  seed("huggingface", "llama-in-two-files", two_files());
+  seed("huggingface", "index-beside-the-folder",
+       Output()
+           .piece(as_bytes(config))
+           .piece(as_bytes("{\"weight_map\":{\"wte.weight\":\"../a.safetensors\"}}")));
 
   const std::string part =
       safetensors_header(entry("w", "F32", "2", 0, 8) + entry("w.adam_m", "F32", "2", 8, 16));

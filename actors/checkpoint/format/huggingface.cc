@@ -26,6 +26,13 @@ Error bad(const fs::path& where, const std::string& what) {
   return {Code::kCheckpoint, where.string(), what};
 }
 
+bool has_shape(const TensorView& tensor, const nn::Parameter& parameter) {
+  return std::ranges::equal(tensor.shape, parameter.shape,
+                            [](std::uint64_t there, std::int64_t wanted) {
+                              return there == static_cast<std::uint64_t>(wanted);
+                            });
+}
+
 Result<nn::ModelConfig> read_config(const fs::path& folder) {
   const fs::path path = folder / kConfigFile;
   ATOLL_ASSIGN(const std::string text, read_file(path, 1 << 20));
@@ -129,11 +136,16 @@ const TensorView* HuggingFaceModel::find(std::string_view name) const {
   return found == tensors.end() || found->name != name ? nullptr : &*found;
 }
 
+bool holds(const TensorView* tensor, const nn::Parameter& parameter) {
+  return tensor != nullptr && has_shape(*tensor, parameter) &&
+         std::ranges::find(kDtypes, tensor->dtype) != kDtypes.end();
+}
+
 Status check_tensors(const std::vector<TensorView>& tensors, const nn::ModelConfig& config,
                      std::span<const std::string_view> dtypes, const fs::path& where) {
-  std::map<std::string, std::vector<std::int64_t>, std::less<>> missing;
+  std::map<std::string, nn::Parameter, std::less<>> missing;
   for (nn::Layer& layer : nn::model_spec(config).layers) {
-    for (nn::Parameter& parameter : layer.parameters) missing[parameter.name] = parameter.shape;
+    for (nn::Parameter& parameter : layer.parameters) missing[parameter.name] = parameter;
   }
   for (const TensorView& tensor : tensors) {
     const auto expected = missing.find(tensor.name);
@@ -147,12 +159,9 @@ Status check_tensors(const std::vector<TensorView>& tensors, const nn::ModelConf
         known += (known.empty() ? "" : ", ") + std::string(dtype);
       return bad(where, "tensor '" + tensor.name + "' is " + tensor.dtype + "; read are " + known);
     }
-    if (!std::ranges::equal(tensor.shape, expected->second,
-                            [](std::uint64_t there, std::int64_t wanted) {
-                              return there == static_cast<std::uint64_t>(wanted);
-                            })) {
+    if (!has_shape(tensor, expected->second)) {
       return bad(where, "tensor '" + tensor.name + "' has shape " + json(tensor.shape).dump() +
-                            "; expected " + json(expected->second).dump());
+                            "; expected " + json(expected->second.shape).dump());
     }
     missing.erase(expected);
   }

@@ -42,6 +42,9 @@ Result<HuggingFaceModel> load_folder(const std::filesystem::path& folder);
 Status check_tensors(const std::vector<TensorView>& tensors, const nn::ModelConfig& config,
                      std::span<const std::string_view> dtypes, const std::filesystem::path& where);
 
+/// Whether there is such a tensor, of the parameter's shape and of a dtype that read_f32() reads.
+bool holds(const TensorView* tensor, const nn::Parameter& parameter);
+
 /// What config.json says of a model.
 nlohmann::json config_document(const nn::ModelConfig& config);
 

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "actors/checkpoint/format/huggingface_export.h"
+#include "actors/checkpoint/format/shard_index.h"
 #include "runtime/base/random.h"
 #include "tests/unit/scratch_folder.h"
 
@@ -114,6 +115,96 @@ TEST_F(HuggingFace, ReplacesItsOwnFolderOnly) {
   EXPECT_EQ(export_folder(*checkpoint(), folder_ / "file").error().code, Code::kPath);
   std::filesystem::create_directory(folder_ / "empty");
   EXPECT_TRUE(export_folder(*checkpoint(), folder_ / "empty").ok());
+}
+
+TEST_F(HuggingFace, CutsWhatIsLargerThanAFile) {
+  const auto out = folder_ / "hf";
+  ASSERT_TRUE(export_folder(*checkpoint(), out, 300).ok());
+  const auto index = parse_shard_index(get(out / kIndexFile), "index");
+  ASSERT_TRUE(index.ok()) << index.error().text();
+  const std::vector<std::string> files = index->files();
+  EXPECT_GT(files.size(), 2u);
+  EXPECT_EQ(files.front(), "model-00001-of-0000" + std::to_string(files.size()) + ".safetensors");
+  std::uint64_t total = 0;
+  for (const TensorView& each : tensors_) total += each.bytes.size();
+  EXPECT_EQ(index->total_size, total);
+  for (const std::string& name : files) {
+    const auto file = SafetensorsFile::open(out, name);
+    std::uint64_t bytes = 0;
+    for (const TensorView& each : file->tensors()) bytes += each.bytes.size();
+    EXPECT_TRUE(bytes <= 300 || file->tensors().size() == 1) << name;
+  }
+  const auto model = load_folder(out);
+  ASSERT_TRUE(model.ok()) << model.error().text();
+  EXPECT_EQ(model->files.size(), files.size());
+  for (const TensorView& each : tensors_) {
+    EXPECT_EQ(to_bytes(model->find(each.name)->bytes), to_bytes(each.bytes)) << each.name;
+  }
+  // Of our own making, too: replaced by a single file.
+  ASSERT_TRUE(export_folder(*checkpoint(), out).ok());
+  EXPECT_FALSE(std::filesystem::exists(out / kIndexFile));
+}
+
+TEST_F(HuggingFace, BelievesNoIndex) {
+  const auto out = folder_ / "hf";
+  ASSERT_TRUE(export_folder(*checkpoint(), out, 300).ok());
+  const ShardIndex good = *parse_shard_index(get(out / kIndexFile), "index");
+  const auto refuses = [&](const ShardIndex& index) {
+    put(out / kIndexFile, to_json(index));
+    const auto model = load_folder(out);
+    EXPECT_FALSE(model.ok()) << to_json(index);
+    return model.ok() ? Code::kInternal : model.error().code;
+  };
+  ShardIndex bad = good;
+  bad.file_of["wte.weight"] = bad.file_of["h.0.attn.c_attn.bias"];
+  EXPECT_EQ(refuses(bad), Code::kCheckpoint);
+  bad = good;
+  bad.file_of["another"] = bad.file_of["wte.weight"];
+  EXPECT_EQ(refuses(bad), Code::kCheckpoint);
+  bad = good;
+  bad.file_of.erase("wte.weight");
+  EXPECT_EQ(refuses(bad), Code::kCheckpoint);
+  bad = good;
+  bad.file_of["wte.weight"] = "absent.safetensors";
+  EXPECT_EQ(refuses(bad), Code::kPath);
+  for (const char* text :
+       {"", "[]", "{}", R"({"weight_map": {}})", R"({"weight_map": {"a": 1}})",
+        R"({"weight_map": {"a": "../b.safetensors"}})", R"({"weight_map": {"a": "b.bin"}})",
+        R"({"weight_map": {"a": "b/c.safetensors"}})"}) {
+    EXPECT_EQ(parse_shard_index(text, "index").error().code, Code::kCheckpoint) << text;
+  }
+  std::string many = R"({"weight_map": {)";
+  for (std::size_t i = 0; i <= kMaxShards; ++i) {
+    many += (i == 0 ? "\"" : ", \"") + std::to_string(i) + "\": \"" + std::to_string(i) +
+            ".safetensors\"";
+  }
+  EXPECT_FALSE(parse_shard_index(many + "}}", "index").ok());
+}
+
+TEST_F(HuggingFace, ReadsThreeDtypes) {
+  const auto out = folder_ / "hf";
+  ASSERT_TRUE(export_folder(*checkpoint(), out).ok());
+  // 1.5 in each of them.
+  const std::uint16_t brain[] = {0x3fc0, 0x3fc0, 0x3fc0, 0x3fc0};
+  const std::uint16_t half[] = {0x3e00, 0x3e00, 0x3e00, 0x3e00};
+  for (TensorView& each : tensors_) {
+    if (each.name == "ln_f.weight")
+      each.dtype = "BF16", each.bytes = std::as_bytes(std::span(brain));
+    if (each.name == "ln_f.bias") each.dtype = "F16", each.bytes = std::as_bytes(std::span(half));
+  }
+  ASSERT_TRUE(write_safetensors(out / "model.safetensors", tensors_).ok());
+  const auto model = load_folder(out);
+  ASSERT_TRUE(model.ok()) << model.error().text();
+  for (const char* name : {"ln_f.weight", "ln_f.bias"}) {
+    std::vector<float> values(4);
+    read_f32(*model->find(name), values);
+    EXPECT_EQ(values, std::vector<float>(4, 1.5f)) << name;
+  }
+  for (TensorView& each : tensors_) {
+    if (each.name == "ln_f.bias") each.dtype = "I16";
+  }
+  ASSERT_TRUE(write_safetensors(out / "model.safetensors", tensors_).ok());
+  EXPECT_EQ(load_folder(out).error().code, Code::kCheckpoint);
 }
 
 TEST_F(HuggingFace, ExportsOnlyAWholeGpt2) {
