@@ -17,10 +17,7 @@ constexpr double kLongestPace = 60;  ///< seconds of one act: more cannot be sto
 class LocalCrew final : public node::Crew {
  public:
   LocalCrew(CrewSite site, const node::CrewSetup& setup, job::Job job)
-      : site_(std::move(site)),
-        setup_(setup),
-        job_(std::move(job)),
-        model_(nn::model_spec(job_.model, job_.training.precision)) {}
+      : site_(std::move(site)), setup_(setup), job_(std::move(job)), model_(job::spec_of(job_)) {}
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {

@@ -19,28 +19,33 @@ class Gpt {
     return dropout(x, pass_.draw(config_.embd_pdrop, 0));
   }
 
-  Variable block(const Variable& x, const std::string& name, std::uint64_t index) {
-    const std::uint64_t first_draw = 1 + 3 * index;
+  Variable attention(const Variable& x, std::int64_t block) {
+    const std::string name = "h." + std::to_string(block);
     Variable a = ops::norm_linear(pass_.context, pass_.tape, x, norm(name + ".ln_1"),
                                   linear(name + ".attn.c_attn"));
     a = ops::attention(pass_.context, pass_.tape, a, config_.n_head,
-                       pass_.draw(config_.attn_pdrop, first_draw));
+                       block_draw(config_.attn_pdrop, block, 0));
     const ops::LinearLeaves projection = linear(name + ".attn.c_proj");
-    const Draw after_attention = pass_.draw(config_.resid_pdrop, first_draw + 1);
-    const Draw after_mlp = pass_.draw(config_.resid_pdrop, first_draw + 2);
-    if (after_attention.probability <= 0) {
-      const Variable middle =
-          ops::linear_residual(pass_.context, pass_.tape, a, projection.weight, projection.bias, x);
-      return ops::residual_mlp(pass_.context, pass_.tape, middle, norm(name + ".ln_2"),
+    const Draw dropped = block_draw(config_.resid_pdrop, block, 1);
+    if (dropped.probability <= 0) {
+      return ops::linear_residual(pass_.context, pass_.tape, a, projection.weight, projection.bias,
+                                  x);
+    }
+    return ops::add(pass_.context, pass_.tape, x, dropout(product(a, projection), dropped));
+  }
+
+  Variable feed_forward(const Variable& x, std::int64_t block) {
+    const std::string name = "h." + std::to_string(block);
+    const Draw dropped = block_draw(config_.resid_pdrop, block, 2);
+    if (dropped.probability <= 0) {
+      return ops::residual_mlp(pass_.context, pass_.tape, x, norm(name + ".ln_2"),
                                linear(name + ".mlp.c_fc"), linear(name + ".mlp.c_proj"));
     }
-    a = dropout(product(a, projection), after_attention);
-    const Variable middle = ops::add(pass_.context, pass_.tape, x, a);
-    Variable m = ops::norm_linear(pass_.context, pass_.tape, middle, norm(name + ".ln_2"),
+    Variable m = ops::norm_linear(pass_.context, pass_.tape, x, norm(name + ".ln_2"),
                                   linear(name + ".mlp.c_fc"));
     m = ops::gelu(pass_.context, pass_.tape, m);
-    m = dropout(product(m, linear(name + ".mlp.c_proj")), after_mlp);
-    return ops::add(pass_.context, pass_.tape, middle, m);
+    m = dropout(product(m, linear(name + ".mlp.c_proj")), dropped);
+    return ops::add(pass_.context, pass_.tape, x, m);
   }
 
   Variable head(const Variable& x) {
@@ -58,6 +63,10 @@ class Gpt {
   Variable product(const Variable& x, const ops::LinearLeaves& leaves) {
     return ops::linear(pass_.context, pass_.tape, x, leaves.weight, leaves.bias);
   }
+  /// The embedding has the first draw, each block three.
+  Draw block_draw(float probability, std::int64_t block, std::uint64_t index) const {
+    return pass_.draw(probability, 1 + 3 * static_cast<std::uint64_t>(block) + index);
+  }
   Variable dropout(const Variable& x, const Draw& draw) {
     return ops::dropout(pass_.context, pass_.tape, x, draw);
   }
@@ -68,14 +77,15 @@ class Gpt {
 
 }  // namespace
 
-Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer, std::size_t index,
-                     const Variable& x) {
+Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer, const Variable& x) {
   Gpt gpt(pass, config);
   switch (layer.kind) {
     case LayerKind::kEmbedding:
       return gpt.embed(x);
-    case LayerKind::kBlock:
-      return gpt.block(x, layer.name, index - 1);  // layer 0 is the embedding
+    case LayerKind::kAttention:
+      return gpt.attention(x, layer.block);
+    case LayerKind::kFeedForward:
+      return gpt.feed_forward(x, layer.block);
     case LayerKind::kHead:
       break;
   }

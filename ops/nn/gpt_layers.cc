@@ -18,6 +18,11 @@ void add_linear(std::vector<Parameter>& to, const std::string& name, std::int64_
   to.push_back(vector(name + ".bias", out, Init::zeros()));
 }
 
+/// Of what is added to the residual path.
+float residual_std(const GptConfig& config) {
+  return config.initializer_range / std::sqrt(2.0f * static_cast<float>(config.n_layer));
+}
+
 Layer embedding_layer(const GptConfig& config, DType dtype) {
   Layer layer{.name = "embedding", .kind = LayerKind::kEmbedding, .parameters = {}, .tied = {}};
   layer.parameters = {
@@ -28,30 +33,43 @@ Layer embedding_layer(const GptConfig& config, DType dtype) {
   return layer;
 }
 
-Layer block_layer(const GptConfig& config, DType dtype, std::int64_t index) {
-  const std::string name = "h." + std::to_string(index);
+Layer attention_layer(const GptConfig& config, DType dtype, std::int64_t block) {
+  const std::string name = "h." + std::to_string(block);
   const std::int64_t c = config.n_embd;
-  const std::int64_t f = config.inner();
-  const float std = config.initializer_range;
-  const float residual_std = std / std::sqrt(2.0f * static_cast<float>(config.n_layer));
-  Layer layer{.name = name, .kind = LayerKind::kBlock, .parameters = {}, .tied = {}};
+  Layer layer{.name = name + ".attention", .block = block, .parameters = {}, .tied = {}};
   add_norm(layer.parameters, name + ".ln_1", c);
-  add_linear(layer.parameters, name + ".attn.c_attn", c, 3 * c, std, dtype);
-  add_linear(layer.parameters, name + ".attn.c_proj", c, c, residual_std, dtype);
-  add_norm(layer.parameters, name + ".ln_2", c);
-  add_linear(layer.parameters, name + ".mlp.c_fc", c, f, std, dtype);
-  add_linear(layer.parameters, name + ".mlp.c_proj", f, c, residual_std, dtype);
+  add_linear(layer.parameters, name + ".attn.c_attn", c, 3 * c, config.initializer_range, dtype);
+  add_linear(layer.parameters, name + ".attn.c_proj", c, c, residual_std(config), dtype);
   // Products, and attention's two of half of T x T; the rest is small beside them.
-  layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(4 * c * c + 2 * c * f);
+  layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(4 * c * c);
   layer.forward_flops_per_token =
       layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * config.n_positions);
-  // x, qkv, attention, x after it: 6 C. c_fc before gelu, and after it where dropout keeps the MLP
-  // from being one node: F or 2 F. Two norms' statistics and one log-sum-exp for each head.
+  // x, qkv, attention. The norm's statistics and one log-sum-exp for each head.
+  layer.stash_bytes_per_token = stash_bytes(5 * c, dtype, 2 + config.n_head);
+  // Of each product what was multiplied and the gradient of what came out; the norm's input instead
+  // of its result.
+  layer.later_bytes_per_token = stash_bytes(6 * c, dtype, 0);
+  return layer;
+}
+
+Layer feed_forward_layer(const GptConfig& config, DType dtype, std::int64_t block) {
+  const std::string name = "h." + std::to_string(block);
+  const std::int64_t c = config.n_embd;
+  const std::int64_t f = config.inner();
+  Layer layer{.name = name + ".feed_forward",
+              .kind = LayerKind::kFeedForward,
+              .block = block,
+              .parameters = {},
+              .tied = {}};
+  add_norm(layer.parameters, name + ".ln_2", c);
+  add_linear(layer.parameters, name + ".mlp.c_fc", c, f, config.initializer_range, dtype);
+  add_linear(layer.parameters, name + ".mlp.c_proj", f, c, residual_std(config), dtype);
+  layer.forward_flops_per_token = 2.0 * static_cast<double>(2 * c * f);
+  layer.weight_gradient_flops_per_token = layer.forward_flops_per_token;
+  // x and c_fc before gelu; after it, too, where dropout keeps the layer from being one node.
   const std::int64_t inner = config.resid_pdrop > 0 ? 2 * f : f;
-  layer.stash_bytes_per_token = stash_bytes(6 * c + inner, dtype, 4 + config.n_head);
-  // Of each product what was multiplied and the gradient of what came out; norms' inputs instead of
-  // their results.
-  layer.later_bytes_per_token = stash_bytes(8 * c + 2 * f, dtype, 0);
+  layer.stash_bytes_per_token = stash_bytes(c + inner, dtype, 2);
+  layer.later_bytes_per_token = stash_bytes(2 * c + 2 * f, dtype, 0);
   return layer;
 }
 
@@ -69,7 +87,10 @@ Layer head_layer(const GptConfig& config, DType dtype) {
 
 std::vector<Layer> gpt_layers(const GptConfig& config, DType dtype) {
   std::vector<Layer> layers{embedding_layer(config, dtype)};
-  for (std::int64_t i = 0; i < config.n_layer; ++i) layers.push_back(block_layer(config, dtype, i));
+  for (std::int64_t i = 0; i < config.n_layer; ++i) {
+    layers.push_back(attention_layer(config, dtype, i));
+    layers.push_back(feed_forward_layer(config, dtype, i));
+  }
   layers.push_back(head_layer(config, dtype));
   return layers;
 }

@@ -17,10 +17,12 @@ class Llama {
                           pass_.leaf("model.embed_tokens.weight"));
   }
 
-  Variable block(const Variable& x, const std::string& name) {
-    const Variable middle = add(x, attend(norm(x, name + ".input_layernorm"), name + ".self_attn"));
-    return add(middle,
-               feed_forward(norm(middle, name + ".post_attention_layernorm"), name + ".mlp"));
+  Variable attention(const Variable& x, const std::string& name) {
+    return add(x, attend(norm(x, name + ".input_layernorm"), name + ".self_attn"));
+  }
+
+  Variable feed_forward(const Variable& x, const std::string& name) {
+    return add(x, gated(norm(x, name + ".post_attention_layernorm"), name + ".mlp"));
   }
 
   Variable head(const Variable& x) {
@@ -42,7 +44,7 @@ class Llama {
     return linear(ops::reshape(pass_.context, pass_.tape, a, x.value.shape()), name + ".o_proj");
   }
 
-  Variable feed_forward(const Variable& x, const std::string& name) {
+  Variable gated(const Variable& x, const std::string& name) {
     const Variable gate = linear(x, name + ".gate_proj");
     const Variable up = linear(x, name + ".up_proj");
     return linear(ops::swiglu(pass_.context, pass_.tape, gate, up), name + ".down_proj");
@@ -75,14 +77,17 @@ class Llama {
 
 }  // namespace
 
-Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer, std::size_t,
+Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,
                        const Variable& x) {
   Llama llama(pass, config);
+  const std::string name = "model.layers." + std::to_string(layer.block);
   switch (layer.kind) {
     case LayerKind::kEmbedding:
       return llama.embed(x);
-    case LayerKind::kBlock:
-      return llama.block(x, layer.name);
+    case LayerKind::kAttention:
+      return llama.attention(x, name);
+    case LayerKind::kFeedForward:
+      return llama.feed_forward(x, name);
     case LayerKind::kHead:
       break;
   }

@@ -17,41 +17,69 @@ Layer embedding_layer(const LlamaConfig& config, DType dtype) {
   return layer;
 }
 
-Layer block_layer(const LlamaConfig& config, DType dtype, std::int64_t index) {
-  const std::string name = "model.layers." + std::to_string(index);
-  const std::int64_t c = config.hidden_size;
-  const std::int64_t f = config.intermediate_size;
-  const std::int64_t kv = config.key_value_heads() * config.head_size();
-  Layer layer{.name = name, .kind = LayerKind::kBlock, .parameters = {}, .tied = {}};
-  const auto norm = [&](const char* part) {
-    layer.parameters.push_back(vector(name + part + ".weight", c, Init::ones()));
-  };
-  // Published as (out, in), unlike GPT-2's.
-  const auto linear = [&](const char* part, std::int64_t out, std::int64_t in) {
+/// The parameters of one layer of a block. Matrices are published as (out, in), unlike GPT-2's.
+class BlockPart {
+ public:
+  BlockPart(const LlamaConfig& config, DType dtype, std::int64_t block, LayerKind kind)
+      : config_(config), dtype_(dtype), name_("model.layers." + std::to_string(block)) {
+    const bool attends = kind == LayerKind::kAttention;
+    layer = {.name = name_ + (attends ? ".attention" : ".feed_forward"),
+             .kind = kind,
+             .block = block,
+             .parameters = {},
+             .tied = {}};
+  }
+  void norm(const char* part) {
+    layer.parameters.push_back(vector(name_ + part + ".weight", config_.hidden_size, Init::ones()));
+  }
+  void linear(const char* part, std::int64_t out, std::int64_t in) {
     layer.parameters.push_back(
-        matrix(name + part + ".weight", out, in, config.initializer_range, dtype));
-  };
-  norm(".input_layernorm");
-  linear(".self_attn.q_proj", c, c);
-  linear(".self_attn.k_proj", kv, c);
-  linear(".self_attn.v_proj", kv, c);
-  linear(".self_attn.o_proj", c, c);
-  norm(".post_attention_layernorm");
-  linear(".mlp.gate_proj", f, c);
-  linear(".mlp.up_proj", f, c);
-  linear(".mlp.down_proj", c, f);
+        matrix(name_ + part + ".weight", out, in, config_.initializer_range, dtype_));
+  }
+
+  Layer layer;
+
+ private:
+  const LlamaConfig& config_;
+  DType dtype_;
+  std::string name_;
+};
+
+Layer attention_layer(const LlamaConfig& config, DType dtype, std::int64_t block) {
+  const std::int64_t c = config.hidden_size;
+  const std::int64_t kv = config.key_value_heads() * config.head_size();
+  BlockPart part(config, dtype, block, LayerKind::kAttention);
+  part.norm(".input_layernorm");
+  part.linear(".self_attn.q_proj", c, c);
+  part.linear(".self_attn.k_proj", kv, c);
+  part.linear(".self_attn.v_proj", kv, c);
+  part.linear(".self_attn.o_proj", c, c);
+  Layer layer = std::move(part.layer);
   // Products, and attention's two of half of T x T; the rest is small beside them.
-  layer.weight_gradient_flops_per_token =
-      2.0 * static_cast<double>(2 * c * c + 2 * c * kv + 3 * c * f);
+  layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(2 * c * c + 2 * c * kv);
   layer.forward_flops_per_token = layer.weight_gradient_flops_per_token +
                                   2.0 * static_cast<double>(c * config.max_position_embeddings);
-  // x, its norm, q, attention, x after it, its norm: 6 C. k and v. gate, up and their product: 3 F.
-  // Two norms' statistics and one log-sum-exp for each head.
-  layer.stash_bytes_per_token =
-      stash_bytes(6 * c + 2 * kv + 3 * f, dtype, 2 + config.num_attention_heads);
-  // Of each product what was multiplied and the gradient of what came out: two norms, attention and
-  // the gated middle; q, k, v and twice the block's own; gate and up.
-  layer.later_bytes_per_token = stash_bytes(6 * c + 2 * kv + 3 * f, dtype, 0);
+  // x, its norm, q, attention; k and v. The norm's statistic and one log-sum-exp for each head.
+  layer.stash_bytes_per_token = stash_bytes(4 * c + 2 * kv, dtype, 1 + config.num_attention_heads);
+  // Of each product what was multiplied and the gradient of what came out.
+  layer.later_bytes_per_token = stash_bytes(4 * c + 2 * kv, dtype, 0);
+  return layer;
+}
+
+Layer feed_forward_layer(const LlamaConfig& config, DType dtype, std::int64_t block) {
+  const std::int64_t c = config.hidden_size;
+  const std::int64_t f = config.intermediate_size;
+  BlockPart part(config, dtype, block, LayerKind::kFeedForward);
+  part.norm(".post_attention_layernorm");
+  part.linear(".mlp.gate_proj", f, c);
+  part.linear(".mlp.up_proj", f, c);
+  part.linear(".mlp.down_proj", c, f);
+  Layer layer = std::move(part.layer);
+  layer.forward_flops_per_token = 2.0 * static_cast<double>(3 * c * f);
+  layer.weight_gradient_flops_per_token = layer.forward_flops_per_token;
+  // x and its norm; gate, up and their product. The norm's statistic.
+  layer.stash_bytes_per_token = stash_bytes(2 * c + 3 * f, dtype, 1);
+  layer.later_bytes_per_token = stash_bytes(2 * c + 3 * f, dtype, 0);
   return layer;
 }
 
@@ -76,7 +104,8 @@ Layer head_layer(const LlamaConfig& config, DType dtype) {
 std::vector<Layer> llama_layers(const LlamaConfig& config, DType dtype) {
   std::vector<Layer> layers{embedding_layer(config, dtype)};
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    layers.push_back(block_layer(config, dtype, i));
+    layers.push_back(attention_layer(config, dtype, i));
+    layers.push_back(feed_forward_layer(config, dtype, i));
   }
   layers.push_back(head_layer(config, dtype));
   return layers;

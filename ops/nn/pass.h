@@ -53,11 +53,11 @@ struct Pass {
   }
 };
 
-/// Runs `layer`, the one at `index` of the whole model, on x: tokens i32 (B, T) for the embedding,
-/// else hidden (B, T, C). Gives hidden, or logits f32 (B, T, V).
+/// Runs `layer` on x: tokens i32 (B, T) for the embedding, else hidden (B, T, C). Gives hidden, or
+/// logits f32 (B, T, V).
 ops::Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer,
-                          std::size_t index, const ops::Variable& x);
+                          const ops::Variable& x);
 ops::Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,
-                            std::size_t index, const ops::Variable& x);
+                            const ops::Variable& x);
 
 }  // namespace reef::nn

@@ -18,9 +18,29 @@ constexpr std::array<std::pair<std::string_view, Precision>, 2> kPrecisions{{
     {"bf16", Precision::kBF16},
 }};
 
+constexpr std::array<std::pair<std::string_view, Recompute>, 3> kRecomputes{{
+    {"none", Recompute::kNone},
+    {"selective", Recompute::kSelective},
+    {"full", Recompute::kFull},
+}};
+
 /// Of matrices and activations.
 DType dtype_of(Precision precision) {
   return precision == Precision::kBF16 ? DType::kBF16 : DType::kF32;
+}
+
+template <typename Table>
+auto named(const Table& table, std::string_view name)
+    -> std::optional<typename Table::value_type::second_type> {
+  for (const auto& [known, value] : table) {
+    if (name == known) return value;
+  }
+  return std::nullopt;
+}
+
+bool keeps_only_its_input(const Layer& layer, Recompute recompute) {
+  return (layer.kind == LayerKind::kFeedForward && recompute != Recompute::kNone) ||
+         (layer.kind == LayerKind::kAttention && recompute == Recompute::kFull);
 }
 
 }  // namespace
@@ -29,12 +49,13 @@ std::string_view name_of(Precision precision) {
   return kPrecisions[static_cast<std::size_t>(precision)].first;
 }
 
-std::optional<Precision> precision_named(std::string_view name) {
-  for (const auto& [known, precision] : kPrecisions) {
-    if (name == known) return precision;
-  }
-  return std::nullopt;
+std::optional<Precision> precision_named(std::string_view name) { return named(kPrecisions, name); }
+
+std::string_view name_of(Recompute recompute) {
+  return kRecomputes[static_cast<std::size_t>(recompute)].first;
 }
+
+std::optional<Recompute> recompute_named(std::string_view name) { return named(kRecomputes, name); }
 
 std::int64_t Parameter::elements() const {
   std::int64_t product = 1;
@@ -42,7 +63,7 @@ std::int64_t Parameter::elements() const {
   return product;
 }
 
-ModelSpec model_spec(const ModelConfig& config, Precision precision) {
+ModelSpec model_spec(const ModelConfig& config, Precision precision, Recompute recompute) {
   CHECK(problem_of(config).empty()) << problem_of(config);
   ModelSpec spec;
   spec.config = config;
@@ -50,6 +71,7 @@ ModelSpec model_spec(const ModelConfig& config, Precision precision) {
   const auto* gpt = std::get_if<GptConfig>(&config);
   spec.layers = gpt != nullptr ? gpt_layers(*gpt, spec.activations)
                                : llama_layers(std::get<LlamaConfig>(config), spec.activations);
+  for (Layer& layer : spec.layers) layer.recomputed = keeps_only_its_input(layer, recompute);
   return spec;
 }
 

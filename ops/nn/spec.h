@@ -47,16 +47,29 @@ struct Parameter {
   bool operator==(const Parameter&) const = default;
 };
 
-enum class LayerKind : std::uint8_t { kEmbedding, kBlock, kHead };
+enum class LayerKind : std::uint8_t { kEmbedding, kAttention, kFeedForward, kHead };
+
+/// Which layers keep only their input for backward, which then computes the rest again (Chen et al.
+/// 2016, arXiv 1604.06174).
+enum class Recompute : std::uint8_t {
+  kNone,
+  kSelective,  ///< feed-forward layers, which keep much and cost little
+  kFull,       ///< attention, too
+};
+/// "none", "selective", "full".
+std::string_view name_of(Recompute recompute);
+std::optional<Recompute> recompute_named(std::string_view name);
 
 struct Layer {
-  std::string name;  ///< "embedding", "h.0" or "model.layers.0", "head"
-  LayerKind kind = LayerKind::kBlock;
+  std::string name;  ///< "embedding", "h.0.attention", "model.layers.0.feed_forward", "head"
+  LayerKind kind = LayerKind::kAttention;
+  std::int64_t block = 0;  ///< of attention and feed-forward
   std::vector<Parameter> parameters;
   /// Parameters it uses but another layer owns. Each such use has a gradient of its own,
   /// `use_name()`.
   std::vector<std::string> tied;
   double forward_flops_per_token = 0;  ///< at the longest context; backward is twice that
+  bool recomputed = false;             ///< backward is thrice that, and begins with forward
   double stash_bytes_per_token = 0;    ///< what the tape keeps from forward to backward
   /// Backward in halves: FLOPs of the gradients of weights, and what is kept for them between the
   /// halves.
@@ -66,8 +79,8 @@ struct Layer {
   bool operator==(const Layer&) const = default;
 };
 
-/// Embedding, blocks, head (the last norm and the language-model head, which may be tied to the
-/// embedding).
+/// Embedding, blocks of attention and feed-forward, head (the last norm and the language-model
+/// head, which may be tied to the embedding).
 struct ModelSpec {
   ModelConfig config;
   std::vector<Layer> layers;
@@ -77,7 +90,8 @@ struct ModelSpec {
 };
 
 /// Precondition: problem_of(config) is empty.
-ModelSpec model_spec(const ModelConfig& config, Precision precision = Precision::kF32);
+ModelSpec model_spec(const ModelConfig& config, Precision precision = Precision::kF32,
+                     Recompute recompute = Recompute::kNone);
 /// Each tied tensor counts once.
 std::int64_t parameter_count(const ModelSpec& spec);
 /// Whether a layer uses this parameter of another.

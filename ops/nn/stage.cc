@@ -1,8 +1,11 @@
 #include "ops/nn/stage.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
+#include "ops/autograd/checkpoint.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 
@@ -53,17 +56,26 @@ Stage::Stage(const ModelSpec& spec, std::size_t first_layer, std::size_t last_la
 Tensor Stage::forward(Context& context, const Parameters& weights, const Tensor& input,
                       const Sample& sample, std::unique_ptr<Tape>* tape) const {
   auto own = std::make_unique<Tape>(tape != nullptr ? Tape::Mode::kRecord : Tape::Mode::kEvaluate);
-  Pass pass{context, *own, weights, sample};
-  const auto* gpt = std::get_if<GptConfig>(&spec_.config);
   Variable x = is_first() ? Variable{input} : own->input(input);
   for (std::size_t i = first_; i < last_; ++i) {
-    const Layer& layer = spec_.layers[i];
-    x = gpt != nullptr ? gpt_forward(pass, *gpt, layer, i, x)
-                       : llama_forward(pass, std::get<LlamaConfig>(spec_.config), layer, i, x);
+    const auto run = [this, i, sample](Context& context, Tape& tape, const Parameters& weights,
+                                       std::span<const Variable> inputs) {
+      Pass pass{context, tape, weights, sample};
+      return layer_forward(pass, spec_.layers[i], inputs[0]);
+    };
+    const std::array<Variable, 1> inputs{x};
+    x = spec_.layers[i].recomputed ? ops::checkpoint(context, *own, run, weights, inputs)
+                                   : run(context, *own, weights, inputs);
   }
   own->set_output(x);
   if (tape != nullptr) *tape = std::move(own);
   return x.value;
+}
+
+Variable Stage::layer_forward(Pass& pass, const Layer& layer, const Variable& x) const {
+  const auto* gpt = std::get_if<GptConfig>(&spec_.config);
+  return gpt != nullptr ? gpt_forward(pass, *gpt, layer, x)
+                        : llama_forward(pass, std::get<LlamaConfig>(spec_.config), layer, x);
 }
 
 Tensor Stage::backward(Context& context, const Parameters& weights, Tape& tape,

@@ -24,7 +24,7 @@ using ops::add_into;
 ops::Tensor initial_value(const Parameter& parameter, std::uint64_t seed);
 
 /// Layers [first_layer, last_layer) of a model.
-/// Thread: immutable, any thread; a Tape belongs to one micro-batch.
+/// Thread: immutable, any thread; a Tape belongs to one micro-batch and is gone before the stage.
 /// Memory: outputs and gradients come from the context's pool.
 class Stage {
  public:
@@ -57,6 +57,7 @@ class Stage {
 
  private:
   friend std::vector<std::string> gradient_names(const Stage& stage);
+  ops::Variable layer_forward(Pass& pass, const Layer& layer, const ops::Variable& x) const;
 
   ModelSpec spec_;
   std::size_t first_;

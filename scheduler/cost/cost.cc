@@ -65,7 +65,7 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tok
   const auto count = static_cast<double>(tokens);
   Layer cost;
   cost.forward_flops = layer.forward_flops_per_token * count;
-  cost.backward_flops = 2 * cost.forward_flops;
+  cost.backward_flops = (layer.recomputed ? 3 : 2) * cost.forward_flops;
   cost.weight_gradient_flops = layer.weight_gradient_flops_per_token * count;
   for (const nn::Parameter& parameter : layer.parameters) {
     const Size size = size_of(parameter);
@@ -80,7 +80,11 @@ Layer layer_cost(const nn::ModelSpec& spec, std::size_t index, std::uint64_t tok
   const auto bytes = [count](double per_token) {
     return static_cast<std::uint64_t>(std::ceil(per_token * count));
   };
-  cost.stash_bytes = bytes(layer.stash_bytes_per_token);
+  const std::uint64_t kept = bytes(layer.stash_bytes_per_token);
+  const auto input = static_cast<double>(ops::size_of(spec.activations)) *
+                     static_cast<double>(nn::width_of(spec.config));
+  cost.stash_bytes = layer.recomputed ? bytes(input) : kept;
+  cost.recomputed_bytes = layer.recomputed ? kept : 0;
   cost.later_bytes = bytes(layer.later_bytes_per_token);
   return cost;
 }
@@ -98,6 +102,7 @@ Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
     sum.weight_bytes += one.weight_bytes;
     sum.tied_weight_bytes += one.tied_weight_bytes;
     sum.stash_bytes += one.stash_bytes;
+    sum.recomputed_bytes = std::max(sum.recomputed_bytes, one.recomputed_bytes);
     sum.later_bytes += one.later_bytes;
   }
   return sum;

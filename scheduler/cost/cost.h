@@ -28,12 +28,14 @@ struct Layer {
   std::uint64_t weight_bytes = 0;     ///< of its parameters as forward sees them
   std::uint64_t tied_weight_bytes = 0;
   std::uint64_t stash_bytes = 0;
-  std::uint64_t later_bytes = 0;  ///< between the halves of backward
+  std::uint64_t recomputed_bytes = 0;  ///< what a recomputed layer holds during its backward
+  std::uint64_t later_bytes = 0;       ///< between the halves of backward
 };
 
 /// `tokens` of a micro-batch. `layer` indexes ModelSpec::layers.
 Layer layer_cost(const nn::ModelSpec& spec, std::size_t layer, std::uint64_t tokens);
-/// The sum of layers [first, last).
+/// The sum of layers [first, last); of what is recomputed the most, since it is one after the
+/// other.
 Layer range_cost(const nn::ModelSpec& spec, std::size_t first, std::size_t last,
                  std::uint64_t tokens);
 

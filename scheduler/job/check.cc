@@ -60,13 +60,13 @@ class Check {
   Status parallelism() const {
     const std::uint32_t dp = job_.parallelism.dp, stages = job_.parallelism.stages();
     const std::int64_t blocks = nn::blocks_of(job_.model);
-    const std::int64_t layers = blocks + 2;
+    const std::int64_t layers = 2 * blocks + 2;
     if (stages > layers) {
-      return no("/spec/parallelism/pp", text(stages) + " stages but " + text(layers) +
-                                            " layers (embedding, " + text(blocks) +
-                                            (blocks == 1 ? " block, head)" : " blocks, head)"));
+      return no("/spec/parallelism/pp",
+                text(stages) + " stages but " + text(layers) + " layers (embedding, " +
+                    text(blocks) + (blocks == 1 ? " block of 2, head)" : " blocks of 2, head)"));
     }
-    if (job_.parallelism.schedule.chunks > 1 && job_.parallelism.pp == 1) {
+    if (job_.parallelism.schedule.stages_per_device > 1 && job_.parallelism.pp == 1) {
       return no("/spec/parallelism/schedule",
                 "one device has nothing to interleave with; raise pp or leave the schedule out");
     }

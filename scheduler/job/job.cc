@@ -65,6 +65,9 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   Parallelism parallelism;
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
+  std::string recompute(nn::name_of(parallelism.recompute));
+  take(from, "recompute", recompute);
+  parallelism.recompute = nn::recompute_named(recompute).value();  // the schema has listed them
   std::string schedule = name_of(parallelism.schedule);
   take(from, "schedule", schedule);
   const auto known = parse_schedule(schedule);
@@ -127,6 +130,10 @@ Json optimizer_to(const Optimizer& optimizer) {
 }
 
 }  // namespace
+
+nn::ModelSpec spec_of(const Job& job) {
+  return nn::model_spec(job.model, job.training.precision, job.parallelism.recompute);
+}
 
 double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64_t steps) {
   const double peak = optimizer.learning_rate;
@@ -200,7 +207,8 @@ std::string job_to_json(const Job& job) {
       {"parallelism",
        {{"dp", job.parallelism.dp},
         {"pp", job.parallelism.pp},
-        {"schedule", name_of(job.parallelism.schedule)}}},
+        {"schedule", name_of(job.parallelism.schedule)},
+        {"recompute", nn::name_of(job.parallelism.recompute)}}},
       {"codecs",
        {{"activations", job.codecs.activations},
         {"gradients", job.codecs.gradients},

@@ -79,6 +79,9 @@ struct Job {
 /// Learning rate of training step `step` (1-based).
 double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64_t steps);
 
+/// The model as data, as the job computes it.
+nn::ModelSpec spec_of(const Job& job);
+
 /// Reads, limits, validates (JSON Schema, then the arithmetic) a YAML descriptor. Every error is
 /// one line that names file, line:column, field, what was expected and the nearest known field.
 /// Codes: kJobSyntax, kJobField, kJobValue. `topology` becomes relative to the working directory;

@@ -12,10 +12,11 @@ Result<Schedule> parse_schedule(std::string_view text) {
   if (text == "zero-bubble") return Schedule{Schedule::Kind::kZeroBubble, 1};
   if (text.starts_with(kInterleaved)) {
     Schedule schedule{Schedule::Kind::kInterleaved, 0};
-    const auto [end, failure] = std::from_chars(text.data() + kInterleaved.size(),
-                                                text.data() + text.size(), schedule.chunks);
+    const auto [end, failure] = std::from_chars(
+        text.data() + kInterleaved.size(), text.data() + text.size(), schedule.stages_per_device);
     const bool whole = failure == std::errc() && end == text.data() + text.size();
-    if (whole && schedule.chunks >= 2 && schedule.chunks <= 64) return schedule;
+    if (whole && schedule.stages_per_device >= 2 && schedule.stages_per_device <= 64)
+      return schedule;
   }
   return Error{Code::kJobValue, "",
                "'" + printable(text) +
@@ -28,7 +29,7 @@ std::string name_of(const Schedule& schedule) {
     case Schedule::Kind::k1F1B:
       break;
     case Schedule::Kind::kInterleaved:
-      return "interleaved:" + std::to_string(schedule.chunks);
+      return "interleaved:" + std::to_string(schedule.stages_per_device);
     case Schedule::Kind::kZeroBubble:
       return "zero-bubble";
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "ops/nn/spec.h"
 #include "runtime/base/error.h"
 
 namespace reef::job {
@@ -17,7 +18,7 @@ struct Schedule {
     kZeroBubble,   ///< gradients of weights fill the gaps (Qi et al. 2023, ZB-H1)
   };
   Kind kind = Kind::k1F1B;
-  std::uint32_t chunks = 1;  ///< ranges of layers a device; more than 1 only when interleaved
+  std::uint32_t stages_per_device = 1;  ///< more than 1 only when interleaved
   bool operator==(const Schedule&) const = default;
 };
 
@@ -29,8 +30,9 @@ struct Parallelism {
   std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves
   std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
   Schedule schedule;
+  nn::Recompute recompute = nn::Recompute::kNone;
   /// Ranges of layers a replica is cut into.
-  std::uint32_t stages() const { return pp * schedule.chunks; }
+  std::uint32_t stages() const { return pp * schedule.stages_per_device; }
   bool operator==(const Parallelism&) const = default;
 };
 

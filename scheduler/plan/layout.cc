@@ -25,6 +25,7 @@ struct StageSize {
   std::uint64_t state = 0;                ///< masters and two moments
   std::uint64_t stash = 0;                ///< of one micro-batch
   std::uint64_t later = 0;                ///< the same, between the halves of backward
+  std::uint64_t recomputed = 0;           ///< the same, while backward computes a layer again
   double flops = 0;                       ///< the same, forward and backward
   std::uint64_t squares = 0;              ///< a sum per tensor, named
   std::vector<codec::Matrix> parts;       ///< what the gradients are for a codec of low rank,
@@ -53,7 +54,7 @@ class Layout {
       : job_(job),
         topology_(topology),
         builder_(job, topology),
-        spec_(nn::model_spec(job.model, job.training.precision)),
+        spec_(job::spec_of(job)),
         shards_{job.parallelism.dp, job.parallelism.pp},
         schedule_(job.parallelism.schedule),
         stages_(job.parallelism.stages()),
@@ -101,6 +102,7 @@ class Layout {
       size.state = 3 * size.gradients;
       size.stash = range.stash_bytes;
       size.later = range.later_bytes;
+      size.recomputed = range.recomputed_bytes;
       size.flops = range.forward_flops + range.backward_flops;
       for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
         size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
@@ -122,17 +124,19 @@ class Layout {
     }
   }
 
-  /// Stages are dealt out in turn, so that each device of a pipeline has its `chunks` of them.
+  /// Stages are dealt out in turn, so that each device of a pipeline has as many.
   NodeIndex node(std::uint32_t r, std::uint32_t s) const {
     return placement::node_of(spread_, shards_, nodes_, r, s % shards_.stages);
   }
   bool in_halves() const { return schedule_.kind == job::Schedule::Kind::kZeroBubble; }
-  /// Forward of an earlier chunk goes first: all other devices wait for it.
+  /// Forward of an earlier stage of a device goes first: all other devices wait for it.
   std::int32_t forward_priority(std::uint32_t s) const {
-    return static_cast<std::int32_t>(schedule_.chunks - 1 - s / shards_.stages);
+    return static_cast<std::int32_t>(schedule_.stages_per_device - 1 - s / shards_.stages);
   }
   /// Backward goes before forward: it frees a stash before the next forward fills one.
-  std::int32_t backward_priority() const { return static_cast<std::int32_t>(schedule_.chunks); }
+  std::int32_t backward_priority() const {
+    return static_cast<std::int32_t>(schedule_.stages_per_device);
+  }
   std::int32_t loss_priority() const { return backward_priority() + 1; }
 
   /// Micro-batches that are on the lines behind stage s, there and back, while all devices work.
@@ -225,7 +229,7 @@ class Layout {
     const std::uint64_t partial_sums = static_cast<std::uint64_t>(std::bit_width(micro_));
     Shard shard;
     shard.actor = add(ActorKind::kLayerShard, "layers" + suffix, replica, s,
-                      partial_sums * sizes_[s].all_gradients());
+                      partial_sums * sizes_[s].all_gradients() + sizes_[s].recomputed);
     shard.forward = builder_.add_act(shard.actor, "forward", micro_, forward_priority(s));
     shard.backward = shard.gradients = builder_.add_act(
         shard.actor, in_halves() ? "backward input" : "backward", micro_, backward_priority());

@@ -142,9 +142,7 @@ Result<Plan> make_plan(const job::Job& job, const topology::Topology& topology) 
   ATOLL_TRY(validate(plan));
   ATOLL_TRY(prove_live(plan));
   plan.predicted_step_seconds =
-      simulate(plan, topology, nn::model_spec(job.model, job.training.precision),
-               tokens_per_leaf(job))
-          .step_seconds;
+      simulate(plan, topology, job::spec_of(job), tokens_per_leaf(job)).step_seconds;
   return plan;
 }
 

@@ -43,7 +43,7 @@ class Input(ClusterTest):
         self.assert_job_refused(self.edited("dp: 1", "dp: 0"), "dp")
 
     def test_more_stages_than_layers(self):
-        self.assert_job_refused(self.job(pp=16), "E_JOB_VALUE", "16", "6 layers")
+        self.assert_job_refused(self.job(pp=16), "E_JOB_VALUE", "16", "10 layers")
 
     def test_heads_that_do_not_divide(self):
         self.assert_job_refused(self.edited("n_head: 4", "n_head: 5"), "E_JOB_VALUE", "48", "5")

@@ -33,6 +33,13 @@ class Layouts(ClusterTest):
                 self.assertEqual(losses, reference)
                 self.assertEqual(summary["wire_bytes"] > 0, nodes > 1)
 
+    def test_recomputing_changes_no_bit(self):
+        reference, _ = self.train(1, clip=0.5)
+        for nodes, pp, recompute, schedule in ((1, 1, "selective", "1f1b"), (2, 2, "full", "1f1b"),
+                                               (2, 2, "full", "zero-bubble")):
+            with self.subTest(recompute=recompute, schedule=schedule):
+                self.assertEqual(self.train(nodes, clip=0.5, pp=pp, recompute=recompute, schedule=schedule)[0], reference)
+
     def test_no_schedule_changes_a_bit(self):
         reference, _ = self.train(1, clip=0.5)
         for nodes, dp, pp, schedule in ((1, 1, 2, "zero-bubble"), (2, 1, 2, "zero-bubble"), (4, 2, 2, "zero-bubble"),

@@ -29,7 +29,7 @@ job::Job thousand_job() {
   job.training.sequences_per_leaf = 4;
   job.training.context = 1024;
   job.training.precision = nn::Precision::kBF16;
-  job.parallelism = {64, 16, {}};
+  job.parallelism = {64, 16, {}, {}};
   job.codecs.gradients = "bf16";
   return job;
 }
@@ -62,8 +62,7 @@ topology::Topology thousand_topology() {
 Result<double> plan_and_simulate(const job::Job& job, const topology::Topology& topology) {
   const Time start = system_clock().now();
   ATOLL_ASSIGN(const auto plan, plan::make_plan(job, topology));
-  plan::simulate(plan, topology, nn::model_spec(job.model, job.training.precision),
-                 plan::tokens_per_leaf(job));
+  plan::simulate(plan, topology, job::spec_of(job), plan::tokens_per_leaf(job));
   return seconds(system_clock().now() - start);
 }
 

@@ -41,7 +41,7 @@ Result<Played> play(const SimulateOptions& options) {
   const Time start = system_clock().now();
   ATOLL_ASSIGN(played.plan, plan::make_plan(job, topology));
   const Time planned = system_clock().now();
-  const auto spec = nn::model_spec(job.model, job.training.precision);
+  const auto spec = job::spec_of(job);
   const std::uint64_t tokens = plan::tokens_per_leaf(job);
   if (options.trace.empty()) {
     played.forecast = plan::simulate(played.plan, topology, spec, tokens, options.rounds);

@@ -44,7 +44,7 @@ inline job::Job tiny_job(std::uint32_t replicas, std::uint32_t stages) {
   job.model = nn::GptConfig{.n_positions = 8, .n_embd = 8, .n_layer = 2, .n_head = 2};
   job.data.path = "data";
   job.training = {2, 1, 4, 1, 8};
-  job.parallelism = {replicas, stages, {}};
+  job.parallelism = {replicas, stages, {}, {}};
   return job;
 }
 
@@ -62,9 +62,7 @@ inline plan::Plan plan_on(const job::Job& job, std::uint32_t nodes) {
 struct Rig {
   explicit Rig(job::Job of, std::uint32_t nodes = 1) : Rig(of, plan_on(of, nodes)) {}
   Rig(job::Job of, plan::Plan by)
-      : job(std::move(of)),
-        plan(std::move(by)),
-        model(nn::model_spec(job.model, job.training.precision)) {}
+      : job(std::move(of)), plan(std::move(by)), model(job::spec_of(job)) {}
 
   Result<std::unique_ptr<Task>> make(const plan::Actor& actor) {
     return make_task({plan, job, model, events, wire, system_clock(), "run"}, actor);

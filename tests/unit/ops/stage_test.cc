@@ -52,7 +52,7 @@ LlamaConfig small_llama(bool tied) {
           .tie_word_embeddings = tied};
 }
 
-/// Eight layers each, contexts of 80 and 131 tokens.
+/// Fourteen layers each, contexts of 80 and 131 tokens.
 std::vector<ModelSpec> variants() {
   std::vector<ModelSpec> specs;
   for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
@@ -147,11 +147,38 @@ TEST(Stage, BackwardInHalvesGivesTheSameBits) {
   }
 }
 
+TEST(Stage, RecomputingGivesTheSameBitsAndKeepsInputsAlone) {
+  for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+    for (const ModelSpec& plain : variants()) {
+      SCOPED_TRACE(describe(plain) + ", " + std::string(name_of(recompute)));
+      const Precision precision =
+          plain.activations == ops::DType::kBF16 ? Precision::kBF16 : Precision::kF32;
+      const ModelSpec spec = model_spec(plain.config, precision, recompute);
+      const Parameters weights = initial_weights(spec, 5);
+      const Sample sample{9, 4, 32, true};
+      ThreadPool context(2);
+      const Outcome whole = run(context, plain, weights, 1, sample);
+      expect_same(run(context, spec, weights, 1, sample), whole);
+      expect_same(run(context, spec, weights, 4, sample, 3, true), whole);
+
+      double expected = 0;
+      for (const Layer& layer : spec.layers) {
+        expected += layer.recomputed ? 48 * static_cast<double>(ops::size_of(spec.activations))
+                                     : layer.stash_bytes_per_token;
+      }
+      std::unique_ptr<Tape> tape;
+      const Stage stage(spec, 0, spec.layers.size());
+      stage.forward(context, weights, integers({2, 80}, "tokens", 131), {}, &tape);
+      EXPECT_EQ(static_cast<double>(tape->stash_bytes()), expected * 2 * 80);
+    }
+  }
+}
+
 TEST(Stage, LeavesTheProductsOfWeightsForLater) {
   const ModelSpec spec = model_spec(small(0));
   const Parameters weights = initial_weights(spec, 5);
   ThreadPool context(1);
-  const Stage block(spec, 1, 2);
+  const Stage block(spec, 1, 3);
   const Tensor x = normal({2, 80, 48}, "x");
   std::unique_ptr<Tape> tape;
   const Tensor y = block.forward(context, weights, x, {}, &tape);
@@ -195,8 +222,8 @@ TEST(Stage, WritesExactlyTheNamedGradients) {
 
 TEST(Stage, KnowsWhatItBorrows) {
   const ModelSpec spec = model_spec(small(0));
-  EXPECT_TRUE(Stage(spec, 0, 8).tied().empty());
-  EXPECT_EQ(Stage(spec, 4, 8).tied(), std::vector<std::string>{"wte.weight"});
+  EXPECT_TRUE(Stage(spec, 0, 14).tied().empty());
+  EXPECT_EQ(Stage(spec, 4, 14).tied(), std::vector<std::string>{"wte.weight"});
   EXPECT_TRUE(Stage(spec, 0, 4).tied().empty());
   EXPECT_TRUE(Stage(spec, 0, 4).is_first());
   EXPECT_FALSE(Stage(spec, 0, 4).is_last());
@@ -210,7 +237,8 @@ TEST(Stage, StashesWhatTheSpecSays) {
     double expected = 0;
     for (const Layer& layer : spec.layers) expected += layer.stash_bytes_per_token * 2 * 80;
     std::unique_ptr<Tape> tape;
-    Stage(spec, 0, 8).forward(context, weights, integers({2, 80}, "tokens", 131), {}, &tape);
+    const Stage stage(spec, 0, spec.layers.size());
+    stage.forward(context, weights, integers({2, 80}, "tokens", 131), {}, &tape);
     EXPECT_EQ(static_cast<double>(tape->stash_bytes()), expected);
   }
 }
@@ -218,7 +246,7 @@ TEST(Stage, StashesWhatTheSpecSays) {
 TEST(Stage, GeneratesWithAnyLengthAndIgnoresWhatFollows) {
   for (const ModelSpec& spec : {model_spec(small(0.2f)), model_spec(small_llama(false))}) {
     const Parameters weights = initial_weights(spec, 5);
-    const Stage stage(spec, 0, 8);
+    const Stage stage(spec, 0, spec.layers.size());
     ThreadPool context(1);
     const Sample evaluation{.training = false};
     const Tensor tokens = integers({1, 80}, "tokens", 131);
@@ -251,11 +279,11 @@ TEST(Spec, IsGpt2) {
       .vocab_size = 50257, .n_positions = 1024, .n_embd = 768, .n_layer = 12, .n_head = 12};
   EXPECT_EQ(parameter_count(model_spec(small_gpt2)), 124439808);
   const ModelSpec spec = model_spec({});
-  EXPECT_EQ(spec.layers.size(), 6u);
-  EXPECT_EQ(spec.layers[2].parameters[2].name, "h.1.attn.c_attn.weight");
-  EXPECT_EQ(spec.layers[2].parameters[2].shape, (std::vector<std::int64_t>{192, 576}));
-  EXPECT_TRUE(spec.layers[2].parameters[2].decay);
-  EXPECT_FALSE(spec.layers[2].parameters[3].decay);
+  EXPECT_EQ(spec.layers.size(), 10u);
+  EXPECT_EQ(spec.layers[3].parameters[2].name, "h.1.attn.c_attn.weight");
+  EXPECT_EQ(spec.layers[3].parameters[2].shape, (std::vector<std::int64_t>{192, 576}));
+  EXPECT_TRUE(spec.layers[3].parameters[2].decay);
+  EXPECT_FALSE(spec.layers[3].parameters[3].decay);
 }
 
 TEST(Spec, IsLlama) {

@@ -65,9 +65,9 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"n_head: 6", "initializer_range: 1e999",
             "E_JOB_VALUE: x.yaml:7:23: spec.model.initializer_range: infinity is not a finite "
             "number"},
-        Row{"pp: 2", "pp: 8",
-            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.pp: 8 stages but 6 layers "
-            "(embedding, 4 blocks, head)"},
+        Row{"pp: 2", "pp: 12",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.pp: 12 stages but 10 layers "
+            "(embedding, 4 blocks of 2, head)"},
         Row{"pp: 2", "schedule: interleaved:1",
             "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.schedule: 'interleaved:1' is not 1f1b, "
             "zero-bubble or interleaved:N with N in 2..64 ranges of layers a device"},

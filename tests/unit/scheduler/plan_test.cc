@@ -77,8 +77,8 @@ TEST(MakePlan, LeavesGradientsOfWeightsForLaterOnlyWithoutBubbles) {
 }
 
 /// The time that devices wait, beside the time that they work, of m micro-batches on p stages:
-/// (p - 1) / m; of chunks the v-th part; with gradients of weights in the gaps a third, where
-/// forward and the halves of backward take equally long (arXiv 2104.04473, 2401.10241).
+/// (p - 1) / m; of v stages a device the v-th part; with gradients of weights in the gaps a third,
+/// where forward and the halves of backward take equally long (arXiv 2104.04473, 2401.10241).
 TEST(MakePlan, PredictsTheBubbleOfEachSchedule) {
   const double work = pipeline(1, "1f1b").predicted_step_seconds / 4;
   const auto bubble = [work](const char* schedule) {
@@ -255,7 +255,7 @@ TEST(MakePlan, SaysLoudlyWhoIsPaced) {
 
 TEST(ActSeconds, AreWorkOverWhatTheDeviceDoes) {
   const job::Job job = sample_job(1, 2);
-  const nn::ModelSpec spec = nn::model_spec(job.model, job.training.precision);
+  const nn::ModelSpec spec = job::spec_of(job);
   Plan plan = *make_plan(job, sample_topology(2));
   for (const Actor& actor : plan.actors) {
     for (std::size_t act = 0; act < actor.acts.size(); ++act) {

@@ -28,7 +28,7 @@ struct Played {
         topology(sample_topology(nodes)),
         plan(*make_plan(job, topology)) {}
 
-  nn::ModelSpec spec() const { return nn::model_spec(job.model, job.training.precision); }
+  nn::ModelSpec spec() const { return job::spec_of(job); }
   Forecast play(std::uint64_t rounds = 3, const SpanSink& sink = nullptr) const {
     return simulate(plan, topology, spec(), tokens_per_leaf(job), rounds, sink);
   }
@@ -163,8 +163,7 @@ TEST(Simulate, PlaysTheExampleOfAThousandDevices) {
   ASSERT_EQ(topology->nodes.size(), 1024u);
   const auto plan = make_plan(*job, *topology);
   ASSERT_TRUE(plan.ok()) << plan.error().text();
-  const Forecast forecast = simulate(
-      *plan, *topology, nn::model_spec(job->model, job->training.precision), tokens_per_leaf(*job));
+  const Forecast forecast = simulate(*plan, *topology, job::spec_of(*job), tokens_per_leaf(*job));
   EXPECT_EQ(forecast.step_seconds, plan->predicted_step_seconds);
   for (const NodeUse& use : forecast.nodes) {
     EXPECT_GT(use.compute, 0);
