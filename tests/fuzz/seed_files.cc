@@ -210,6 +210,25 @@ void shards() {
        Output().number(std::uint16_t{0x1000}).rest(as_bytes("\n\na\nb\n \nc\n\n\r\nd")));
 }
 
+void tokenizers() {
+  const std::string model =
+      "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"vocab\":{@bytes,\"\u0120t\":256,\"he\":257,"
+      "\"\u0120the\":258},\"merges\":[\"\u0120 t\",\"h e\",[\"\u0120t\",\"he\"]]}";
+  const std::string cut = "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":";
+  const std::string added =
+      "\"added_tokens\":[{\"id\":259,\"content\":\"<|end|>\",\"special\":true}],";
+  const auto input = [](const std::string& text, const std::string& json) {
+    return Output().number(byte(20)).piece(as_bytes(text)).rest(as_bytes("{" + json + "}"));
+  };
+  seed("tokenizer", "plain", input("the cat and the hat\n\n don't", cut + "false}," + model));
+  seed("tokenizer", "added", input("the<|end|><|end", added + cut + "false}," + model));
+  seed("tokenizer", "prefix", input("the <|end|>the", added + cut + "true}," + model));
+  seed("tokenizer", "not-utf8",
+       input("\xff\xe2\x82 \xc2\xa0\xe2\x82\xac 12 \xd9\xa3", cut + "false}," + model));
+  seed("tokenizer", "normalizer",
+       input("x", "\"normalizer\":{\"type\":\"NFC\"}," + cut + "false}," + model));
+}
+
 std::string safetensors_header(const std::string& entries) {
   return "{\"__metadata__\":{\"format\":\"pt\"}" + entries + "}";
 }
@@ -371,6 +390,7 @@ void fuzz::seed_files() {
   codecs();
   feedback();
   shards();
+  tokenizers();
   tensors();
   identities();
 }

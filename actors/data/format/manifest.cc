@@ -4,6 +4,7 @@
 
 #include "actors/data/format/mapped_file.h"
 #include "actors/data/format/strict_json.h"
+#include "actors/data/format/tokenizer.h"
 
 namespace reef::data {
 namespace {
@@ -58,10 +59,10 @@ class Reader {
     return value->get<double>();
   }
 
-  Result<std::string> digest(const json& object) const {
-    ATOLL_ASSIGN(std::string value, text(object, "sha256"));
+  Result<std::string> digest(const json& object, const std::string& name = "sha256") const {
+    ATOLL_ASSIGN(std::string value, text(object, name.c_str()));
     if (value.size() != 64 || value.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      return bad("'sha256' is not 64 lower-case hexadecimal digits");
+      return bad("'" + name + "' is not 64 lower-case hexadecimal digits");
     }
     return value;
   }
@@ -119,7 +120,7 @@ std::string to_json(const Manifest& manifest) {
   for (const SourceInfo& source : manifest.sources) {
     sources.push_back({{"file", source.file}, {"bytes", source.bytes}, {"sha256", source.sha256}});
   }
-  const json document = {
+  json document = {
       {"kind", "TokenShards"},
       {"version", kVersion},
       {"tokenizer", manifest.tokenizer},
@@ -133,6 +134,10 @@ std::string to_json(const Manifest& manifest) {
         {"validation_fraction", manifest.validation_fraction},
         {"shard_tokens", manifest.shard_tokens}}},
   };
+  if (!manifest.tokenizer_sha256.empty()) {
+    document["tokenizer_sha256"] = manifest.tokenizer_sha256;
+    document["options"]["tokenizer"] = manifest.tokenizer_option;
+  }
   // File names may hold any bytes; those that are not UTF-8 are written as U+FFFD rather than
   // refused.
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -151,11 +156,19 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view where) {
   ATOLL_ASSIGN(manifest.tokenizer, reader.text(document, "tokenizer"));
   ATOLL_ASSIGN(const std::uint64_t vocab, reader.number(document, "vocab_size", kMaxVocabulary));
   manifest.vocab_size = static_cast<std::uint32_t>(vocab);
+  if (manifest.tokenizer == kTokenizerName) {
+    ATOLL_ASSIGN(manifest.tokenizer_sha256, reader.digest(document, "tokenizer_sha256"));
+  } else if (manifest.tokenizer != "bytes") {
+    return reader.bad("'tokenizer' is neither bytes nor " + std::string(kTokenizerName));
+  }
   ATOLL_ASSIGN(const json* splits, reader.field(document, "splits"));
   ATOLL_ASSIGN(manifest.train, reader.split(*splits, "train"));
   ATOLL_ASSIGN(manifest.validation, reader.split(*splits, "validation"));
   ATOLL_ASSIGN(manifest.sources, reader.sources(document));
   ATOLL_ASSIGN(const json* options, reader.field(document, "options"));
+  if (!manifest.tokenizer_sha256.empty()) {
+    ATOLL_ASSIGN(manifest.tokenizer_option, reader.text(*options, "tokenizer"));
+  }
   ATOLL_ASSIGN(manifest.seed, reader.number(*options, "seed", UINT64_MAX));
   ATOLL_ASSIGN(manifest.validation_fraction, reader.fraction(*options, "validation_fraction"));
   ATOLL_ASSIGN(manifest.shard_tokens, reader.number(*options, "shard_tokens", UINT64_MAX));

@@ -3,9 +3,12 @@
 // a missing, cut or exchanged file is found before a step is trained on it.
 //
 //   {"kind": "TokenShards", "version": 1, "tokenizer": "bytes", "vocab_size": 256,
+//    ["tokenizer_sha256",]
 //    "splits": {"train": {"tokens": N, "shards": [{"file", "tokens", "sha256"}]}, "validation":
 //    {...}}, "sources": [{"file", "bytes", "sha256"}], "options": {"seed", "validation_fraction",
-//    "shard_tokens"}}
+//    "shard_tokens", ["tokenizer"]}}
+//
+// What is in brackets is there when the tokens are not bytes but those of a tokenizer.
 
 #include <cstdint>
 #include <filesystem>
@@ -43,7 +46,9 @@ struct SourceInfo {
 };
 
 struct Manifest {
-  std::string tokenizer = "bytes";
+  std::string tokenizer = "bytes";  ///< or the file beside the manifest, "tokenizer.json"
+  std::string tokenizer_sha256;     ///< of that file; empty for bytes
+  std::string tokenizer_option;     ///< "train:4096" or "given"; empty for bytes
   std::uint32_t vocab_size = 256;
   Split train;
   Split validation;

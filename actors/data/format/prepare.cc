@@ -4,12 +4,15 @@
 #include <utility>
 #include <vector>
 
+#include "actors/data/format/bpe_trainer.h"
 #include "actors/data/format/chapters.h"
 #include "actors/data/format/mapped_file.h"
 #include "actors/data/format/sha256.h"
 #include "actors/data/format/shard_writer.h"
 #include "actors/data/format/staged_folder.h"
+#include "actors/data/format/text_encoder.h"
 #include "actors/data/format/token_shards.h"
+#include "actors/data/format/tokenizer.h"
 #include "runtime/base/file.h"
 
 namespace reef::data {
@@ -113,32 +116,63 @@ class Sides {
   std::uint64_t limit_;
 };
 
-std::uint64_t count_tokens(const std::vector<Source>& sources, const Sides& sides, bool held_out) {
-  std::uint64_t tokens = 0;
-  for (const Source& source : sources) {
-    for (const Chapter& chapter : source.chapters) {
-      if (sides.held_out(chapter) == held_out) tokens += chapter.size();
-    }
-  }
-  return tokens;
-}
-
-Status write_source(const Source& source, const Sides& sides, ShardWriter& train,
-                    ShardWriter& validation) {
-  ATOLL_ASSIGN(const MappedFile file, open_source(source.path));
+/// The text of a source that was surveyed before.
+Result<MappedFile> reopen(const Source& source) {
+  ATOLL_ASSIGN(MappedFile file, open_source(source.path));
   if (file.bytes().size() != source.info.bytes || sha256(file.bytes()) != source.info.sha256) {
     return Error{Code::kData, source.path.string(), "changed while it was read; run again"};
   }
-  for (const Chapter& chapter : source.chapters) {
-    ShardWriter& side = sides.held_out(chapter) ? validation : train;
-    ATOLL_TRY(side.add(file.bytes().subspan(chapter.begin, chapter.size())));
+  return file;
+}
+
+/// Calls visit(text, held out) for each chapter.
+template <typename Visit>
+Status for_each_chapter(const std::vector<Source>& sources, const Sides& sides,
+                        const Visit& visit) {
+  for (const Source& source : sources) {
+    ATOLL_ASSIGN(const MappedFile file, reopen(source));
+    for (const Chapter& chapter : source.chapters) {
+      const BytesView text = file.bytes().subspan(chapter.begin, chapter.size());
+      ATOLL_TRY(visit(as_text(text), sides.held_out(chapter)));
+    }
   }
   return {};
 }
 
+/// The tokenizer.json that the folder keeps; empty for bytes.
+Result<std::string> tokenizer_text(const TokenizerChoice& choice,
+                                   const std::vector<Source>& sources, const Sides& sides) {
+  if (choice.kind == TokenizerChoice::Kind::kBytes) return std::string();
+  if (choice.kind == TokenizerChoice::Kind::kFile)
+    return read_file(choice.file, kMaxTokenizerBytes);
+  BpeTrainer trainer;
+  ATOLL_TRY(for_each_chapter(sources, sides, [&](std::string_view text, bool held_out) {
+    if (!held_out) trainer.add(text);
+    return Status();
+  }));
+  return trainer.train(choice.vocabulary).to_json();
+}
+
+/// Shards say in front how many tokens they have, so all text is encoded twice.
+struct Counts {
+  std::uint64_t train = 0, validation = 0;
+};
+Result<Counts> count_tokens(const std::vector<Source>& sources, const Sides& sides,
+                            TextEncoder& encoder) {
+  Counts counts;
+  ATOLL_TRY(for_each_chapter(sources, sides, [&](std::string_view text, bool held_out) {
+    (held_out ? counts.validation : counts.train) += encoder.encode(text).size();
+    return Status();
+  }));
+  return counts;
+}
+
 bool same_origin(const Manifest& a, const Manifest& b) {
   return a.sources == b.sources && a.seed == b.seed && a.shard_tokens == b.shard_tokens &&
-         a.validation_fraction == b.validation_fraction;
+         a.validation_fraction == b.validation_fraction &&
+         a.tokenizer_option == b.tokenizer_option &&
+         // A trained one follows from the rest.
+         (b.tokenizer_sha256.empty() || a.tokenizer_sha256 == b.tokenizer_sha256);
 }
 
 /// True when `output` already holds, intact, what would be made; false when it is free.
@@ -154,6 +188,13 @@ Result<bool> already_made(const fs::path& output, const Manifest& wanted) {
     return Error{Code::kPath, output.string(),
                  "exists with other content; remove it or choose another output folder"};
   }
+  if (!existing->tokenizer_sha256.empty()) {
+    ATOLL_ASSIGN(const std::string text, read_file(output / kTokenizerName, kMaxTokenizerBytes));
+    if (sha256(as_bytes(text)) != existing->tokenizer_sha256) {
+      return Error{Code::kData, (output / kTokenizerName).string(),
+                   "has changed since it was made"};
+    }
+  }
   for (const char* split : {"train", "validation"}) {
     const auto opened = TokenShards::open(output, split, true);
     if (!opened.ok()) return opened.error();
@@ -162,26 +203,53 @@ Result<bool> already_made(const fs::path& output, const Manifest& wanted) {
 }
 
 Result<Manifest> build(const std::vector<Source>& sources, const Sides& sides,
-                       const fs::path& output, Manifest manifest) {
-  ATOLL_ASSIGN(StagedFolder folder, StagedFolder::create(output));
-  ShardWriter train(folder.path(), "train", count_tokens(sources, sides, false),
-                    manifest.shard_tokens);
-  ShardWriter validation(folder.path(), "validation", count_tokens(sources, sides, true),
-                         manifest.shard_tokens);
-  for (const Source& source : sources) ATOLL_TRY(write_source(source, sides, train, validation));
+                       const PrepareOptions& options, const TokenizerChoice& choice,
+                       Manifest manifest) {
+  ATOLL_ASSIGN(const std::string tokenizer, tokenizer_text(choice, sources, sides));
+  TextEncoder encoder;
+  if (!tokenizer.empty()) {
+    const std::string& where = choice.file.empty() ? options.tokenizer : choice.file;
+    ATOLL_ASSIGN(Tokenizer parsed, Tokenizer::parse(tokenizer, where));
+    ATOLL_ASSIGN(encoder, TextEncoder::of(std::move(parsed), where));
+    manifest.tokenizer = kTokenizerName;
+    manifest.tokenizer_sha256 = sha256(as_bytes(tokenizer));
+  }
+  manifest.vocab_size = encoder.vocabulary();
+  ATOLL_ASSIGN(const Counts counts, count_tokens(sources, sides, encoder));
+  ATOLL_ASSIGN(StagedFolder folder, StagedFolder::create(options.output));
+  ShardWriter train(folder.path(), "train", counts.train, manifest.shard_tokens);
+  ShardWriter validation(folder.path(), "validation", counts.validation, manifest.shard_tokens);
+  ATOLL_TRY(for_each_chapter(sources, sides, [&](std::string_view text, bool held_out) {
+    return (held_out ? validation : train).add(encoder.encode(text));
+  }));
   manifest.train = train.finish();
   manifest.validation = validation.finish();
+  if (!tokenizer.empty()) {
+    ATOLL_TRY(write_file(folder.path() / kTokenizerName, as_bytes(tokenizer)));
+  }
   ATOLL_TRY(write_file(folder.path() / kManifestName, as_bytes(to_json(manifest))));
   ATOLL_TRY(folder.commit());
   return manifest;
+}
+
+/// What the manifest says of the choice, before anything is made.
+Status describe(const TokenizerChoice& choice, const PrepareOptions& options, Manifest& manifest) {
+  if (choice.kind == TokenizerChoice::Kind::kTrain) manifest.tokenizer_option = options.tokenizer;
+  if (choice.kind != TokenizerChoice::Kind::kFile) return {};
+  ATOLL_ASSIGN(const std::string text, read_file(choice.file, kMaxTokenizerBytes));
+  manifest.tokenizer_option = "given";
+  manifest.tokenizer_sha256 = sha256(as_bytes(text));
+  return {};
 }
 
 }  // namespace
 
 Result<Manifest> prepare(const PrepareOptions& options) {
   ATOLL_TRY(check_options(options));
+  ATOLL_ASSIGN(const TokenizerChoice choice, parse_tokenizer_choice(options.tokenizer));
   ATOLL_ASSIGN(std::vector<Source> sources, list_sources(options.input));
   Manifest manifest;
+  ATOLL_TRY(describe(choice, options, manifest));
   manifest.seed = options.seed;
   manifest.validation_fraction = options.validation_fraction;
   manifest.shard_tokens = options.shard_tokens;
@@ -192,7 +260,7 @@ Result<Manifest> prepare(const PrepareOptions& options) {
   ATOLL_ASSIGN(const Sides sides, Sides::choose(sources, options));
   ATOLL_ASSIGN(const bool done, already_made(options.output, manifest));
   if (done) return read_manifest(options.output);
-  return build(sources, sides, options.output, std::move(manifest));
+  return build(sources, sides, options, choice, std::move(manifest));
 }
 
 }  // namespace reef::data

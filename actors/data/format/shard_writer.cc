@@ -15,17 +15,13 @@ ShardWriter::ShardWriter(std::filesystem::path folder, std::string split, std::u
       total_(total),
       shard_tokens_(shard_tokens) {}
 
-Status ShardWriter::add(BytesView text) {
-  std::array<std::byte, 32768> buffer;
-  while (!text.empty()) {
+Status ShardWriter::add(std::span<const std::uint16_t> tokens) {
+  while (!tokens.empty()) {
     if (left_in_shard_ == 0) ATOLL_TRY(begin_shard());
-    const auto count = static_cast<std::size_t>(
-        std::min<std::uint64_t>({text.size(), left_in_shard_, buffer.size() / 2}));
-    for (std::size_t i = 0; i < count; ++i) {
-      store(buffer.data() + 2 * i, static_cast<std::uint16_t>(text[i]));
-    }
-    ATOLL_TRY(write(BytesView(buffer).first(2 * count)));
-    text = text.subspan(count);
+    const auto count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(tokens.size(), left_in_shard_));
+    ATOLL_TRY(write(std::as_bytes(tokens.first(count))));
+    tokens = tokens.subspan(count);
     left_in_shard_ -= count;
     if (left_in_shard_ == 0) ATOLL_TRY(end_shard());
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,7 @@ class ShardWriter {
   ShardWriter(std::filesystem::path folder, std::string split, std::uint64_t total,
               std::uint64_t shard_tokens);
 
-  /// Appends bytes as tokens.
-  Status add(BytesView text);
+  Status add(std::span<const std::uint16_t> tokens);
   /// What was written, once everything was added.
   Split finish();
 

@@ -17,13 +17,16 @@ void add_data(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("data", "Prepare training data");
   command->require_subcommand(1);
   CLI::App* prepare = command->add_subcommand(
-      "prepare",
-      "Turn a text file, or a folder of .txt files, into token shards; bytes are the tokens");
+      "prepare", "Turn a text file, or a folder of .txt files, into token shards");
   prepare->add_option("input", options->input, "Text file or folder")->required();
   prepare->add_option("output", options->output, "Folder to make")->required();
   prepare
       ->add_option("--validation", options->prepare.validation_fraction,
                    "Fraction held out, in whole chapters (lines '# ...')")
+      ->capture_default_str();
+  prepare
+      ->add_option("--tokenizer", options->prepare.tokenizer,
+                   "bytes; train:4096, byte pairs learnt from the text; or a tokenizer.json")
       ->capture_default_str();
   prepare->add_option("--shard-tokens", options->prepare.shard_tokens, "Tokens in a shard")
       ->capture_default_str();

@@ -30,6 +30,22 @@ TEST(Manifest, ReadsWhatItWrites) {
   EXPECT_EQ(*read, example());
 }
 
+TEST(Manifest, NamesTheTokenizerThatIsBesideIt) {
+  Manifest manifest = example();
+  manifest.tokenizer = "tokenizer.json";
+  manifest.tokenizer_sha256 = std::string(64, 'e');
+  manifest.tokenizer_option = "train:300";
+  manifest.vocab_size = 300;
+  const auto read = parse_manifest(to_json(manifest), "x");
+  ASSERT_TRUE(read.ok()) << read.error().text();
+  EXPECT_EQ(*read, manifest);
+  manifest.tokenizer_sha256 = "e";
+  EXPECT_EQ(parse_manifest(to_json(manifest), "x").error().code, Code::kData);
+  manifest = example();
+  manifest.tokenizer = "words";
+  EXPECT_EQ(parse_manifest(to_json(manifest), "x").error().code, Code::kData);
+}
+
 TEST(Manifest, RefusesHostileText) {
   const std::string good = to_json(example());
   const std::string deep = std::string(100'000, '[');

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
+#include "actors/data/format/bpe_trainer.h"
 #include "actors/data/format/token_shards.h"
+#include "actors/data/format/tokenizer.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace reef::data {
@@ -147,6 +150,96 @@ TEST_F(Prepare, MakesNoValidationSplitWhenToldSo) {
   EXPECT_EQ(manifest->validation.tokens, 0u);
   EXPECT_EQ(split_text(options_.output, "train"), "one block only");
   EXPECT_EQ(split_text(options_.output, "validation"), "");
+}
+
+class PrepareTokens : public Prepare {
+ protected:
+  std::vector<std::int32_t> ids(std::string_view split) const {
+    const auto shards = TokenShards::open(options_.output, split, true);
+    std::vector<std::int32_t> found(shards->tokens());
+    EXPECT_TRUE(shards->read(0, found).ok());
+    return found;
+  }
+  std::string decoded(std::string_view split) const {
+    return Tokenizer::read(options_.output / "tokenizer.json")->decode(ids(split));
+  }
+};
+
+TEST_F(PrepareTokens, LearnsATokenizerAndKeepsIt) {
+  put(options_.input, book(0, 100));
+  ASSERT_TRUE(prepare(options_).ok());
+  const std::string train = split_text(options_.output, "train");
+  const std::string validation = split_text(options_.output, "validation");
+  options_.output = folder_ / "pairs";
+  options_.tokenizer = "train:300";
+  const auto manifest = prepare(options_);
+  ASSERT_TRUE(manifest.ok()) << manifest.error().text();
+  EXPECT_EQ(manifest->tokenizer, "tokenizer.json");
+  EXPECT_EQ(manifest->vocab_size, 300u);
+  EXPECT_EQ(*read_manifest(options_.output), *manifest);
+  EXPECT_EQ(decoded("train"), train);
+  EXPECT_EQ(decoded("validation"), validation);
+  EXPECT_LT(manifest->train.tokens, train.size() / 2);
+  // Nothing is learnt from what is held out.
+  BpeTrainer trainer;
+  for (const std::string& heading : headings(train)) {
+    const std::size_t begin = train.find(heading + "\n");
+    trainer.add(std::string_view(train).substr(begin, train.find("# ", begin + 1) - begin));
+  }
+  EXPECT_EQ(get(options_.output / "tokenizer.json"), trainer.train(300).to_json());
+}
+
+TEST_F(PrepareTokens, LeavesAFolderAloneThatItMadeAlike) {
+  put(options_.input, book(0, 20));
+  options_.tokenizer = "train:300";
+  const auto manifest = prepare(options_);
+  ASSERT_TRUE(manifest.ok());
+  EXPECT_EQ(*prepare(options_), *manifest);
+  options_.tokenizer = "train:301";
+  EXPECT_EQ(prepare(options_).error().code, Code::kPath);
+  options_.tokenizer = "bytes";
+  EXPECT_EQ(prepare(options_).error().code, Code::kPath);
+  options_.tokenizer = "train:300";
+  put(options_.output / "tokenizer.json", get(options_.output / "tokenizer.json") + " ");
+  EXPECT_EQ(prepare(options_).error().code, Code::kData);
+}
+
+TEST_F(PrepareTokens, TakesATokenizerThatIsThere) {
+  put(options_.input, book(0, 20));
+  BpeTrainer trainer;
+  trainer.add(book(0, 9));
+  const std::string file = trainer.train(270).to_json();
+  put(folder_ / "given.json", file);
+  options_.tokenizer = (folder_ / "given.json").string();
+  const auto manifest = prepare(options_);
+  ASSERT_TRUE(manifest.ok()) << manifest.error().text();
+  EXPECT_EQ(manifest->vocab_size, 270u);
+  EXPECT_EQ(get(options_.output / "tokenizer.json"), file);
+  EXPECT_EQ(decoded("train").size() + decoded("validation").size(), book(0, 20).size());
+  trainer.add("another");
+  put(folder_ / "given.json", trainer.train(270).to_json());
+  EXPECT_EQ(prepare(options_).error().code, Code::kPath);
+}
+
+TEST_F(PrepareTokens, RefusesATokenizerThatNoShardCanHold) {
+  put(options_.input, book(0, 9));
+  for (const char* choice : {"train:", "train:256", "train:65537", "train:-1", "train:300x"}) {
+    options_.tokenizer = choice;
+    EXPECT_EQ(prepare(options_).error().code, Code::kUsage) << choice;
+  }
+  options_.tokenizer = (folder_ / "absent.json").string();
+  EXPECT_EQ(prepare(options_).error().code, Code::kPath);
+  BpeTrainer trainer;
+  trainer.add("text");
+  auto large = nlohmann::json::parse(trainer.train(257).to_json());
+  large["added_tokens"] = {{{"id", 65536}, {"content", "<end>"}}};
+  put(folder_ / "large.json", large.dump());
+  options_.tokenizer = (folder_ / "large.json").string();
+  EXPECT_EQ(prepare(options_).error().code, Code::kData);
+  put(folder_ / "none.json", "{}");
+  options_.tokenizer = (folder_ / "none.json").string();
+  EXPECT_EQ(prepare(options_).error().code, Code::kData);
+  EXPECT_FALSE(std::filesystem::exists(options_.output));
 }
 
 TEST_F(Prepare, RefusesBadInputAndLeavesNothing) {
