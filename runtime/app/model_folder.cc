@@ -2,6 +2,7 @@
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
+#include "actors/data/format/tokenizer.h"
 #include "ops/nn/config_json.h"
 #include "runtime/base/log.h"
 
@@ -41,6 +42,16 @@ Result<Model> from_checkpoint(ops::Context& context, const checkpoint::Checkpoin
 }
 
 }  // namespace
+
+std::optional<fs::path> tokenizer_of(const fs::path& folder) {
+  std::error_code failure;
+  fs::path home = fs::weakly_canonical(folder, failure);
+  if (home.filename().empty()) home = home.parent_path();
+  // runs/x/checkpoints/step-00000400
+  if (home.filename().string().starts_with("step-")) home = home.parent_path().parent_path();
+  if (!fs::exists(home / data::kTokenizerName, failure)) return std::nullopt;
+  return home / data::kTokenizerName;
+}
 
 Result<Model> load_model(ops::Context& context, const fs::path& folder) {
   if (fs::exists(folder / "config.json")) {

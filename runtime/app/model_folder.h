@@ -3,6 +3,7 @@
 // Hugging Face folder.
 
 #include <filesystem>
+#include <optional>
 
 #include "ops/nn/stage.h"
 
@@ -12,6 +13,10 @@ struct Model {
   nn::ModelSpec spec;
   nn::Parameters weights;
 };
+
+/// Where the tokenizer of a model is that load_model() finds in `folder`: there, or in the run
+/// folder that a checkpoint stands in. Nothing: bytes are its tokens.
+std::optional<std::filesystem::path> tokenizer_of(const std::filesystem::path& folder);
 
 /// `folder` is a checkpoint (step-...), a run folder (its newest whole checkpoint) or a Hugging
 /// Face folder. kCheckpoint or kPath naming what is wrong.

@@ -105,6 +105,28 @@ class HuggingFace(ClusterTest):
             reference = reference or self.losses(run)
             self.assertEqual(self.losses(run), reference)
 
+    def test_a_tokenizer_goes_with_its_model(self):
+        data = self.root / "pairs"
+        subprocess.run([ATOLL, "data", "prepare", self.root / "text.txt", data, "--tokenizer", "train:500"], check=True,
+                       stdout=subprocess.DEVNULL)
+        job = self.job(nodes=2, stages=2, family=LLAMA.replace("vocab_size: 256", "vocab_size: 512"), steps=10)
+        job.write_text(job.read_text().replace(str(self.root / "data"), str(data)))
+        status, summary, stderr, folder = self.run_job(job)
+        self.assertEqual(status, 0, stderr)
+        exported = folder / "exported"
+        subprocess.run([ATOLL, "export", "--checkpoint", summary["checkpoint"], exported], check=True,
+                       stdout=subprocess.DEVNULL)
+        model = transformers.AutoModelForCausalLM.from_pretrained(exported).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+        self.assertEqual(len(tokenizer), 500)
+        ids = tokenizer(PROMPT)["input_ids"]
+        self.assertLess(len(ids), len(PROMPT))
+        with torch.no_grad():
+            for _ in range(12):  # the model has twelve more tokens than the tokenizer, for a round number
+                ids.append(int(model(torch.tensor([ids[-32:]])).logits[0, -1, :500].argmax()))
+        for place in (folder, folder / "model", exported, summary["checkpoint"]):
+            self.assertEqual(self.generate(place, 12).decode(), tokenizer.decode(ids))
+
     def test_a_folder_that_does_not_suit_is_refused_before_anything_starts(self):
         folder = self.root / "other"
         foreign("gpt2").save_pretrained(folder)

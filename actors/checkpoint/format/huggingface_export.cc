@@ -9,6 +9,7 @@
 #include "actors/checkpoint/format/huggingface.h"
 #include "actors/checkpoint/format/shard_index.h"
 #include "actors/data/format/staged_folder.h"
+#include "actors/data/format/tokenizer.h"
 #include "ops/nn/config_json.h"
 #include "runtime/base/file.h"
 
@@ -19,6 +20,7 @@ namespace {
 // Marks a file of our own making in the metadata, which other readers pass over.
 constexpr const char* kProducerKey = "producer";
 constexpr const char* kProducer = "atoll";
+constexpr std::string_view kTokenizerConfig = "tokenizer_config.json";
 constexpr std::array<std::string_view, 1> kDtypes{"F32"};
 
 std::vector<TensorView> weights_of(const Checkpoint& checkpoint) {
@@ -50,7 +52,8 @@ Status check_free(const fs::path& out) {
     if (name.ends_with(".safetensors")) {
       if (!is_ours(out, name)) return refusal;
       weights = true;
-    } else if (name == kConfigFile || name == kIndexFile) {
+    } else if (name == kConfigFile || name == kIndexFile || name == data::kTokenizerName ||
+               name == kTokenizerConfig) {
       described = true;
     } else {
       return refusal;
@@ -101,9 +104,22 @@ Status write_weights(const fs::path& folder, const std::vector<TensorView>& weig
   return write_file(folder / kIndexFile, as_bytes(to_json(index)));
 }
 
+/// tokenizer_config.json keeps transformers from guessing a class by the model's family, which
+/// would add tokens of its own.
+Status write_tokenizer(const fs::path& folder, const std::string& tokenizer,
+                       const nn::ModelConfig& config) {
+  if (tokenizer.empty()) return {};
+  ATOLL_TRY(write_file(folder / data::kTokenizerName, as_bytes(tokenizer)));
+  const nlohmann::json about = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                {"model_max_length", nn::longest_context_of(config)},
+                                {"clean_up_tokenization_spaces", false}};
+  return write_file(folder / kTokenizerConfig, as_bytes(about.dump(2) + "\n"));
+}
+
 }  // namespace
 
-Status export_folder(const Checkpoint& checkpoint, const fs::path& out, std::uint64_t shard_bytes) {
+Status export_folder(const Checkpoint& checkpoint, const fs::path& out,
+                     const ExportOptions& options) {
   const std::vector<TensorView> weights = weights_of(checkpoint);
   ATOLL_ASSIGN(const nn::ModelConfig config,
                nn::config_from_json(checkpoint.description().model, Code::kCheckpoint,
@@ -115,9 +131,10 @@ Status export_folder(const Checkpoint& checkpoint, const fs::path& out, std::uin
                           {"atoll.job", checkpoint.description().job},
                           {"atoll.step", std::to_string(checkpoint.step())}};
   ATOLL_ASSIGN(data::StagedFolder folder, data::StagedFolder::create(out));
-  ATOLL_TRY(write_weights(folder.path(), weights, shard_bytes, metadata));
+  ATOLL_TRY(write_weights(folder.path(), weights, options.shard_bytes, metadata));
   ATOLL_TRY(
       write_file(folder.path() / kConfigFile, as_bytes(config_document(config).dump(2) + "\n")));
+  ATOLL_TRY(write_tokenizer(folder.path(), options.tokenizer, config));
   return folder.commit();
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "runtime/base/error.h"
@@ -12,12 +13,18 @@ namespace reef::checkpoint {
 /// Where transformers begins a new file, too.
 inline constexpr std::uint64_t kShardBytes = 5'000'000'000;
 
+struct ExportOptions {
+  /// Weights of more than this are cut into files of at most this, with an index; a larger tensor
+  /// gets a file of its own.
+  std::uint64_t shard_bytes = kShardBytes;
+  std::string tokenizer;  ///< what the folder's tokenizer.json is to be; empty: none
+};
+
 /// Writes the weights (no moments) as F32 and the configuration that the checkpoint has of its
-/// model. Weights of more than `shard_bytes` are cut into files of at most that, with an index; a
-/// larger tensor gets a file of its own. Replaces only a folder of its own making. Failure: kPath
+/// model. Replaces only a folder of its own making. Failure: kPath
 /// for any other non-empty folder, kCheckpoint for tensors that are missing, foreign or of the
 /// wrong shape.
 Status export_folder(const Checkpoint& checkpoint, const std::filesystem::path& out,
-                     std::uint64_t shard_bytes = kShardBytes);
+                     const ExportOptions& options = {});
 
 }  // namespace reef::checkpoint

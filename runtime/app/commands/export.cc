@@ -2,7 +2,10 @@
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface_export.h"
+#include "actors/data/format/tokenizer.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/model_folder.h"
+#include "runtime/base/file.h"
 #include "runtime/base/units.h"
 
 namespace reef::app {
@@ -30,7 +33,11 @@ void add_export(CLI::App& app, Action& action) {
       if (!shard_bytes.ok()) {
         return Error{Code::kUsage, "--shard-size", shard_bytes.error().what};
       }
-      ATOLL_TRY(checkpoint::export_folder(checkpoint, options->output, *shard_bytes));
+      checkpoint::ExportOptions to{.shard_bytes = *shard_bytes, .tokenizer = {}};
+      if (const auto file = tokenizer_of(options->checkpoint)) {
+        ATOLL_ASSIGN(to.tokenizer, read_file(*file, data::kMaxTokenizerBytes));
+      }
+      ATOLL_TRY(checkpoint::export_folder(checkpoint, options->output, to));
       std::cout << options->output << ": model of step " << checkpoint.step() << '\n';
       return 0;
     };

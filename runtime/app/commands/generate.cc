@@ -2,7 +2,9 @@
 #include <cmath>
 #include <iostream>
 #include <numeric>
+#include <optional>
 
+#include "actors/data/format/tokenizer.h"
 #include "ops/cpu/thread_pool.h"
 #include "runtime/app/commands/commands.h"
 #include "runtime/app/model_folder.h"
@@ -12,7 +14,7 @@ namespace reef::app {
 namespace {
 
 struct GenerateOptions {
-  std::string checkpoint, prompt;
+  std::string checkpoint, prompt, tokenizer;
   std::size_t tokens = 200;
   double temperature = 0.8;
   std::size_t top_k = 40;
@@ -41,21 +43,53 @@ std::int32_t draw(std::span<const float> logits, const GenerateOptions& options,
   return order[kept - 1];
 }
 
+/// Text to tokens and back: with a tokenizer, or byte by byte.
+class Words {
+ public:
+  static Result<Words> of(const GenerateOptions& options) {
+    Words words;
+    auto file = tokenizer_of(options.checkpoint);
+    if (!options.tokenizer.empty()) file = options.tokenizer;
+    if (file) {
+      ATOLL_ASSIGN(words.tokenizer_, data::Tokenizer::read(*file));
+    }
+    return words;
+  }
+
+  std::size_t vocabulary() const { return tokenizer_ ? tokenizer_->vocabulary() : 256; }
+  std::vector<std::int32_t> encode(const std::string& text) const {
+    std::vector<std::int32_t> tokens;
+    if (tokenizer_) {
+      tokenizer_->encode(text, tokens);
+    } else {
+      for (const char byte : text) tokens.push_back(static_cast<unsigned char>(byte));
+    }
+    return tokens;
+  }
+  std::string decode(std::int32_t token) const {
+    return tokenizer_ ? tokenizer_->decode({&token, 1}) : std::string(1, static_cast<char>(token));
+  }
+
+ private:
+  std::optional<data::Tokenizer> tokenizer_;
+};
+
 Result<int> generate(const GenerateOptions& options) {
   if (options.prompt.empty())
     return Error{Code::kUsage, "--prompt", "is empty; give at least one character"};
   ops::ThreadPool context(1);
+  ATOLL_ASSIGN(const Words words, Words::of(options));
   ATOLL_ASSIGN(const Model model, load_model(context, options.checkpoint));
   const auto vocabulary = static_cast<std::size_t>(nn::vocabulary_of(model.spec.config));
   const auto longest = static_cast<std::size_t>(nn::longest_context_of(model.spec.config));
-  if (vocabulary < 256) {
+  if (vocabulary < words.vocabulary()) {
     return Error{Code::kCheckpoint, options.checkpoint,
-                 "has a vocabulary below 256 and so is not a model of bytes"};
+                 "has a vocabulary of " + std::to_string(vocabulary) + ", the tokenizer one of " +
+                     std::to_string(words.vocabulary()) + "; --tokenizer names another"};
   }
   const nn::Stage stage(model.spec, 0, model.spec.layers.size());
   const Random random(options.seed, "generate");
-  std::vector<std::int32_t> text;
-  for (const char c : options.prompt) text.push_back(static_cast<unsigned char>(c));
+  std::vector<std::int32_t> text = words.encode(options.prompt);
   std::cout << options.prompt;
   for (std::size_t i = 0; i < options.tokens; ++i) {
     const std::size_t length = std::min(text.size(), longest);
@@ -64,10 +98,10 @@ Result<int> generate(const GenerateOptions& options) {
     const auto tokens =
         ops::Tensor::from(context.pool(), {1, static_cast<std::int64_t>(length)}, window);
     const auto logits = stage.forward(context, model.weights, tokens, {.training = false}, nullptr);
-    const auto last = logits.values<float>().subspan((length - 1) * vocabulary,
-                                                     std::min<std::size_t>(vocabulary, 256));
+    // A model may know more tokens than its tokenizer: vocabularies are padded to round numbers.
+    const auto last = logits.values<float>().subspan((length - 1) * vocabulary, words.vocabulary());
     text.push_back(draw(last, options, random.uniform(0, i)));
-    std::cout << static_cast<char>(text.back()) << std::flush;
+    std::cout << words.decode(text.back()) << std::flush;
   }
   std::cout << '\n';
   return 0;
@@ -83,6 +117,8 @@ void add_generate(CLI::App& app, Action& action) {
                    "Checkpoint, run folder or Hugging Face folder")
       ->required();
   command->add_option("--prompt", options->prompt, "Text to continue")->required();
+  command->add_option("--tokenizer", options->tokenizer,
+                      "tokenizer.json; default the one beside the model, or else bytes");
   command->add_option("--tokens", options->tokens, "How many tokens to add")->capture_default_str();
   command->add_option("--temperature", options->temperature, "0 takes the most likely token")
       ->capture_default_str();

@@ -11,10 +11,12 @@
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface_export.h"
 #include "actors/data/data_loader.h"
+#include "actors/data/format/tokenizer.h"
 #include "runtime/app/client.h"
 #include "runtime/app/cluster.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/model_folder.h"
 #include "runtime/app/progress_line.h"
 #include "runtime/base/file.h"
 #include "runtime/base/units.h"
@@ -197,11 +199,21 @@ void follow(Client& client, Follower& follower, ProgressLine& line) {
   }
 }
 
+/// The tokenizer of the job's data; empty for bytes. The run folder gets it, so that it is all that
+/// is needed to use the checkpoints in it.
+Result<std::string> tokenizer_text(const job::Job& job) {
+  const auto file = tokenizer_of(job.data.path);
+  if (!file) return std::string();
+  return read_file(*file, data::kMaxTokenizerBytes);
+}
+
 /// The model in the form that other tools load.
-Status export_model(Summary& summary, const fs::path& folder) {
+Status export_model(Summary& summary, const fs::path& folder, const std::string& tokenizer) {
   if (summary.checkpoint.empty() || summary.status == "failed") return {};
   ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(summary.checkpoint));
-  return checkpoint::export_folder(checkpoint, folder / "model");
+  checkpoint::ExportOptions options;
+  options.tokenizer = tokenizer;
+  return checkpoint::export_folder(checkpoint, folder / "model", options);
 }
 
 /// Submits the job and follows it to its end.
@@ -264,7 +276,11 @@ Result<int> run(const RunOptions& options) {
   const fs::path folder =
       fs::absolute(options.run_folder.empty() ? default_run_folder(job.name) : options.run_folder)
           .lexically_normal();
+  ATOLL_ASSIGN(const std::string tokenizer, tokenizer_text(job));
   ATOLL_TRY(make_run_folder(folder, plan));
+  if (!tokenizer.empty()) {
+    ATOLL_TRY(write_file(folder / data::kTokenizerName, as_bytes(tokenizer)));
+  }
 
   struct sigaction action {};
   action.sa_handler = on_interrupt;
@@ -280,7 +296,7 @@ Result<int> run(const RunOptions& options) {
   } else {
     ATOLL_TRY(run_on(options, job, folder, summary, line));
   }
-  ATOLL_TRY(export_model(summary, folder));
+  ATOLL_TRY(export_model(summary, folder, tokenizer));
 
   const auto json = to_json(summary, folder.string());
   ATOLL_TRY(write_file(folder / "summary.json", as_bytes(json.dump(2) + "\n")));

@@ -119,7 +119,7 @@ TEST_F(HuggingFace, ReplacesItsOwnFolderOnly) {
 
 TEST_F(HuggingFace, CutsWhatIsLargerThanAFile) {
   const auto out = folder_ / "hf";
-  ASSERT_TRUE(export_folder(*checkpoint(), out, 300).ok());
+  ASSERT_TRUE(export_folder(*checkpoint(), out, {.shard_bytes = 300, .tokenizer = {}}).ok());
   const auto index = parse_shard_index(get(out / kIndexFile), "index");
   ASSERT_TRUE(index.ok()) << index.error().text();
   const std::vector<std::string> files = index->files();
@@ -147,7 +147,7 @@ TEST_F(HuggingFace, CutsWhatIsLargerThanAFile) {
 
 TEST_F(HuggingFace, BelievesNoIndex) {
   const auto out = folder_ / "hf";
-  ASSERT_TRUE(export_folder(*checkpoint(), out, 300).ok());
+  ASSERT_TRUE(export_folder(*checkpoint(), out, {.shard_bytes = 300, .tokenizer = {}}).ok());
   const ShardIndex good = *parse_shard_index(get(out / kIndexFile), "index");
   const auto refuses = [&](const ShardIndex& index) {
     put(out / kIndexFile, to_json(index));
