@@ -13,7 +13,7 @@
 //   firing 3. backward fires 4 times a round, `gradients` carries 1 token: made by firing 3.
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 namespace reef {
 
@@ -44,8 +44,8 @@ inline bool makes_token(const Port& output, std::uint64_t firing) {
 /// readable, each output that makes a token has a free slot. `state(edge)` returns the EdgeState of
 /// that edge.
 template <typename StateOf>
-bool may_fire(const std::vector<Port>& inputs, const std::vector<Port>& outputs,
-              std::uint64_t firing, StateOf&& state) {
+bool may_fire(std::span<const Port> inputs, std::span<const Port> outputs, std::uint64_t firing,
+              StateOf&& state) {
   for (const Port& input : inputs) {
     if (takes_token(input, firing) && state(input.edge).readable == 0) return false;
   }

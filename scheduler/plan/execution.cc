@@ -2,45 +2,55 @@
 
 namespace reef::plan {
 
-Execution::Execution(const Plan& plan, std::uint64_t rounds) : plan_(plan), rounds_(rounds) {
+Execution::Execution(const Plan& plan, std::uint64_t rounds) : plan_(plan) {
+  edges_.reserve(plan.edges.size());
   for (const Edge& edge : plan.edges) {
     edges_.push_back({edge.initial, edge.slots > edge.initial ? edge.slots - edge.initial : 0});
   }
-  std::size_t acts = 0;
+  first_.reserve(plan.actors.size());
   for (const Actor& actor : plan.actors) {
-    first_.push_back(acts);
-    acts += actor.acts.size();
+    first_.push_back(static_cast<std::uint32_t>(acts_.size()));
+    for (const Act& from : actor.acts) {
+      PlayedAct& to = acts_.emplace_back();
+      to.most = rounds * from.firings;
+      to.inputs = static_cast<std::uint32_t>(ports_.size());
+      ports_.insert(ports_.end(), from.inputs.begin(), from.inputs.end());
+      to.outputs = static_cast<std::uint32_t>(ports_.size());
+      ports_.insert(ports_.end(), from.outputs.begin(), from.outputs.end());
+      to.end = static_cast<std::uint32_t>(ports_.size());
+    }
   }
-  fired_.assign(acts, 0);
 }
 
-bool Execution::exhausted(ActRef ref) const { return fired(ref) >= rounds_ * act(ref).firings; }
+bool Execution::exhausted(ActRef ref) const { return act(ref).fired >= act(ref).most; }
 
 bool Execution::ready(ActRef ref) const {
-  if (exhausted(ref)) return false;
-  return may_fire(act(ref).inputs, act(ref).outputs, fired(ref),
+  const PlayedAct& played = act(ref);
+  if (played.fired >= played.most) return false;
+  return may_fire(inputs(played), outputs(played), played.fired,
                   [this](std::uint32_t edge) { return edges_[edge]; });
 }
 
 std::uint64_t Execution::start(ActRef ref) {
-  const std::uint64_t firing = fired_[first_[ref.actor] + ref.act]++;
-  for (const Port& input : act(ref).inputs) {
+  PlayedAct& played = acts_[first_[ref.actor] + ref.act];
+  const std::uint64_t firing = played.fired++;
+  for (const Port& input : inputs(played)) {
     if (takes_token(input, firing)) --edges_[input.edge].readable;
   }
-  for (const Port& output : act(ref).outputs) {
+  for (const Port& output : outputs(played)) {
     if (makes_token(output, firing)) --edges_[output.edge].free;
   }
   return firing;
 }
 
 void Execution::return_slots(ActRef ref, std::uint64_t firing) {
-  for (const Port& input : act(ref).inputs) {
+  for (const Port& input : inputs(act(ref))) {
     if (returns_slot(input, firing)) ++edges_[input.edge].free;
   }
 }
 
 void Execution::make_tokens(ActRef ref, std::uint64_t firing) {
-  for (const Port& output : act(ref).outputs) {
+  for (const Port& output : outputs(act(ref))) {
     if (makes_token(output, firing)) ++edges_[output.edge].readable;
   }
 }

@@ -4,6 +4,7 @@
 // time both run on it.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "scheduler/plan/plan.h"
@@ -15,7 +16,9 @@ struct ActRef {
   std::uint32_t act = 0;
 };
 
-/// Precondition: validate(plan) is ok, except that slots may be 0. The plan outlives the execution.
+/// Memory: what the rule needs of the plan, in a row, since a plan of thousands of nodes does not
+/// fit into a cache with its names. Precondition: validate(plan) is ok, except that slots may be 0.
+/// The plan outlives the execution.
 class Execution {
  public:
   /// Every act may fire `rounds` times its firings.
@@ -32,18 +35,32 @@ class Execution {
   void make_tokens(ActRef ref, std::uint64_t firing);
 
   const EdgeState& edge(EdgeId id) const { return edges_[id]; }
-  std::uint64_t fired(ActRef ref) const { return fired_[first_[ref.actor] + ref.act]; }
+  std::span<const Port> inputs(ActRef ref) const { return inputs(act(ref)); }
+  std::span<const Port> outputs(ActRef ref) const { return outputs(act(ref)); }
+  std::uint64_t fired(ActRef ref) const { return act(ref).fired; }
   /// All firings done and every edge as before the first round.
   bool complete() const;
 
  private:
-  const Act& act(ActRef ref) const { return plan_.actors[ref.actor].acts[ref.act]; }
+  struct PlayedAct {
+    std::uint64_t fired = 0;
+    std::uint64_t most = 0;                          ///< firings in all rounds
+    std::uint32_t inputs = 0, outputs = 0, end = 0;  ///< where its ports begin and end in ports_
+  };
+
+  const PlayedAct& act(ActRef ref) const { return acts_[first_[ref.actor] + ref.act]; }
+  std::span<const Port> inputs(const PlayedAct& act) const {
+    return {ports_.data() + act.inputs, ports_.data() + act.outputs};
+  }
+  std::span<const Port> outputs(const PlayedAct& act) const {
+    return {ports_.data() + act.outputs, ports_.data() + act.end};
+  }
 
   const Plan& plan_;
-  std::uint64_t rounds_;
   std::vector<EdgeState> edges_;
-  std::vector<std::size_t> first_;  ///< of an actor's acts in fired_
-  std::vector<std::uint64_t> fired_;
+  std::vector<std::uint32_t> first_;  ///< of an actor's acts, in acts_
+  std::vector<PlayedAct> acts_;
+  std::vector<Port> ports_;
 };
 
 }  // namespace reef::plan

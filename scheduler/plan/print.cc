@@ -57,6 +57,7 @@ void print_header(const Plan& plan, std::ostream& out) {
 
 /// Over what a node talks to which others, where that is not TCP.
 void print_ucx(const Plan& plan, const Node& node, std::ostream& out) {
+  if (node.ucx.empty()) return;
   std::string others;
   for (const Route& route : plan.routes) {
     if (!over_ucx(plan, route)) continue;
@@ -76,6 +77,8 @@ void print_device(const topology::Device& device, std::ostream& out) {
 
 void print_nodes(const Plan& plan, std::ostream& out) {
   const auto memory = memory_of(plan);
+  std::vector<std::vector<ActorId>> actors(plan.nodes.size());
+  for (const Actor& actor : plan.actors) actors[actor.node].push_back(actor.id);
   for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
     const Node& node = plan.nodes[n];
     out << "\nnode " << node.name << " in " << node.datacenter << ", " << node.threads
@@ -84,8 +87,8 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     print_device(node.device, out);
     print_ucx(plan, node, out);
     out << '\n';
-    for (const Actor& actor : plan.actors) {
-      if (actor.node != n) continue;
+    for (const ActorId id : actors[n]) {
+      const Actor& actor = plan.actors[id];
       out << "  " << padded(std::string(kind_name(actor.kind)), 16) << padded(actor.name, 32);
       if (actor.last_layer > actor.first_layer) {
         out << " layers " << actor.first_layer << ".." << actor.last_layer - 1;

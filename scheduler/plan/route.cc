@@ -1,7 +1,6 @@
 #include "scheduler/plan/route.h"
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 
 namespace reef::plan {
@@ -43,12 +42,14 @@ bool can_dial(const Node& from, const Node& to) {
 }
 
 std::vector<std::pair<NodeIndex, NodeIndex>> pairs_of(const Plan& plan) {
-  std::set<std::pair<NodeIndex, NodeIndex>> pairs;
+  std::vector<std::pair<NodeIndex, NodeIndex>> pairs;
   for (const Edge& edge : plan.edges) {
     if (!edge.wire) continue;
-    pairs.insert(std::minmax(plan.actors[edge.producer].node, plan.actors[edge.consumer].node));
+    pairs.push_back(std::minmax(plan.actors[edge.producer].node, plan.actors[edge.consumer].node));
   }
-  return {pairs.begin(), pairs.end()};
+  std::ranges::sort(pairs);
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  return pairs;
 }
 
 Status route(Plan& plan) {

@@ -44,27 +44,33 @@ struct Event {
   }
 };
 
-/// An act that waits for its stream.
-struct Submission {
-  std::int32_t priority;
-  std::uint64_t order;
-  ActorId actor;
-  bool operator<(const Submission& other) const {
-    return priority != other.priority ? priority < other.priority : order > other.order;
-  }
-};
+// What a firing touches stands in rows of numbers, since a plan of thousands of nodes does not fit
+// into a cache with its names.
 
-/// Runs the most urgent act, of equals the one submitted first; an actor has one act here at most.
+constexpr ActorId kNobody = ~ActorId{0};
+
+/// Runs the most urgent act, of equals the one submitted first. The queue is a list through
+/// ActorState::behind in that order, since an actor has one act here at most.
 struct Stream {
-  std::priority_queue<Submission> waiting;
+  ActorId first = kNobody;
   bool busy = false;
 };
 
 struct ActorState {
   std::vector<std::uint32_t> awake;  ///< acts that may be able to fire; no other is
+  std::uint64_t firing = 0;          ///< of the act below
   std::uint32_t act = 0;             ///< submitted or running
-  std::uint64_t firing = 0;
+  ActorId behind = kNobody;          ///< the next in its stream's queue
+  std::uint32_t stream = 0;
+  std::uint32_t first_act = 0;  ///< in acts_
+  ActorKind kind = ActorKind::kDataLoader;
   bool busy = false;
+};
+
+struct ActCost {
+  double seconds = 0;
+  std::uint32_t firings = 1;  ///< a round
+  std::int32_t priority = 0;
 };
 
 /// A message that waits for its line.
@@ -81,6 +87,11 @@ struct Line {
   std::priority_queue<Message, std::vector<Message>, std::greater<>> waiting;
   bool busy = false;
   EdgeId carries = 0;
+};
+
+/// Where an edge begins and ends, without its name.
+struct Ends {
+  ActRef producer, consumer;
 };
 
 /// What a wire edge is to its line.
@@ -115,12 +126,18 @@ class Simulation {
         layer_seconds_(plan.nodes.size(), 0) {
     CHECK(rounds >= 1);
     for (const Actor& actor : plan.actors) {
-      first_act_.push_back(seconds_.size());
-      for (std::size_t i = 0; i < actor.acts.size(); ++i)
-        seconds_.push_back(act_seconds(plan, spec, tokens, actor, i));
+      ActorState& state = actors_[actor.id];
+      state.first_act = static_cast<std::uint32_t>(acts_.size());
+      state.stream = 2 * actor.node + (computes(actor.kind) ? 0 : 1);
+      state.kind = actor.kind;
+      for (std::size_t i = 0; i < actor.acts.size(); ++i) {
+        acts_.push_back({act_seconds(plan, spec, tokens, actor, i), actor.acts[i].firings,
+                         actor.acts[i].priority});
+      }
     }
     forecast_.nodes.resize(plan.nodes.size());
     for (const Edge& edge : plan.edges) {
+      ends_.push_back({{edge.producer, edge.producer_act}, {edge.consumer, edge.consumer_act}});
       if (edge.wire) add_wire(edge, topology);
     }
   }
@@ -141,9 +158,6 @@ class Simulation {
  private:
   const Actor& actor(ActorId id) const { return plan_.actors[id]; }
   Wire& wire(EdgeId edge) { return wires_[wire_of_[edge]]; }
-  std::size_t stream_of(const Actor& actor) const {
-    return 2 * std::size_t{actor.node} + (computes(actor.kind) ? 0 : 1);
-  }
   bool measured(std::uint64_t round) const {
     return round >= first_measured_ && round < end_measured_;
   }
@@ -185,45 +199,58 @@ class Simulation {
     if (state.busy) return;
     std::erase_if(state.awake, [&](std::uint32_t act) { return !execution_.ready({id, act}); });
     if (state.awake.empty()) return;
-    const auto& acts = actor(id).acts;
-    state.act = *std::ranges::min_element(state.awake, {}, [&acts](std::uint32_t act) {
+    const ActCost* acts = &acts_[state.first_act];
+    state.act = *std::ranges::min_element(state.awake, {}, [acts](std::uint32_t act) {
       return std::pair(-std::int64_t{acts[act].priority}, act);
     });
     state.firing = execution_.start({id, state.act});
     state.busy = true;
-    const std::size_t stream = stream_of(actor(id));
-    streams_[stream].waiting.push({acts[state.act].priority, order_++, id});
-    run_next(stream);
+    submit(id, streams_[state.stream]);
+    run_next(state.stream);
   }
 
-  void run_next(std::size_t index) {
+  std::int32_t priority_of(ActorId id) const {
+    return acts_[actors_[id].first_act + actors_[id].act].priority;
+  }
+
+  void submit(ActorId id, Stream& stream) {
+    ActorId* place = &stream.first;
+    while (*place != kNobody && priority_of(*place) >= priority_of(id))
+      place = &actors_[*place].behind;
+    actors_[id].behind = *place;
+    *place = id;
+  }
+
+  void run_next(std::uint32_t index) {
     Stream& stream = streams_[index];
-    if (stream.busy || stream.waiting.empty()) return;
-    const ActorId id = stream.waiting.top().actor;
-    stream.waiting.pop();
-    stream.busy = true;
+    if (stream.busy || stream.first == kNobody) return;
+    const ActorId id = stream.first;
     const ActorState& state = actors_[id];
-    const double taken = seconds_[first_act_[id] + state.act];
-    note_act(actor(id), state, index % 2 == 0, taken);
-    push(now_ + taken, Event::Kind::kActEnds, id);
+    stream.first = state.behind;
+    stream.busy = true;
+    const ActCost& cost = acts_[state.first_act + state.act];
+    note_act(id, state, cost);
+    push(now_ + cost.seconds, Event::Kind::kActEnds, id);
   }
 
-  void note_act(const Actor& actor, const ActorState& state, bool compute, double taken) {
-    const Act& act = actor.acts[state.act];
-    const std::uint64_t round = state.firing / act.firings;
+  void note_act(ActorId id, const ActorState& state, const ActCost& cost) {
+    const std::uint64_t round = state.firing / cost.firings;
+    const NodeIndex node = state.stream / 2;
+    const bool compute = state.stream % 2 == 0;
+    const bool layers = state.kind == ActorKind::kLayerShard;
     ++forecast_.firings;
     if (measured(round)) {
-      NodeUse& use = forecast_.nodes[actor.node];
-      (compute ? use.compute : use.io) += taken;
-      if (actor.kind == ActorKind::kLayerShard) layer_seconds_[actor.node] += taken;
+      NodeUse& use = forecast_.nodes[node];
+      (compute ? use.compute : use.io) += cost.seconds;
+      if (layers) layer_seconds_[node] += cost.seconds;
     }
-    if (actor.kind == ActorKind::kLayerShard) {
+    if (layers) {
       phases_[round].begin = std::min(phases_[round].begin, now_);
-      phases_[round].end = std::max(phases_[round].end, now_ + taken);
+      phases_[round].end = std::max(phases_[round].end, now_ + cost.seconds);
     }
     if (sink_) {
-      sink_({compute ? Span::On::kCompute : Span::On::kIo, actor.node, &act, &actor, state.firing,
-             now_, taken});
+      sink_({compute ? Span::On::kCompute : Span::On::kIo, node, &actor(id).acts[state.act],
+             &actor(id), state.firing, now_, cost.seconds});
     }
   }
 
@@ -237,16 +264,12 @@ class Simulation {
         return act_ends(event.id);
       case Event::Kind::kLineFree:
         return line_free(event.id);
-      case Event::Kind::kArrives: {
-        const Edge& edge = plan_.edges[event.id];
-        execution_.make_tokens({edge.producer, edge.producer_act}, 0);
-        return wake({edge.consumer, edge.consumer_act});
-      }
-      case Event::Kind::kCredited: {
-        const Edge& edge = plan_.edges[event.id];
-        execution_.return_slots({edge.consumer, edge.consumer_act}, 0);
-        return wake({edge.producer, edge.producer_act});
-      }
+      case Event::Kind::kArrives:
+        execution_.make_tokens(ends_[event.id].producer, 0);
+        return wake(ends_[event.id].consumer);
+      case Event::Kind::kCredited:
+        execution_.return_slots(ends_[event.id].consumer, 0);
+        return wake(ends_[event.id].producer);
     }
   }
 
@@ -254,46 +277,41 @@ class Simulation {
     ActorState& state = actors_[id];
     const ActRef ref{id, state.act};
     const std::uint64_t firing = state.firing;
-    const Act& act = actor(id).acts[ref.act];
-    const ActorKind kind = actor(id).kind;
-    double& end = round_end_[firing / act.firings];
+    double& end = round_end_[firing / acts_[state.first_act + ref.act].firings];
     end = std::max(end, now_);
-    const std::size_t stream = stream_of(actor(id));
-    streams_[stream].busy = false;
-    run_next(stream);
+    streams_[state.stream].busy = false;
+    run_next(state.stream);
     // What goes over a wire is on its way first; carriers have one port on each side.
-    if (kind == ActorKind::kSend) {
-      send(act.outputs[0].edge);
+    if (state.kind == ActorKind::kSend) {
+      send(execution_.outputs(ref)[0].edge);
     } else {
       execution_.make_tokens(ref, firing);
     }
-    if (kind == ActorKind::kReceive) {
-      const EdgeId edge = act.inputs[0].edge;
+    if (state.kind == ActorKind::kReceive) {
+      const EdgeId edge = execution_.inputs(ref)[0].edge;
       push(now_ + wire(edge).way, Event::Kind::kCredited, edge);
     } else {
       execution_.return_slots(ref, firing);
     }
     // The actor sees first all that it has done to its own edges, then others hear of theirs.
     note_awake(ref);
-    for_neighbours(act, firing, [&](ActRef other) {
+    for_neighbours(ref, firing, [&](ActRef other) {
       if (other.actor == id) note_awake(other);
     });
     state.busy = false;
     fire(id);
-    for_neighbours(act, firing, [&](ActRef other) {
+    for_neighbours(ref, firing, [&](ActRef other) {
       if (other.actor != id) wake(other);
     });
   }
 
   template <typename F>
-  void for_neighbours(const Act& act, std::uint64_t firing, F&& tell) const {
-    for (const Port& output : act.outputs) {
-      const Edge& edge = plan_.edges[output.edge];
-      if (makes_token(output, firing)) tell(ActRef{edge.consumer, edge.consumer_act});
+  void for_neighbours(ActRef ref, std::uint64_t firing, F&& tell) const {
+    for (const Port& output : execution_.outputs(ref)) {
+      if (makes_token(output, firing)) tell(ends_[output.edge].consumer);
     }
-    for (const Port& input : act.inputs) {
-      const Edge& edge = plan_.edges[input.edge];
-      if (returns_slot(input, firing)) tell(ActRef{edge.producer, edge.producer_act});
+    for (const Port& input : execution_.inputs(ref)) {
+      if (returns_slot(input, firing)) tell(ends_[input.edge].producer);
     }
   }
 
@@ -366,8 +384,8 @@ class Simulation {
   std::vector<Phase> phases_;    ///< by round
   std::vector<Stream> streams_;  ///< of each node: compute, io
   std::vector<ActorState> actors_;
-  std::vector<std::size_t> first_act_;  ///< of an actor, in seconds_
-  std::vector<double> seconds_;         ///< of each act
+  std::vector<ActCost> acts_;
+  std::vector<Ends> ends_;              ///< of each edge
   std::vector<std::uint32_t> wire_of_;  ///< of a wire edge, in wires_
   std::vector<Wire> wires_;
   std::vector<Line> lines_;  ///< as in Forecast::lines

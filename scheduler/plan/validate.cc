@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <set>
+#include <unordered_set>
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
@@ -281,7 +281,7 @@ class Validator {
 
   const Plan& plan_;
   std::vector<Ends> seen_;
-  std::set<std::string_view> nodes_, edge_names_, actor_names_;
+  std::unordered_set<std::string_view> nodes_, edge_names_, actor_names_;
 };
 
 }  // namespace
