@@ -29,6 +29,7 @@ ALLOWED = {
     "ops/codec": BASE,
     "runtime/register": BASE + TENSOR,
     "runtime/device": BASE + TENSOR + ["ops/cpu/thread_pool.h"],
+    "runtime/machine": BASE + ["ops/tune/cache.h"],
     "runtime/link": BASE + ["configs/schema"],
     "runtime/link/secure": BASE + ["configs/schema", "security", "runtime/link"],
     "runtime/link/channel": BASE + ["configs/schema", "security", "runtime/link"],
@@ -53,6 +54,7 @@ FOREIGN = {
     r"dnnl": ["ops/cpu", "tests/bench"],
     r"cuda|cublas|cub/": ["ops/cuda", "runtime/device", "collectives/local"],
     r"uc[mpst]/": ["runtime/link/ucx"],
+    r"hwloc": ["runtime/machine"],
     r"capnp/": ["configs/schema", "runtime/node", "scheduler/plan", "tests"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   reef::app::add_enrol(app, action);
   reef::app::add_audit(app, action);
   reef::app::add_bench(app, action);
+  reef::app::add_topology(app, action);
   reef::app::add_tune(app, action);
   try {
     app.parse(argc, argv);

@@ -36,8 +36,9 @@ std::string rates_text(const Plan& plan) {
       std::ranges::count_if(plan.nodes, [](const Node& node) { return node.device.speed > 0; });
   if (stated == 0) return "default device rates";
   return static_cast<std::size_t>(stated) == plan.nodes.size()
-             ? "stated device rates"
-             : "device rates stated of " + std::to_string(stated) + " nodes, else defaults";
+             ? "device rates stated or measured"
+             : "device rates stated or measured of " + std::to_string(stated) +
+                   " nodes, else defaults";
 }
 
 void print_header(const Plan& plan, std::ostream& out) {

@@ -278,7 +278,10 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
 Status Service::submit(std::uint64_t client, const node::Submit& submit) {
   Run run;
   ATOLL_ASSIGN(run.job, job::job_from_json(submit.job));
-  ATOLL_ASSIGN(run.plan, plan::make_plan(run.job, topology_));
+  ATOLL_ASSIGN(run.plan, plan::make_plan(
+                             run.job, options_.measured
+                                          ? options_.measured(topology_, run.job.training.precision)
+                                          : topology_));
   run.plan.epoch = 0;  // given when the nodes are there
   ATOLL_ASSIGN(run.id, store_->add_job(run.job.name, submit.job, submit.run_folder));
   run.run_folder = submit.run_folder;

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,8 @@ struct ServiceOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
   TrustOptions trust;
+  /// Fills in what is known of the devices beside the topology; empty: nothing.
+  std::function<topology::Topology(topology::Topology, nn::Precision)> measured = {};
 };
 
 /// Thread: start() and wait() on the caller's; the rest lives on the loop's thread.

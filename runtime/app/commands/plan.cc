@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/measured.h"
 #include "scheduler/plan/make_plan.h"
 #include "scheduler/plan/print.h"
 
@@ -19,7 +20,8 @@ void add_plan(CLI::App& app, Action& action) {
   command->callback([options, &action] {
     action = [options]() -> Result<int> {
       ATOLL_ASSIGN(const auto job, job::read_job(options->job));
-      ATOLL_ASSIGN(const auto topology, topology::read_topology(job.topology));
+      ATOLL_ASSIGN(const auto topology,
+                   read_measured_topology(job.topology, job.training.precision));
       ATOLL_ASSIGN(const auto plan, plan::make_plan(job, topology));
       if (options->json) {
         std::cout << plan::plan_to_json(plan) << '\n';

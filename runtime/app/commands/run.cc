@@ -16,6 +16,7 @@
 #include "runtime/app/cluster.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/measured.h"
 #include "runtime/app/model_folder.h"
 #include "runtime/app/progress_line.h"
 #include "runtime/base/file.h"
@@ -271,7 +272,7 @@ Result<int> run(const RunOptions& options) {
     return Error{Code::kUsage, "--scheduler", "goes with --identity"};
   ATOLL_TRY(security::forbid_core_dumps());
   ATOLL_ASSIGN(const auto job, job::read_job(options.job));
-  ATOLL_ASSIGN(const auto topology, topology::read_topology(job.topology));
+  ATOLL_ASSIGN(const auto topology, read_measured_topology(job.topology, job.training.precision));
   ATOLL_ASSIGN(const auto plan, check_input(job, topology));
   const fs::path folder =
       fs::absolute(options.run_folder.empty() ? default_run_folder(job.name) : options.run_folder)

@@ -3,6 +3,7 @@
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/audit_path.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/measured.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "scheduler/service/service.h"
@@ -33,6 +34,7 @@ Result<int> serve(const SchedulerOptions& options) {
   }
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
   ATOLL_ASSIGN(auto topology, topology::read_topology(options.topology));
+  ATOLL_ASSIGN(const auto profiles, kept_profiles());
   ATOLL_ASSIGN(auto store, service::Store::open(options.database));
   open_log(options.log, "scheduler");
   // Blocked before threads exist, so that only sigwait below sees them.
@@ -46,7 +48,12 @@ Result<int> serve(const SchedulerOptions& options) {
       security::AuditLog::open(options.audit.empty() ? audit_path(options.database) : options.audit,
                                identity.local.key, identity.local.unix_now));
   service::Service service(std::move(identity), std::move(topology), std::move(store),
-                           {address.first, address.second, {authority, audit, options.roster}});
+                           {address.first,
+                            address.second,
+                            {authority, audit, options.roster},
+                            [profiles](topology::Topology topology, nn::Precision precision) {
+                              return with_profiles(std::move(topology), profiles, precision);
+                            }});
   ATOLL_ASSIGN(const std::uint16_t port, service.start());
   log_info("listening on " + address.first + ":" + std::to_string(port));
   if (!options.address_file.empty()) {

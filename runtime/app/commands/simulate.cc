@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/measured.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/chrome_trace.h"
@@ -36,7 +37,8 @@ struct Played {
 Result<Played> play(const SimulateOptions& options) {
   ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));
   ATOLL_ASSIGN(const auto topology,
-               topology::read_topology(options.topology.empty() ? job.topology : options.topology));
+               read_measured_topology(options.topology.empty() ? job.topology : options.topology,
+                                      job.training.precision));
   Played played;
   const Time start = system_clock().now();
   ATOLL_ASSIGN(played.plan, plan::make_plan(job, topology));

@@ -250,7 +250,8 @@ TEST(MakePlan, SaysLoudlyWhoIsPaced) {
   std::ostringstream out;
   print_plan(*plan, out);
   EXPECT_NE(out.str().find("\nPACED         node-1"), std::string::npos) << out.str();
-  EXPECT_NE(out.str().find("device rates stated of 1 nodes, else defaults"), std::string::npos);
+  EXPECT_NE(out.str().find("device rates stated or measured of 1 nodes, else defaults"),
+            std::string::npos);
 }
 
 TEST(ActSeconds, AreWorkOverWhatTheDeviceDoes) {

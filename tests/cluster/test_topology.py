@@ -1,0 +1,69 @@
+"""atoll topology measure, and what plans make of it."""
+import json
+import os
+import subprocess
+import unittest
+
+from cluster import ATOLL, ClusterTest
+
+
+def atoll(*arguments, **environment):
+    return subprocess.run([ATOLL, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, **environment})
+
+
+class Topology(ClusterTest):
+    def predicted(self, job):
+        done = atoll("simulate", job, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["step_seconds"]
+
+    def test_measures_this_machine_and_plans_by_it(self):
+        job = self.job(nodes=2, stages=2)
+        before = self.predicted(job)
+        out = self.root / "machine.json"
+        done = atoll("topology", "measure", "--threads", 1, "--job", job, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(out.read_text())
+        self.assertTrue(figures["real"])
+        self.assertEqual([profile["threads"] for profile in figures["profiles"]], [1])
+        self.assertIn(figures["node"], done.stdout)
+        self.assertIn("speed: ", figures["node"])
+        if not figures["gpus"]:
+            self.assertIn("gpu           none: " + figures["no_gpu_because"], done.stdout)
+        profile = self.root / "cache" / "profile.json"
+        self.assertEqual(figures["kept"], str(profile))
+        self.assertNotEqual(self.predicted(job), before)
+
+        # The printed entry is a node of a topology.
+        pasted = self.root / "pasted.yaml"
+        pasted.write_text("apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: pasted}\nspec:\n  datacenters:\n"
+                          f"    - name: here\n      nodes:\n        - {figures['node']}\n")
+        done = atoll("simulate", job, "--topology", pasted)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        # A run plans alike on both sides, and a damaged profile is refused before anything starts.
+        status, summary, stderr, _ = self.run_job(self.job(nodes=2, stages=2, steps=5))
+        self.assertEqual(status, 0, stderr)
+        profile.write_text("damaged")
+        try:
+            for command in (("simulate", job), ("plan", job), ("run", job, "--run-dir", self.root / "refused")):
+                done = atoll(*command)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("profile.json: is no profile of this machine", done.stderr)
+        finally:
+            profile.unlink()
+
+    def test_describes_a_machine_that_is_made_up_and_measures_nothing(self):
+        done = atoll("topology", "measure", "--json", HWLOC_SYNTHETIC="package:2 numa:1 core:4 pu:2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual((figures["real"], figures["packages"], figures["cores"], figures["threads"]),
+                         (False, 2, 8, 16))
+        self.assertEqual(len(figures["numa"]), 2)
+        self.assertEqual(figures["profiles"], [])
+        self.assertIn("threads: 8}", figures["node"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
