@@ -8,6 +8,15 @@
 #include "scheduler/service/service.h"
 
 namespace reef::service {
+namespace {
+
+void log_line(const topology::Line& line) {
+  log_info("line between " + line.from + " and " + line.to + ": " + format_rate(line.rate) +
+           ", round trip " + format_duration(line.round_trip) + ", " +
+           std::to_string(line.streams) + " streams, as measured");
+}
+
+}  // namespace
 
 /// What was measured before counts more than what somebody wrote into the topology.
 void Service::apply_measured_lines() {
@@ -24,10 +33,12 @@ void Service::use_line(const topology::Line& measured) {
     line.rate = measured.rate;
     line.round_trip = measured.round_trip;
     line.streams = measured.streams;
-    log_info("line between " + line.from + " and " + line.to + ": " + format_rate(line.rate) +
-             ", round trip " + format_duration(line.round_trip) + ", " +
-             std::to_string(line.streams) + " streams, as measured");
+    return log_line(line);
   }
+  // Within a datacenter a topology need not say one.
+  if (measured.from != measured.to) return;
+  topology_.lines.push_back(measured);
+  log_line(measured);
 }
 
 Status Service::test_line(std::uint64_t client, const node::TestLine& test) {
@@ -79,7 +90,7 @@ Status Service::line_measured(const Member& member, const node::LineResult& resu
     send(client->second, node::line_result_message({result.ticket, result.report,
                                                     test.from.datacenter, test.to.datacenter}));
   }
-  if (!result.report.ok() || test.from.datacenter == test.to.datacenter) return {};
+  if (!result.report.ok()) return {};
   const topology::Line line{.from = test.from.datacenter,
                             .to = test.to.datacenter,
                             .rate = std::max(1.0, result.report->best().rate),

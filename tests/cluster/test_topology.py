@@ -5,6 +5,18 @@ import subprocess
 import unittest
 
 from cluster import ATOLL, ClusterTest
+from long_line import LinkCluster
+
+
+class Here:
+    """Both sides of a line, when it is this machine's loopback."""
+    address = "127.0.0.1"
+
+    def run(self, command, **options):
+        return subprocess.run(command, **options)
+
+    def start(self, command, **options):
+        return subprocess.Popen(command, **options)
 
 
 def atoll(*arguments, **environment):
@@ -53,6 +65,22 @@ class Topology(ClusterTest):
                 self.assertIn("profile.json: is no profile of this machine", done.stderr)
         finally:
             profile.unlink()
+
+    def test_measures_the_lines_of_a_cluster(self):
+        folder = self.root / "lines"
+        folder.mkdir()
+        with LinkCluster(Here(), Here(), folder) as cluster:
+            command = ["topology", "lines", "topology.yaml", "--identity", "cluster/client", "--scheduler",
+                       cluster.scheduler, "--seconds", 1, "--streams", 1]
+            lines = json.loads(cluster.atoll(*map(str, command), "--json"))
+            self.assertEqual([line["between"] for line in lines], [["east", "west"]])
+            self.assertTrue(lines[0]["measured"])
+            self.assertEqual((lines[0]["from"], lines[0]["to"]), ("east-0", "west-0"))
+            self.assertGreater(lines[0]["rate"], 1e6)  # what the topology says
+            self.assertGreater(lines[0]["round_trip_ms"], 0)
+            text = cluster.atoll(*map(str, command))
+            self.assertIn("    - {between: [east, west], rate: ", text)
+            self.assertIn("as measured", (folder / "scheduler.log").read_text())
 
     def test_describes_a_machine_that_is_made_up_and_measures_nothing(self):
         done = atoll("topology", "measure", "--json", HWLOC_SYNTHETIC="package:2 numa:1 core:4 pu:2")

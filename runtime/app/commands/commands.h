@@ -21,6 +21,7 @@ void add_scheduler(CLI::App& app, Action& action);
 void add_node(CLI::App& app, Action& action);
 void add_link(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_topology_lines(CLI::App& topology, Action& action);
 void add_topology(CLI::App& app, Action& action);
 void add_tune(CLI::App& app, Action& action);
 void add_keys(CLI::App& app, Action& action);

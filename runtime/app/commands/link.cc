@@ -5,9 +5,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "runtime/app/client.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/line_survey.h"
 #include "runtime/base/units.h"
 
 namespace reef::app {
@@ -21,15 +21,6 @@ struct LinkTest {
 
 double milliseconds(Duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
-}
-
-/// As it stands in a topology.
-std::string line_text(const std::string& a, const std::string& b, const link::LineReport& report) {
-  return fmt::format(
-      "{{between: [{}, {}], rate: {}, roundTrip: {}us, streams: {}}}", a, b,
-      format_rate(report.best().rate),
-      std::chrono::duration_cast<std::chrono::microseconds>(report.round_trip).count(),
-      report.best().streams);
 }
 
 void print_table(const LinkTest& options, const link::LineReport& report) {
@@ -62,27 +53,11 @@ nlohmann::ordered_json to_json(const LinkTest& options, const link::LineReport& 
   return json;
 }
 
-Result<node::LineResult> ask(Client& client, const node::TestLine& test) {
-  client.test_line(test);
-  // Each trial settles and loads; the rest is for dialling and for a line that is slow to answer.
-  const Duration limit = std::chrono::seconds(test.streams.size() * (test.seconds + 4) + 30);
-  const Time deadline = system_clock().now() + limit;
-  while (system_clock().now() < deadline) {
-    auto event = client.next(std::chrono::seconds(1));
-    if (!event) continue;
-    if (const auto* error = std::get_if<Error>(&*event)) return *error;
-    if (const auto* failure = std::get_if<node::FailureReport>(&*event)) return failure->error;
-    if (auto* result = std::get_if<node::LineResult>(&*event)) return std::move(*result);
-  }
-  return Error{Code::kTimedOut, "line between " + test.from + " and " + test.to,
-               "no measurement in " + format_duration(limit) + "; see the nodes' logs"};
-}
-
 Result<int> run_test(const LinkTest& options) {
   ATOLL_ASSIGN(const auto address, parse_address(options.scheduler, "--scheduler"));
   ATOLL_ASSIGN(const auto identity, node::load_identity(options.identity));
   ATOLL_ASSIGN(const auto client, Client::connect(identity, address.first, address.second));
-  ATOLL_ASSIGN(const node::LineResult result, ask(*client, options.test));
+  ATOLL_ASSIGN(const node::LineResult result, test_line(*client, options.test));
   if (!result.report.ok()) return result.report.error();
   const link::LineReport& report = *result.report;
   if (options.json) {
@@ -90,9 +65,7 @@ Result<int> run_test(const LinkTest& options) {
     return 0;
   }
   print_table(options, report);
-  if (result.from != result.to) {
-    fmt::print("as a topology says it: {}\n", line_text(result.from, result.to, report));
-  }
+  fmt::print("as a topology says it: {}\n", line_text(result.from, result.to, report));
   return 0;
 }
 

@@ -190,11 +190,12 @@ Result<int> measure(const MeasureOptions& options) {
 void add_topology(CLI::App& app, Action& action) {
   CLI::App* topology = app.add_subcommand("topology", "What machines are and how fast they are");
   topology->require_subcommand(1);
+  add_topology_lines(*topology, action);
   auto options = std::make_shared<MeasureOptions>();
   CLI::App* command = topology->add_subcommand(
       "measure",
       "Look at this machine (hwloc, NVML), time a model's block on it, keep the figures for plans\n"
-      "and print the node's entry for a topology; lines between nodes: 'atoll link test'");
+      "and print the node's entry for a topology");
   command->add_option(
       "--job", options->job,
       "Job descriptor (YAML) whose block to time; default: the one of 'bench step'");

@@ -439,6 +439,27 @@ TEST_F(RoutedJob, GoesThroughTheNodeThatBothCanDial) {
   EXPECT_TRUE(first->expect(node::Kind::kProbeLine));
 }
 
+TEST_F(RoutedJob, IsPlannedByWhatWasMeasuredWithinADatacenter) {
+  const auto first = node_named("node-0", Reach::kAnywhere);
+  const auto middle = node_named("node-1", Reach::kAnywhere);
+  const auto last = node_named("node-2", Reach::kAnywhere);
+  const auto user = client();
+  // node-0 and node-1 stand in one datacenter. A long way needs more messages on it than two.
+  user->send(node::test_line_message({"node-0", "node-1", {1}, "", 1}));
+  const auto asked = first->expect(node::Kind::kProbeLine);
+  ASSERT_TRUE(asked);
+  link::LineReport report;
+  report.round_trip = 1s;
+  report.trials.push_back({.streams = 1, .rate = 1e9});
+  first->send(node::line_result_message({node::read_probe_line(*asked)->ticket, report}));
+  ASSERT_TRUE(user->expect(node::Kind::kLineResult));
+  submit(*user);
+  const auto message = first->expect(node::Kind::kAssign);
+  ASSERT_TRUE(message);
+  plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
+  EXPECT_GT(edge_named(plan, "hidden.r0.s0/wire").slots, 2u);
+}
+
 TEST_F(RoutedJob, IsRefusedWhereNobodyCanDial) {
   const auto first = node_named("node-0", Reach::kNowhere);
   const auto middle = node_named("node-1", Reach::kDatacenter);
