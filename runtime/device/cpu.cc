@@ -4,7 +4,14 @@
 
 #include <algorithm>
 
+#include "runtime/base/log.h"
+
 namespace reef::device {
+namespace {
+
+constexpr std::uint64_t kExceptions = 16;  ///< first acts fill memory and choose kernels
+
+}  // namespace
 
 CpuStream::CpuStream(std::string name, std::uint32_t threads)
     : pool_(threads), executor_([this, name = std::move(name)] { run(name); }) {}
@@ -40,15 +47,24 @@ void CpuStream::run(const std::string& name) {
       best->second.pop_front();
       if (best->second.empty()) queues_.erase(best);
     }
-    item.work(pool_);
-    if (!wait_for_pace(item)) return;
+    if (item.pace > Duration::zero()) {
+      if (!run_paced(item)) return;
+    } else {
+      item.work(pool_);
+    }
     item.done();
   }
 }
 
-/// False when the stream is stopped first.
-bool CpuStream::wait_for_pace(const Item& item) {
-  if (item.pace <= Duration::zero()) return true;
+/// False when the stream is stopped before the pace has passed.
+bool CpuStream::run_paced(Item& item) {
+  const Time began = system_clock().now();
+  item.work(pool_);
+  if (system_clock().now() - began > item.pace && ++overruns_ == kExceptions) {
+    log_warning(std::to_string(kExceptions) +
+                " acts took longer than the pace of this device: the machine is slower than the "
+                "device that it plays, and what is measured is the machine");
+  }
   paced_until_ = std::max(paced_until_, item.submitted) + item.pace;
   std::unique_lock lock(mutex_);
   return !wake_.wait_until(lock, paced_until_, [this] { return stopped_; });

@@ -70,6 +70,8 @@ nlohmann::ordered_json to_json(const Played& played) {
   json["layout"] = played.plan.layout;
   json["step_seconds"] = played.forecast.step_seconds;
   json["tokens_per_second"] = played.tokens_per_second;
+  if (const std::string paced = plan::paced_text(played.plan); !paced.empty())
+    json["paced"] = paced;
   json["firings"] = played.forecast.firings;
   json["planning_seconds"] = seconds(played.planning);
   json["simulation_seconds"] = seconds(played.simulating);

@@ -94,6 +94,23 @@ TEST(CpuStream, PlaysASlowerDevice) {
   EXPECT_GE(done[2], 2 * kPace);
 }
 
+TEST(CpuStream, CountsWorkThatTakesLongerThanItsPace) {
+  CpuStream stream("test", 1);
+  std::promise<void> finished;
+  stream.submit([](ops::Context&) {}, [] {}, std::chrono::milliseconds(20));
+  for (int i = 0; i < 2; ++i) {
+    stream.submit(
+        [](ops::Context&) {
+          const Time start = system_clock().now();
+          while (system_clock().now() - start < std::chrono::milliseconds(1)) continue;
+        },
+        [] {}, std::chrono::microseconds(10));
+  }
+  stream.submit([](ops::Context&) {}, [&finished] { finished.set_value(); });
+  finished.get_future().wait();
+  EXPECT_EQ(stream.overruns(), 2u);
+}
+
 TEST(CpuStream, StopsWithoutWaitingForThePace) {
   std::promise<void> worked;
   bool said = false;
