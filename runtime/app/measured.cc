@@ -29,13 +29,13 @@ double rate_of(const std::vector<Ran>& ran, bool (*wanted)(ops::Op)) {
   return seconds > 0 ? flops / seconds : 0;
 }
 
-machine::Rates measure_rates(ops::Context& context, const nn::GptConfig& blocks,
+machine::Rates measure_rates(ops::Context& context, const nn::ModelConfig& blocks,
                              nn::Precision precision, std::int64_t sequences, std::int64_t length) {
   Practice practice(context, blocks, precision, sequences, length);
   for (int i = 0; i < kWarmup; ++i) practice.differentiate();
   const Duration taken = median_time(kSamples, 1, [&practice] { practice.differentiate(); });
   double flops = 0;
-  for (const nn::Layer& layer : nn::gpt_spec(blocks, precision).layers)
+  for (const nn::Layer& layer : nn::model_spec(blocks, precision).layers)
     flops += 3 * layer.forward_flops_per_token;  // backward is twice forward
   flops *= static_cast<double>(sequences * length);
   const CostMeter meter;
@@ -55,20 +55,31 @@ double measure_bandwidth(ops::Context& context) {
   return 3 * static_cast<double>(a.size_bytes()) / seconds(taken);
 }
 
+/// The same model with as little around its blocks as they need.
+nn::ModelConfig shortened(nn::ModelConfig model) {
+  if (auto* gpt = std::get_if<nn::GptConfig>(&model)) {
+    gpt->n_layer = kBlocks;
+    gpt->vocab_size = std::min(kVocabulary, gpt->vocab_size);
+  } else {
+    auto& llama = std::get<nn::LlamaConfig>(model);
+    llama.num_hidden_layers = kBlocks;
+    llama.vocab_size = std::min(kVocabulary, llama.vocab_size);
+  }
+  return model;
+}
+
 bool is_here(const std::string& address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
 
 }  // namespace
 
-machine::Profile measure_profile(ops::Context& context, const nn::GptConfig& model,
+machine::Profile measure_profile(ops::Context& context, const nn::ModelConfig& model,
                                  std::int64_t sequences, std::int64_t length) {
-  nn::GptConfig blocks = model;
-  blocks.n_layer = kBlocks;
-  blocks.vocab_size = std::min(kVocabulary, model.vocab_size);
+  const nn::ModelConfig blocks = shortened(model);
   machine::Profile profile;
-  profile.block = fmt::format("GPT-2 of width {} with {} heads, {} x {} tokens", model.n_embd,
-                              model.n_head, sequences, length);
+  profile.block = fmt::format("{} of width {}, {} x {} tokens", nn::family_of(model),
+                              nn::width_of(model), sequences, length);
   profile.fp32 = measure_rates(context, blocks, nn::Precision::kF32, sequences, length);
   profile.bf16 = measure_rates(context, blocks, nn::Precision::kBF16, sequences, length);
   profile.bandwidth = measure_bandwidth(context);

@@ -11,7 +11,7 @@ namespace reef::app {
 
 /// Trains two blocks of `model` on made-up tokens, with the kernels that the tuner, if it is the
 /// catalog's chooser, has or finds; some seconds. `sequences` times `length` tokens a micro-batch.
-machine::Profile measure_profile(ops::Context& context, const nn::GptConfig& model,
+machine::Profile measure_profile(ops::Context& context, const nn::ModelConfig& model,
                                  std::int64_t sequences, std::int64_t length);
 
 /// What was kept of this machine's processor. kPath for a file that is damaged.

@@ -46,7 +46,7 @@ std::string node_name() {
 }
 
 Result<machine::Profiles> profile(const MeasureOptions& options, std::uint32_t cores) {
-  nn::GptConfig model = bench_gpt();
+  nn::ModelConfig model = bench_gpt();
   std::int64_t sequences = kBenchBatch, length = kBenchContext;
   if (!options.job.empty()) {
     ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));

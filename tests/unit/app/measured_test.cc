@@ -38,7 +38,7 @@ TEST(MeasureProfile, TimesBlocksAndMemory) {
   tiny.n_head = 2;
   ops::ThreadPool context(1);
   const machine::Profile profile = measure_profile(context, tiny, 2, 16);
-  EXPECT_EQ(profile.block, "GPT-2 of width 32 with 2 heads, 2 x 16 tokens");
+  EXPECT_EQ(profile.block, "gpt2 of width 32, 2 x 16 tokens");
   for (const machine::Rates& rates : {profile.fp32, profile.bf16}) {
     EXPECT_GT(rates.products, rates.block);  // a block is more than its products
     EXPECT_GT(rates.attention, 0);

@@ -97,16 +97,19 @@ TEST(CpuStream, PlaysASlowerDevice) {
 TEST(CpuStream, CountsWorkThatTakesLongerThanItsPace) {
   CpuStream stream("test", 1);
   std::promise<void> finished;
-  stream.submit([](ops::Context&) {}, [] {}, std::chrono::milliseconds(20));
+  stream.submit(
+      0, [](ops::Context&) {}, [] {}, std::chrono::milliseconds(20));
   for (int i = 0; i < 2; ++i) {
     stream.submit(
+        0,
         [](ops::Context&) {
           const Time start = system_clock().now();
           while (system_clock().now() - start < std::chrono::milliseconds(1)) continue;
         },
         [] {}, std::chrono::microseconds(10));
   }
-  stream.submit([](ops::Context&) {}, [&finished] { finished.set_value(); });
+  stream.submit(
+      0, [](ops::Context&) {}, [&finished] { finished.set_value(); });
   finished.get_future().wait();
   EXPECT_EQ(stream.overruns(), 2u);
 }
