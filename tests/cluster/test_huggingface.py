@@ -109,7 +109,7 @@ class HuggingFace(ClusterTest):
         data = self.root / "pairs"
         subprocess.run([ATOLL, "data", "prepare", self.root / "text.txt", data, "--tokenizer", "train:500"], check=True,
                        stdout=subprocess.DEVNULL)
-        job = self.job(nodes=2, stages=2, family=LLAMA.replace("vocab_size: 256", "vocab_size: 512"), steps=10)
+        job = self.job(nodes=2, pp=2, family=LLAMA.replace("vocab_size: 256", "vocab_size: 512"), steps=10)
         job.write_text(job.read_text().replace(str(self.root / "data"), str(data)))
         status, summary, stderr, folder = self.run_job(job)
         self.assertEqual(status, 0, stderr)

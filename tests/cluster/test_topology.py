@@ -31,7 +31,7 @@ class Topology(ClusterTest):
         return json.loads(done.stdout)["step_seconds"]
 
     def test_measures_this_machine_and_plans_by_it(self):
-        job = self.job(nodes=2, stages=2)
+        job = self.job(nodes=2, pp=2)
         before = self.predicted(job)
         out = self.root / "machine.json"
         done = atoll("topology", "measure", "--threads", 1, "--job", job, "--out", out)
@@ -55,7 +55,7 @@ class Topology(ClusterTest):
         self.assertEqual(done.returncode, 0, done.stderr)
 
         # A run plans alike on both sides, and a damaged profile is refused before anything starts.
-        status, summary, stderr, _ = self.run_job(self.job(nodes=2, stages=2, steps=5))
+        status, summary, stderr, _ = self.run_job(self.job(nodes=2, pp=2, steps=5))
         self.assertEqual(status, 0, stderr)
         profile.write_text("damaged")
         try:
