@@ -33,7 +33,8 @@ Layer embedding_layer(const GptConfig& config, DType dtype) {
   return layer;
 }
 
-Layer attention_layer(const GptConfig& config, DType dtype, std::int64_t block) {
+Layer attention_layer(const GptConfig& config, DType dtype, std::int64_t context,
+                      std::int64_t block) {
   const std::string name = "h." + std::to_string(block);
   const std::int64_t c = config.n_embd;
   Layer layer{.name = name + ".attention", .block = block, .parameters = {}, .tied = {}};
@@ -43,7 +44,7 @@ Layer attention_layer(const GptConfig& config, DType dtype, std::int64_t block) 
   // Products, and attention's two of half of T x T; the rest is small beside them.
   layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(4 * c * c);
   layer.forward_flops_per_token =
-      layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * config.n_positions);
+      layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * context);
   // x, qkv, attention. The norm's statistics and one log-sum-exp for each head.
   layer.stash_bytes_per_token = stash_bytes(5 * c, dtype, 2 + config.n_head);
   // Of each product what was multiplied and the gradient of what came out; the norm's input instead
@@ -85,10 +86,10 @@ Layer head_layer(const GptConfig& config, DType dtype) {
 
 }  // namespace
 
-std::vector<Layer> gpt_layers(const GptConfig& config, DType dtype) {
+std::vector<Layer> gpt_layers(const GptConfig& config, DType dtype, std::int64_t context) {
   std::vector<Layer> layers{embedding_layer(config, dtype)};
   for (std::int64_t i = 0; i < config.n_layer; ++i) {
-    layers.push_back(attention_layer(config, dtype, i));
+    layers.push_back(attention_layer(config, dtype, context, i));
     layers.push_back(feed_forward_layer(config, dtype, i));
   }
   layers.push_back(head_layer(config, dtype));

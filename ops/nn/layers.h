@@ -1,6 +1,6 @@
 #pragma once
 // The layers of each family as data, and the words in which they are written down. Matrices and
-// activations are of `dtype`, vectors f32.
+// activations are of `dtype`, vectors f32. Costs are of sequences of `context` tokens.
 
 #include <cstdint>
 #include <string>
@@ -12,8 +12,8 @@
 namespace reef::nn {
 
 /// Precondition of both: problem_of(config) is empty.
-std::vector<Layer> gpt_layers(const GptConfig& config, ops::DType dtype);
-std::vector<Layer> llama_layers(const LlamaConfig& config, ops::DType dtype);
+std::vector<Layer> gpt_layers(const GptConfig& config, ops::DType dtype, std::int64_t context);
+std::vector<Layer> llama_layers(const LlamaConfig& config, ops::DType dtype, std::int64_t context);
 
 inline Parameter matrix(std::string name, std::int64_t rows, std::int64_t columns, float std,
                         ops::DType dtype) {

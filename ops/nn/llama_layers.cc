@@ -45,7 +45,8 @@ class BlockPart {
   std::string name_;
 };
 
-Layer attention_layer(const LlamaConfig& config, DType dtype, std::int64_t block) {
+Layer attention_layer(const LlamaConfig& config, DType dtype, std::int64_t context,
+                      std::int64_t block) {
   const std::int64_t c = config.hidden_size;
   const std::int64_t kv = config.key_value_heads() * config.head_size();
   BlockPart part(config, dtype, block, LayerKind::kAttention);
@@ -57,8 +58,8 @@ Layer attention_layer(const LlamaConfig& config, DType dtype, std::int64_t block
   Layer layer = std::move(part.layer);
   // Products, and attention's two of half of T x T; the rest is small beside them.
   layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(2 * c * c + 2 * c * kv);
-  layer.forward_flops_per_token = layer.weight_gradient_flops_per_token +
-                                  2.0 * static_cast<double>(c * config.max_position_embeddings);
+  layer.forward_flops_per_token =
+      layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * context);
   // x, its norm, q, attention; k and v. The norm's statistic and one log-sum-exp for each head.
   layer.stash_bytes_per_token = stash_bytes(4 * c + 2 * kv, dtype, 1 + config.num_attention_heads);
   // Of each product what was multiplied and the gradient of what came out.
@@ -101,10 +102,10 @@ Layer head_layer(const LlamaConfig& config, DType dtype) {
 
 }  // namespace
 
-std::vector<Layer> llama_layers(const LlamaConfig& config, DType dtype) {
+std::vector<Layer> llama_layers(const LlamaConfig& config, DType dtype, std::int64_t context) {
   std::vector<Layer> layers{embedding_layer(config, dtype)};
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    layers.push_back(attention_layer(config, dtype, i));
+    layers.push_back(attention_layer(config, dtype, context, i));
     layers.push_back(feed_forward_layer(config, dtype, i));
   }
   layers.push_back(head_layer(config, dtype));

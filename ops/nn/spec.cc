@@ -63,14 +63,17 @@ std::int64_t Parameter::elements() const {
   return product;
 }
 
-ModelSpec model_spec(const ModelConfig& config, Precision precision, Recompute recompute) {
+ModelSpec model_spec(const ModelConfig& config, Precision precision, Recompute recompute,
+                     std::int64_t context) {
   CHECK(problem_of(config).empty()) << problem_of(config);
   ModelSpec spec;
   spec.config = config;
   spec.activations = dtype_of(precision);
+  if (context == 0) context = longest_context_of(config);
   const auto* gpt = std::get_if<GptConfig>(&config);
-  spec.layers = gpt != nullptr ? gpt_layers(*gpt, spec.activations)
-                               : llama_layers(std::get<LlamaConfig>(config), spec.activations);
+  spec.layers = gpt != nullptr
+                    ? gpt_layers(*gpt, spec.activations, context)
+                    : llama_layers(std::get<LlamaConfig>(config), spec.activations, context);
   for (Layer& layer : spec.layers) layer.recomputed = keeps_only_its_input(layer, recompute);
   return spec;
 }

@@ -68,7 +68,7 @@ struct Layer {
   /// Parameters it uses but another layer owns. Each such use has a gradient of its own,
   /// `use_name()`.
   std::vector<std::string> tied;
-  double forward_flops_per_token = 0;  ///< at the longest context; backward is twice that
+  double forward_flops_per_token = 0;  ///< at the spec's context; backward is twice that
   bool recomputed = false;             ///< backward is thrice that, and begins with forward
   double stash_bytes_per_token = 0;    ///< what the tape keeps from forward to backward
   /// Backward in halves: FLOPs of the gradients of weights, and what is kept for them between the
@@ -89,9 +89,10 @@ struct ModelSpec {
   bool operator==(const ModelSpec&) const = default;
 };
 
-/// Precondition: problem_of(config) is empty.
+/// `context`: tokens of the sequences that the costs are of; 0: the longest. Precondition:
+/// problem_of(config) is empty.
 ModelSpec model_spec(const ModelConfig& config, Precision precision = Precision::kF32,
-                     Recompute recompute = Recompute::kNone);
+                     Recompute recompute = Recompute::kNone, std::int64_t context = 0);
 /// Each tied tensor counts once.
 std::int64_t parameter_count(const ModelSpec& spec);
 /// Whether a layer uses this parameter of another.

@@ -132,7 +132,8 @@ Json optimizer_to(const Optimizer& optimizer) {
 }  // namespace
 
 nn::ModelSpec spec_of(const Job& job) {
-  return nn::model_spec(job.model, job.training.precision, job.parallelism.recompute);
+  return nn::model_spec(job.model, job.training.precision, job.parallelism.recompute,
+                        job.training.context);
 }
 
 double learning_rate(const Optimizer& optimizer, std::uint64_t step, std::uint64_t steps) {

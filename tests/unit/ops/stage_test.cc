@@ -310,6 +310,18 @@ TEST(Spec, IsLlama) {
   EXPECT_EQ(spec.layers[1].parameters[2].shape, (std::vector<std::int64_t>{512, 2048}));
 }
 
+TEST(Spec, CountsAttentionAtTheContextThatIsTrained) {
+  const LlamaConfig llama{.max_position_embeddings = 131072};
+  for (const ModelConfig& config :
+       {ModelConfig(GptConfig{.n_positions = 131072}), ModelConfig(llama)}) {
+    const ModelSpec longest = model_spec(config),
+                    shorter = model_spec(config, Precision::kF32, Recompute::kNone, 128);
+    EXPECT_EQ(longest.layers[1].forward_flops_per_token - shorter.layers[1].forward_flops_per_token,
+              2.0 * 192 * (131072 - 128));
+    EXPECT_EQ(longest.layers[1].stash_bytes_per_token, shorter.layers[1].stash_bytes_per_token);
+  }
+}
+
 TEST(Spec, SaysWhatIsWrong) {
   EXPECT_EQ(problem_of({}), "");
   GptConfig config;
