@@ -63,6 +63,15 @@ Training training_from(const Json& from) {
 
 Result<Parallelism> parallelism_from(const Json& from, const Document& document) {
   Parallelism parallelism;
+  std::string mode = "manual";
+  take(from, "mode", mode);
+  if (mode == "auto") parallelism.mode = Parallelism::Mode::kAuto;
+  for (const char* field : {"dp", "pp", "schedule", "recompute"}) {
+    if (mode == "auto" && from.contains(field)) {
+      return complaint(document, Code::kJobValue, "/spec/parallelism/" + std::string(field),
+                       "is chosen by the planner in mode auto; leave it out, or say mode: manual");
+    }
+  }
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
   std::string recompute(nn::name_of(parallelism.recompute));
@@ -115,6 +124,15 @@ std::string duration_text(Duration duration) {
   if (ns % 1'000'000'000 == 0) return std::to_string(ns / 1'000'000'000) + "s";
   if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
   return std::to_string(ns) + "ns";
+}
+
+Json parallelism_to(const Parallelism& parallelism) {
+  if (parallelism.mode == Parallelism::Mode::kAuto) return {{"mode", "auto"}};
+  return {{"mode", "manual"},
+          {"dp", parallelism.dp},
+          {"pp", parallelism.pp},
+          {"schedule", name_of(parallelism.schedule)},
+          {"recompute", nn::name_of(parallelism.recompute)}};
 }
 
 Json optimizer_to(const Optimizer& optimizer) {
@@ -205,11 +223,7 @@ std::string job_to_json(const Job& job) {
        {{"every", job.checkpoints.every},
         {"keep", job.checkpoints.keep},
         {"resume", job.checkpoints.resume}}},
-      {"parallelism",
-       {{"dp", job.parallelism.dp},
-        {"pp", job.parallelism.pp},
-        {"schedule", name_of(job.parallelism.schedule)},
-        {"recompute", nn::name_of(job.parallelism.recompute)}}},
+      {"parallelism", parallelism_to(job.parallelism)},
       {"codecs",
        {{"activations", job.codecs.activations},
         {"gradients", job.codecs.gradients},

@@ -27,6 +27,11 @@ Result<Schedule> parse_schedule(std::string_view text);
 std::string name_of(const Schedule& schedule);
 
 struct Parallelism {
+  enum class Mode : std::uint8_t {
+    kManual,  ///< as written here
+    kAuto,    ///< the planner chooses all of it
+  };
+  Mode mode = Mode::kManual;
   std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves
   std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
   Schedule schedule;

@@ -40,6 +40,17 @@ class Layouts(ClusterTest):
             with self.subTest(recompute=recompute, schedule=schedule):
                 self.assertEqual(self.train(nodes, clip=0.5, pp=pp, recompute=recompute, schedule=schedule)[0], reference)
 
+    def test_what_the_planner_chooses_learns_the_same(self):
+        reference, _ = self.train(1)
+        job = self.job(nodes=2)
+        text = job.read_text()
+        asked = text[text.index("  parallelism:"):]
+        asked = asked[:asked.index("\n")]
+        job.write_text(text.replace(asked, "  parallelism: {mode: auto}"))
+        status, summary, stderr, folder = self.run_job(job)
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), reference)
+
     def test_no_schedule_changes_a_bit(self):
         reference, _ = self.train(1, clip=0.5)
         for nodes, dp, pp, schedule in ((1, 1, 2, "zero-bubble"), (2, 1, 2, "zero-bubble"), (4, 2, 2, "zero-bubble"),

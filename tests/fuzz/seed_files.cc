@@ -73,7 +73,7 @@ void descriptors() {
   const topology::Topology two = topology::parse_topology(kTopology, "topology.yaml").value();
   seed("plan", "two-stages", plan::encode(plan::make_plan(job, two).value()));
   job::Job small = job;
-  small.parallelism = {1, 1};
+  small.parallelism = {};
   small.codecs = {};
   topology::Topology one = two;
   one.nodes.resize(1);

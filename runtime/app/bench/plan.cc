@@ -12,6 +12,8 @@ namespace {
 
 constexpr double kTargetSeconds = 1;
 constexpr int kSamples = 5;
+constexpr int kSearches = 3;
+constexpr double kSearchSeconds = 10;
 
 /// 64 replicas of 16 stages on 1,024 devices in four datacenters; as configs/jobs/thousand.yaml.
 job::Job thousand_job() {
@@ -29,7 +31,7 @@ job::Job thousand_job() {
   job.training.sequences_per_leaf = 4;
   job.training.context = 1024;
   job.training.precision = nn::Precision::kBF16;
-  job.parallelism = {64, 16, {}, {}};
+  job.parallelism = {{}, 64, 16, {}, {}};
   job.codecs.gradients = "bf16";
   return job;
 }
@@ -76,6 +78,16 @@ Result<int> bench_plan(bool json) {
   print_row(
       {.name = "simulate-1000", .ours = median(taken), .theirs = {}, .target = kTargetSeconds},
       json);
+
+  job::Job open = job;
+  open.parallelism = {
+      .mode = job::Parallelism::Mode::kAuto, .dp = 1, .pp = 1, .schedule = {}, .recompute = {}};
+  taken.clear();
+  for (int i = 0; i < kSearches; ++i) {
+    ATOLL_ASSIGN(taken.emplace_back(), plan_and_simulate(open, topology));
+  }
+  print_row({.name = "search-1000", .ours = median(taken), .theirs = {}, .target = kSearchSeconds},
+            json);
   return 0;
 }
 
@@ -83,9 +95,10 @@ Result<int> bench_plan(bool json) {
 
 void add_bench_plan(CLI::App& bench, Action& action) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* command = bench.add_subcommand(
-      "plan",
-      "Seconds to plan a job on 1,024 devices (lay out, prove, predict) and to simulate its step");
+  CLI::App* command = bench.add_subcommand("plan",
+                                           "Seconds to plan a job on 1,024 devices (lay out, "
+                                           "prove, predict) and to simulate its step, as it "
+                                           "is laid out by hand and in mode auto");
   command->add_flag("--json", *json, "Print the row as JSON");
   command->callback([json, &action] { action = [json] { return bench_plan(*json); }; });
 }

@@ -186,10 +186,11 @@ TEST(MakePlan, SendsLittleOverTheSlowLine) {
   job::Job job = sample_job(2, 2);
   job.training.sequences_per_leaf = 64;
   const auto plan = make_plan(job, sample_topology(2)).value();
-  EXPECT_TRUE(plan.layout.starts_with("replicas spread")) << plan.layout;
+  EXPECT_TRUE(plan.layout.find("replicas spread") != std::string::npos) << plan.layout;
   job.training.sequences_per_leaf = 1;
   job.training.context = 16;
-  EXPECT_TRUE(make_plan(job, sample_topology(2)).value().layout.starts_with("stages spread"));
+  EXPECT_TRUE(make_plan(job, sample_topology(2)).value().layout.find("stages spread") !=
+              std::string::npos);
 }
 
 TEST(MakePlan, ReadsAheadAsFarAsTheJobSays) {

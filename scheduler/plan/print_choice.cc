@@ -1,0 +1,80 @@
+#include "scheduler/plan/print_choice.h"
+
+#include <cstdio>
+#include <ostream>
+#include <string>
+
+#include "runtime/base/units.h"
+#include "scheduler/plan/print.h"
+
+namespace reef::plan {
+namespace {
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+std::string seconds_text(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f s", seconds);
+  return text;
+}
+
+void print_forecast(const Choice& choice, std::ostream& out) {
+  out << "\nforecast of a step\n";
+  for (std::size_t i = 0; i < choice.forecast.nodes.size(); ++i) {
+    const NodeUse& use = choice.forecast.nodes[i];
+    out << "  node " << choice.plan.nodes[i].name << ": computes " << percent(use.compute)
+        << ", bubble " << percent(use.bubble) << ", memory " << format_size(use.memory) << '\n';
+  }
+  for (const LineUse& use : choice.forecast.lines) {
+    out << "  line " << use.from << " to " << use.to << ": "
+        << format_size(static_cast<std::uint64_t>(use.bytes)) << ", busy " << percent(use.busy)
+        << '\n';
+  }
+}
+
+void print_runners_up(const Choice& choice, std::ostream& out) {
+  if (choice.runners_up.empty()) return;
+  out << "\nrunners-up\n";
+  for (const RunnerUp& other : choice.runners_up) {
+    out << "  " << other.layout << ": ";
+    if (other.step_seconds > 0) out << seconds_text(other.step_seconds) << ", ";
+    out << other.traffic << "; " << other.why << '\n';
+  }
+}
+
+/// Names come from descriptors: 1 to 63 of a-z, 0-9 and -; those of actors and edges are made of
+/// them. Nothing in them needs an escape.
+void print_actors(const Plan& plan, NodeIndex node, std::ostream& out) {
+  out << "  subgraph cluster_" << node << " {\n    label=\"" << plan.nodes[node].name << "\";\n";
+  for (const Actor& actor : plan.actors) {
+    if (actor.node != node) continue;
+    out << "    a" << actor.id << " [label=\"" << actor.name << "\\n"
+        << kind_name(actor.kind) << "\"];\n";
+  }
+  out << "  }\n";
+}
+
+}  // namespace
+
+void print_choice(const Choice& choice, std::ostream& out) {
+  print_plan(choice.plan, out);
+  print_forecast(choice, out);
+  print_runners_up(choice, out);
+}
+
+void print_dot(const Plan& plan, std::ostream& out) {
+  out << "digraph plan {\n  rankdir=LR;\n  node [shape=box];\n";
+  for (NodeIndex node = 0; node < plan.nodes.size(); ++node) print_actors(plan, node, out);
+  for (const Edge& edge : plan.edges) {
+    out << "  a" << edge.producer << " -> a" << edge.consumer << " [label=\"" << edge.name << "\\n"
+        << edge.slots << " x " << format_size(edge.bytes) << "\""
+        << (edge.wire ? ", penwidth=3" : "") << "];\n";
+  }
+  out << "}\n";
+}
+
+}  // namespace reef::plan

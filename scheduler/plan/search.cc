@@ -1,0 +1,254 @@
+#include "scheduler/plan/search.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <tuple>
+
+#include "runtime/base/units.h"
+#include "scheduler/cost/cost.h"
+#include "scheduler/plan/builder.h"
+#include "scheduler/plan/layout.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::plan {
+namespace {
+
+using job::Parallelism;
+using job::Schedule;
+using placement::Spread;
+
+constexpr std::array kRecomputes{nn::Recompute::kNone, nn::Recompute::kSelective,
+                                 nn::Recompute::kFull};
+constexpr std::array kSchedules{Schedule{}, Schedule{Schedule::Kind::kZeroBubble, 1},
+                                Schedule{Schedule::Kind::kInterleaved, 2}};
+constexpr double kEqualSteps = 0.01;  ///< below it a model of times says nothing
+/// Shards of all layouts that are played: some seconds of work.
+constexpr std::size_t kMostShards = 16384;
+
+/// The same without the nodes that only relay: what the model is spread over.
+topology::Topology workers_of(const topology::Topology& topology) {
+  topology::Topology workers = topology;
+  std::erase_if(workers.nodes, [](const topology::Node& node) { return node.relay_only; });
+  return workers;
+}
+
+struct Option {
+  Parallelism parallelism;
+  Spread spread = Spread::kReplicas;
+  double promise = 0;  ///< seconds of a step by arithmetic
+};
+
+class Search {
+ public:
+  Search(const job::Job& job, const topology::Topology& topology)
+      : job_(job), topology_(topology), workers_(workers_of(topology)), spec_(job::spec_of(job)) {}
+
+  std::vector<Candidate> run() const {
+    std::vector<Candidate> found;
+    for (const Option& option : promising(options())) found.push_back(weigh(option));
+    std::ranges::stable_sort(found, before);
+    return found;
+  }
+
+ private:
+  std::vector<Option> options() const {
+    if (job_.parallelism.mode == Parallelism::Mode::kManual) return spreads_of(job_.parallelism);
+    std::vector<Option> all;
+    const auto nodes = static_cast<std::uint32_t>(workers_.nodes.size());
+    const auto layers = static_cast<std::uint32_t>(spec_.layers.size());
+    for (std::uint32_t dp = 1; dp <= job_.training.leaves; dp *= 2) {
+      // One shard a node, or where that does not come out even as few more as keep all at work.
+      const std::uint32_t pp = (nodes + dp - 1) / dp;
+      if (pp > layers || (dp > nodes && nodes > 1)) continue;
+      for (const Schedule& schedule : kSchedules) {
+        const Parallelism parallelism{Parallelism::Mode::kManual, dp, pp, schedule, {}};
+        const bool pipeline = pp > 1 || schedule == Schedule{};
+        if (!pipeline || parallelism.stages() > layers) continue;
+        for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+      }
+      if (nodes == 1) break;  // more replicas of one device only hold more
+    }
+    return all;
+  }
+
+  /// Both spreads, where they differ.
+  std::vector<Option> spreads_of(const Parallelism& parallelism) const {
+    std::vector<Option> both{{parallelism, Spread::kReplicas}};
+    if (parallelism.dp > 1 && parallelism.pp > 1) both.push_back({parallelism, Spread::kStages});
+    return both;
+  }
+
+  /// All, or where that would take too long those that promise most, in whichever way they are
+  /// spread.
+  std::vector<Option> promising(std::vector<Option> all) const {
+    for (Option& option : all) option.promise = promise_of(option);
+    for (std::size_t i = 1; i < all.size(); ++i) {
+      if (all[i].parallelism != all[i - 1].parallelism) continue;
+      all[i].promise = all[i - 1].promise = std::min(all[i].promise, all[i - 1].promise);
+    }
+    std::ranges::stable_sort(all, {}, &Option::promise);
+    std::size_t shards = 0, kept = 0;
+    while (kept < all.size() && (kept < 2 || shards < kMostShards)) {
+      shards += std::size_t{all[kept].parallelism.dp} * all[kept].parallelism.stages();
+      ++kept;
+    }
+    all.resize(kept);
+    return all;
+  }
+
+  /// All FLOPs over all devices and the pipeline's bubble, or the activations on a slow line if
+  /// they take longer, and then what replicas exchange: in all but the outermost exchanges within a
+  /// datacenter.
+  double promise_of(const Option& option) const {
+    const Parallelism& p = option.parallelism;
+    double speed = 0;
+    for (const topology::Node& node : workers_.nodes)
+      speed += cost::flops_per_second(node.device, node.threads);
+    const cost::Layer all = cost::range_cost(spec_, 0, spec_.layers.size(), tokens_per_leaf(job_));
+    const double leaves = job_.training.leaves;
+    const double gaps = p.schedule.kind == Schedule::Kind::kZeroBubble
+                            ? 1.0 / 3
+                            : 1.0 / p.schedule.stages_per_device;
+    const double bubble = (p.pp - 1) * gaps * p.dp / leaves;
+    double work = (all.forward_flops + all.backward_flops) * leaves / speed * (1 + bubble);
+
+    const double places = datacenters();
+    const std::string &first = workers_.nodes.front().datacenter,
+                      &last = workers_.nodes.back().datacenter;
+    const topology::Line near = topology::line_between(topology_, first, first);
+    const topology::Line far = topology::line_between(topology_, first, last);
+    const double gradients = 4.0 * static_cast<double>(all.parameters) *
+                             cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
+    double outer = 0;  // exchanges that cross, each replica's over the one line
+    if (places > 1 && p.dp > 1 && option.spread == Spread::kReplicas) {
+      outer = std::min(std::log2(places), std::log2(p.dp));
+    } else if (places > 1) {
+      const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
+                            static_cast<double>(tokens_per_leaf(job_)) *
+                            static_cast<double>(nn::width_of(spec_.config)) *
+                            cost::codec_ratio(job_.codecs.activations, spec_.activations);
+      work = std::max(work, leaves * cost::transfer_seconds(far, hidden));
+    }
+    const double crossing =
+        outer * cost::transfer_seconds(far, gradients * std::max(1.0, p.dp / places));
+    const double inner = std::log2(p.dp) - outer;
+    return work + crossing + inner * cost::transfer_seconds(near, gradients / p.pp);
+  }
+
+  double datacenters() const {
+    double count = 1;
+    for (std::size_t i = 1; i < workers_.nodes.size(); ++i)
+      count += workers_.nodes[i].datacenter != workers_.nodes[i - 1].datacenter;
+    return count;
+  }
+
+  /// In mode auto with as little recomputing as fits.
+  Candidate weigh(const Option& option) const {
+    if (job_.parallelism.mode == Parallelism::Mode::kManual)
+      return candidate(option.parallelism, option.spread);
+    Candidate found;
+    for (const nn::Recompute recompute : kRecomputes) {
+      Parallelism parallelism = option.parallelism;
+      parallelism.recompute = recompute;
+      found = candidate(parallelism, option.spread);
+      if (found.short_by == 0) break;
+    }
+    return found;
+  }
+
+  Candidate candidate(const Parallelism& parallelism, Spread spread) const {
+    job::Job job = job_;
+    job.parallelism = parallelism;
+    Candidate found;
+    found.parallelism = parallelism;
+    found.spread = spread;
+    found.plan = lay_out(job, workers_, spread);
+    for (const topology::Node& node : topology_.nodes) {
+      if (node.relay_only) found.plan.nodes.push_back(plan_node(node));
+    }
+    note_traffic(found);
+    note_memory(found);
+    if (found.short_by == 0) {
+      found.forecast = simulate(found.plan, topology_, job::spec_of(job), tokens_per_leaf(job));
+      found.plan.predicted_step_seconds = found.forecast.step_seconds;
+    }
+    return found;
+  }
+
+  static void note_traffic(Candidate& found) {
+    const Plan& plan = found.plan;
+    for (const Edge& edge : plan.edges) {
+      if (!edge.wire || edge.content == Content::kState) continue;
+      const double bytes = static_cast<double>(edge.bytes) * edge.tokens * edge.ratio;
+      const Node& from = plan.nodes[plan.actors[edge.producer].node];
+      const Node& to = plan.nodes[plan.actors[edge.consumer].node];
+      found.node_bytes += bytes;
+      if (from.datacenter != to.datacenter) found.wide_bytes += bytes;
+    }
+  }
+
+  static void note_memory(Candidate& found) {
+    const auto needed = memory_of(found.plan);
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      const std::uint64_t limit = found.plan.nodes[i].memory;
+      if (needed[i] <= limit || needed[i] - limit <= found.short_by) continue;
+      found.short_by = needed[i] - limit;
+      found.fullest = static_cast<NodeIndex>(i);
+    }
+  }
+
+  static bool before(const Candidate& a, const Candidate& b) {
+    const auto steps = [](const Candidate& one) {  // in hundredths of themselves
+      return std::round(std::log(std::max(one.forecast.step_seconds, 1e-9)) / kEqualSteps);
+    };
+    return std::make_tuple(a.short_by, steps(a), a.wide_bytes, a.node_bytes) <
+           std::make_tuple(b.short_by, steps(b), b.wide_bytes, b.node_bytes);
+  }
+
+  const job::Job& job_;
+  const topology::Topology& topology_;
+  const topology::Topology workers_;
+  const nn::ModelSpec spec_;
+};
+
+std::string size_text(double bytes) { return format_size(static_cast<std::uint64_t>(bytes)); }
+
+}  // namespace
+
+std::vector<Candidate> search(const job::Job& job, const topology::Topology& topology) {
+  return Search(job, topology).run();
+}
+
+std::string describe(const Candidate& candidate) {
+  const Parallelism& p = candidate.parallelism;
+  std::string text =
+      "dp " + std::to_string(p.dp) + " x pp " + std::to_string(p.pp) + ", " + name_of(p.schedule);
+  if (p.recompute != nn::Recompute::kNone)
+    text += ", recompute " + std::string(nn::name_of(p.recompute));
+  if (p.dp == 1 || p.pp == 1) return text;
+  return text + (candidate.spread == Spread::kReplicas ? ", replicas spread over datacenters"
+                                                       : ", stages spread over datacenters");
+}
+
+std::string reason(const Candidate& loser, const Candidate& winner) {
+  if (loser.short_by > 0) {
+    return "node " + loser.plan.nodes[loser.fullest].name + " is short by " +
+           format_size(loser.short_by);
+  }
+  const double more = loser.forecast.step_seconds / winner.forecast.step_seconds - 1;
+  if (more > kEqualSteps) {
+    char text[64];
+    std::snprintf(text, sizeof text, "a step takes %.0f %% longer", 100 * more);
+    return text;
+  }
+  if (loser.wide_bytes > winner.wide_bytes) {
+    return "as fast, but sends " + size_text(loser.wide_bytes) + " between datacenters, not " +
+           size_text(winner.wide_bytes);
+  }
+  return "as fast, but sends " + size_text(loser.node_bytes) + " between nodes, not " +
+         size_text(winner.node_bytes);
+}
+
+}  // namespace reef::plan
