@@ -1,6 +1,7 @@
 #include "scheduler/job/check.h"
 
 #include <bit>
+#include <numeric>
 
 #include "ops/codec/edge.h"
 
@@ -65,6 +66,14 @@ class Check {
       return no("/spec/parallelism/pp",
                 text(stages) + " stages but " + text(layers) + " layers (embedding, " +
                     text(blocks) + (blocks == 1 ? " block of 2, head)" : " blocks of 2, head)"));
+    }
+    const auto& cut = job_.parallelism.layers;
+    const std::int64_t dealt = std::accumulate(cut.begin(), cut.end(), std::int64_t{0});
+    if (!cut.empty() && (cut.size() != stages || dealt != layers)) {
+      return no("/spec/parallelism/layers", text(static_cast<std::int64_t>(cut.size())) +
+                                                " stages with " + text(dealt) +
+                                                " layers, but there are " + text(stages) +
+                                                " stages and " + text(layers) + " layers");
     }
     if (job_.parallelism.schedule.stages_per_device > 1 && job_.parallelism.pp == 1) {
       return no("/spec/parallelism/schedule",

@@ -66,12 +66,13 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   std::string mode = "manual";
   take(from, "mode", mode);
   if (mode == "auto") parallelism.mode = Parallelism::Mode::kAuto;
-  for (const char* field : {"dp", "pp", "schedule", "recompute"}) {
+  for (const char* field : {"dp", "pp", "schedule", "recompute", "layers"}) {
     if (mode == "auto" && from.contains(field)) {
       return complaint(document, Code::kJobValue, "/spec/parallelism/" + std::string(field),
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
     }
   }
+  take(from, "layers", parallelism.layers);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
   std::string recompute(nn::name_of(parallelism.recompute));
@@ -128,11 +129,13 @@ std::string duration_text(Duration duration) {
 
 Json parallelism_to(const Parallelism& parallelism) {
   if (parallelism.mode == Parallelism::Mode::kAuto) return {{"mode", "auto"}};
-  return {{"mode", "manual"},
-          {"dp", parallelism.dp},
-          {"pp", parallelism.pp},
-          {"schedule", name_of(parallelism.schedule)},
-          {"recompute", nn::name_of(parallelism.recompute)}};
+  Json written = {{"mode", "manual"},
+                  {"dp", parallelism.dp},
+                  {"pp", parallelism.pp},
+                  {"schedule", name_of(parallelism.schedule)},
+                  {"recompute", nn::name_of(parallelism.recompute)}};
+  if (!parallelism.layers.empty()) written["layers"] = parallelism.layers;
+  return written;
 }
 
 Json optimizer_to(const Optimizer& optimizer) {

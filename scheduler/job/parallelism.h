@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ops/nn/spec.h"
 #include "runtime/base/error.h"
@@ -36,6 +37,7 @@ struct Parallelism {
   std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
   Schedule schedule;
   nn::Recompute recompute = nn::Recompute::kNone;
+  std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds
   /// Ranges of layers a replica is cut into.
   std::uint32_t stages() const { return pp * schedule.stages_per_device; }
   bool operator==(const Parallelism&) const = default;

@@ -92,6 +92,8 @@ class Layout {
     for (const topology::Node& node : topology_.nodes)
       speeds.push_back(cost::flops_per_second(node.device, node.threads));
     cuts_ = placement::cut(costs, placement::stage_speeds(spread_, shards_, speeds, stages_));
+    for (std::size_t s = 0; s < job_.parallelism.layers.size(); ++s)
+      cuts_[s + 1] = cuts_[s] + job_.parallelism.layers[s];
     for (std::uint32_t s = 0; s < stages_; ++s) {
       const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
       StageSize size;

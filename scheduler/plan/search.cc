@@ -63,7 +63,10 @@ class Search {
       const std::uint32_t pp = (nodes + dp - 1) / dp;
       if (pp > layers || (dp > nodes && nodes > 1)) continue;
       for (const Schedule& schedule : kSchedules) {
-        const Parallelism parallelism{Parallelism::Mode::kManual, dp, pp, schedule, {}};
+        Parallelism parallelism;
+        parallelism.dp = dp;
+        parallelism.pp = pp;
+        parallelism.schedule = schedule;
         const bool pipeline = pp > 1 || schedule == Schedule{};
         if (!pipeline || parallelism.stages() > layers) continue;
         for (const Option& option : spreads_of(parallelism)) all.push_back(option);

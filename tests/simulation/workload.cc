@@ -73,7 +73,8 @@ job::Job small_job(const ScratchFolder& folder, const Layout& layout) {
   job.optimizer.warmup_steps = 2;
   job.training = {kSteps, 3, 4, 1, 16};
   job.evaluation = {0, kEvaluations};
-  job.parallelism = {{}, layout.replicas, layout.stages, {}, {}};
+  job.parallelism.dp = layout.replicas;
+  job.parallelism.pp = layout.stages;
   return job;
 }
 

@@ -31,7 +31,8 @@ job::Job thousand_job() {
   job.training.sequences_per_leaf = 4;
   job.training.context = 1024;
   job.training.precision = nn::Precision::kBF16;
-  job.parallelism = {{}, 64, 16, {}, {}};
+  job.parallelism.dp = 64;
+  job.parallelism.pp = 16;
   job.codecs.gradients = "bf16";
   return job;
 }
@@ -80,8 +81,8 @@ Result<int> bench_plan(bool json) {
       json);
 
   job::Job open = job;
-  open.parallelism = {
-      .mode = job::Parallelism::Mode::kAuto, .dp = 1, .pp = 1, .schedule = {}, .recompute = {}};
+  open.parallelism = {};
+  open.parallelism.mode = job::Parallelism::Mode::kAuto;
   taken.clear();
   for (int i = 0; i < kSearches; ++i) {
     ATOLL_ASSIGN(taken.emplace_back(), plan_and_simulate(open, topology));

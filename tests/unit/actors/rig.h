@@ -44,7 +44,8 @@ inline job::Job tiny_job(std::uint32_t replicas, std::uint32_t stages) {
   job.model = nn::GptConfig{.n_positions = 8, .n_embd = 8, .n_layer = 2, .n_head = 2};
   job.data.path = "data";
   job.training = {2, 1, 4, 1, 8};
-  job.parallelism = {{}, replicas, stages, {}, {}};
+  job.parallelism.dp = replicas;
+  job.parallelism.pp = stages;
   return job;
 }
 

@@ -68,6 +68,9 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"pp: 2", "pp: 12",
             "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.pp: 12 stages but 10 layers "
             "(embedding, 4 blocks of 2, head)"},
+        Row{"pp: 2", "layers: [4, 7]\n    pp: 2",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.layers: 2 stages with 11 layers, but there "
+            "are 2 stages and 10 layers"},
         Row{"pp: 2", "schedule: interleaved:1",
             "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.schedule: 'interleaved:1' is not 1f1b, "
             "zero-bubble or interleaved:N with N in 2..64 ranges of layers a device"},

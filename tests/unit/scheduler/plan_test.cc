@@ -58,6 +58,16 @@ Plan pipeline(std::uint32_t pp, const char* schedule) {
   return *plan;
 }
 
+TEST(MakePlan, CutsWhereTheJobSays) {
+  job::Job job = sample_job(1, 2);
+  job.parallelism.layers = {3, 7};
+  const Plan plan = make_plan(job, sample_topology(2)).value();
+  for (const Actor& actor : plan.actors) {
+    if (actor.kind != ActorKind::kLayerShard) continue;
+    EXPECT_EQ(actor.last_layer - actor.first_layer, actor.stage == 0 ? 3u : 7u);
+  }
+}
+
 TEST(MakePlan, DealsInterleavedStagesToDevicesInTurn) {
   Plan plan = pipeline(4, "interleaved:2");
   EXPECT_EQ(plan.stages, 8u);

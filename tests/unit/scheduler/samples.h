@@ -32,7 +32,8 @@ inline std::string sample_yaml() {
 inline job::Job sample_job(std::uint32_t replicas, std::uint32_t stages) {
   auto job = job::parse_job(sample_yaml(), "sample.yaml");
   EXPECT_TRUE(job.ok()) << job.error().text();
-  job->parallelism = {{}, replicas, stages, {}, {}};
+  job->parallelism.dp = replicas;
+  job->parallelism.pp = stages;
   return *job;
 }
 

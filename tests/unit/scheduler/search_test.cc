@@ -36,7 +36,10 @@ TEST(Search, TakesNothingWorseThanAnyManualLayout) {
           if (dp * pp != nodes) continue;
           for (const char* schedule : {"1f1b", "zero-bubble"}) {
             job::Job job = auto_job(8);
-            job.parallelism = {{}, dp, pp, job::parse_schedule(schedule).value(), {}};
+            job.parallelism = {};
+            job.parallelism.dp = dp;
+            job.parallelism.pp = pp;
+            job.parallelism.schedule = job::parse_schedule(schedule).value();
             const Plan manual = make_plan(job, topology).value();
             EXPECT_LE(chosen->predicted_step_seconds, 1.011 * manual.predicted_step_seconds)
                 << chosen->layout << " against " << manual.layout;
