@@ -1,4 +1,6 @@
 """Same seed, same bits: where the model runs does not change what it learns."""
+import json
+import re
 import unittest
 
 from cluster import LLAMA, ClusterTest
@@ -16,10 +18,20 @@ FEEDBACK = [("top-k:0.05", 5e-2, 0.1), ("power-sgd:2", 5e-2, 0.35)]
 
 
 class Layouts(ClusterTest):
+    def assert_memory_as_planned(self, folder):
+        for node in json.loads((folder / "plan.json").read_text())["nodes"]:
+            said = re.search(r"memory: tensors took at most ([0-9.]+) (B|KiB|MiB|GiB)",
+                             (folder / "logs" / f"{node['name']}.log").read_text())
+            self.assertIsNotNone(said, node["name"])
+            taken = float(said[1]) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[said[2]]
+            self.assertGreater(taken, 0)
+            self.assertLessEqual(taken, node["memoryNeeded"], node["name"])
+
     def train(self, nodes, **fields):
         status, summary, stderr, folder = self.run_job(self.job(nodes=nodes, **fields))
         self.assertEqual(status, 0, stderr)
         self.assertEqual(summary["status"], "succeeded")
+        self.assert_memory_as_planned(folder)
         return self.losses(folder), summary
 
     def test_losses_are_bit_identical_over_every_layout(self):

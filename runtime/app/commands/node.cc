@@ -11,6 +11,7 @@
 #include "runtime/app/commands/commands.h"
 #include "runtime/app/commands/host_name.h"
 #include "runtime/base/log.h"
+#include "runtime/base/units.h"
 #include "runtime/device/cpu.h"
 #include "runtime/node/enrol.h"
 #include "security/crypto/process.h"
@@ -38,6 +39,10 @@ Status enrol_once(const NodeCommand& options,
                                 shared));
   log_info("enrolled as " + credential.name + " of " + credential.datacenter);
   return {};
+}
+
+std::uint64_t tensor_peak(device::CpuStream& stream) {
+  return stream.context().pool().statistics().peak_bytes;
 }
 
 Result<int> serve(const NodeCommand& options) {
@@ -70,6 +75,9 @@ Result<int> serve(const NodeCommand& options) {
                   {scheduler.first, scheduler.second, listen.first, listen.second, dialable, ucx},
                   [site](const node::CrewSetup& setup) { return actors::make_crew(site, setup); });
   const Status status = node.run();
+  log_info("memory: tensors took at most " +
+           format_size(tensor_peak(compute) + tensor_peak(io) +
+                       ops::Pool::host().statistics().peak_bytes));
   if (!status.ok()) {
     log_error(status.error().text());
     return status.error();
