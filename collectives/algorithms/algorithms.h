@@ -13,6 +13,8 @@
 
 namespace reef::collectives {
 
+inline constexpr std::size_t kEveryMember = ~std::size_t{0};
+
 /// Ranks 0 .. world-1.
 std::vector<Rank> ranks_of(Rank world);
 
@@ -39,12 +41,15 @@ Schedule doubling_all_reduce(Rank world, std::uint64_t elements, std::uint64_t c
 /// elements a line and way. Reproducible for a power of two.
 Schedule tree_all_reduce(Rank world, std::uint64_t elements, std::uint64_t chunk);
 
-/// The same for groups of ranks with slow lines between them: each group adds up inside, a part a
-/// member; members with the same part exchange it across; the group spreads the result. With two
-/// groups N elements cross each way, whatever their sizes. Groups may differ in size; the rest of a
-/// larger one only works inside. `groups` name each rank once. Not reproducible.
+/// The same for groups of ranks with slow lines between them: each group adds up inside, a part at
+/// each of its first `gates` members (of the smallest group there may be fewer); members with the
+/// same part exchange it across; the group spreads the result. With two groups N elements cross
+/// each way, whatever their sizes. One gate keeps the slow line to a single flow, which fills it
+/// more evenly; many share out the work where one could not fill it. `groups` name each rank once.
+/// Not reproducible.
 Schedule hierarchical_all_reduce(const std::vector<std::vector<Rank>>& groups,
-                                 std::uint64_t elements, std::uint64_t chunk);
+                                 std::uint64_t elements, std::uint64_t chunk,
+                                 std::size_t gates = kEveryMember);
 
 /// Rank r ends with the sum of part r of all buffers (part_of()); elsewhere its buffer holds what
 /// is left of the work. Around the ring in this order.

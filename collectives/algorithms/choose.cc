@@ -102,9 +102,14 @@ std::vector<Choice> all_reduce_choices(const AllReduceNeeds& needs, const Networ
   makes.push_back([&, order = ring_order(network, bytes)](auto chunk) {
     return ring_all_reduce(order, needs.elements, chunk);
   });
-  if (needs.groups.size() > 1)
-    makes.push_back(
-        [&](auto chunk) { return hierarchical_all_reduce(needs.groups, needs.elements, chunk); });
+  if (needs.groups.size() > 1) {
+    for (const std::size_t gates :
+         {std::size_t{1}, kEveryMember}) {  // of equals the first is taken
+      makes.push_back([&, gates](auto chunk) {
+        return hierarchical_all_reduce(needs.groups, needs.elements, chunk, gates);
+      });
+    }
+  }
 
   std::vector<Choice> choices;
   for (const Make& make : makes) {

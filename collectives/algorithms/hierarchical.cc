@@ -15,16 +15,17 @@ void across(Schedule& schedule, const std::vector<Rank>& owners, Range range, st
 }  // namespace
 
 Schedule hierarchical_all_reduce(const std::vector<std::vector<Rank>>& groups,
-                                 std::uint64_t elements, std::uint64_t chunk) {
-  std::size_t world = 0, smallest = elements;
+                                 std::uint64_t elements, std::uint64_t chunk, std::size_t gates) {
+  CHECK(gates >= 1);
+  std::size_t world = 0, crossing = std::min<std::size_t>(elements, gates);
   for (const auto& group : groups) {
     CHECK(!group.empty());
     world += group.size();
-    smallest = std::min(smallest, group.size());
+    crossing = std::min(crossing, group.size());
   }
   Schedule schedule = make("hierarchical", static_cast<Rank>(world), elements);
   if (elements == 0) return schedule;
-  const std::vector<Range> parts = parts_of({0, elements}, smallest);
+  const std::vector<Range> parts = parts_of({0, elements}, crossing);
   for (const auto& group : groups) reduce_around(schedule, group, parts, chunk);
   for (std::size_t part = 0; part < parts.size(); ++part) {
     std::vector<Rank> owners;

@@ -2,9 +2,9 @@
 //
 //   all_reduce_links --rank R --hosts A,B,C,D --port P --algorithm ring:0,2,1,3 --mib 8 --rounds 3
 //
-// (or hierarchical:0,1/2,3) prints {"seconds": [...]} of this rank's rounds, all of which begin
-// together. Rank d dials port P + d of every higher rank. Plain channels: the seal is measured
-// elsewhere.
+// (or hierarchical:0,1/2,3, or with one gate hierarchical1:0,1/2,3) prints {"seconds": [...]} of
+// this rank's rounds, all of which begin together. Rank d dials port P + d of every higher rank.
+// Plain channels: the seal is measured elsewhere.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -53,7 +53,9 @@ collectives::Schedule schedule_of(const std::string& algorithm, std::uint64_t el
   if (name == "ring") return collectives::ring_all_reduce(ranks(who), elements, kChunk);
   std::vector<std::vector<Rank>> groups;
   for (const std::string& group : split(who, '/')) groups.push_back(ranks(group));
-  return collectives::hierarchical_all_reduce(groups, elements, kChunk);
+  const std::string gates = name.substr(std::string("hierarchical").size());
+  return collectives::hierarchical_all_reduce(
+      groups, elements, kChunk, gates.empty() ? collectives::kEveryMember : std::stoul(gates));
 }
 
 class Member {

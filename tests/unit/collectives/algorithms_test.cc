@@ -61,6 +61,8 @@ const Algorithm kAllReduces[] = {
      [](Rank w, auto n) { return hierarchical_all_reduce(groups_of(w, 2), n, kChunk); }},
     {"four groups", false,
      [](Rank w, auto n) { return hierarchical_all_reduce(groups_of(w, 4), n, kChunk); }},
+    {"one gate", false,
+     [](Rank w, auto n) { return hierarchical_all_reduce(groups_of(w, 2), n, kChunk, 1); }},
 };
 
 /// For each world, length and all-reduce that can be.
@@ -214,6 +216,7 @@ TEST(Collectives, AHierarchySendsABufferAcrossAndARingMore) {
     return sum;
   };
   EXPECT_EQ(across(hierarchical_all_reduce({{0, 1}, {2, 3}}, n, kChunk)), n);
+  EXPECT_EQ(across(hierarchical_all_reduce({{0, 1}, {2, 3}}, n, kChunk, 1)), n);
   EXPECT_EQ(across(ring_all_reduce({0, 1, 2, 3}, n, kChunk)), 3 * n / 2);
   EXPECT_EQ(across(ring_all_reduce({0, 2, 1, 3}, n, kChunk)), 3 * n);
 }
