@@ -121,19 +121,14 @@ class Optimizer final : public Task {
   /// Checkpoints hold f32 whatever the precision, so that a run goes on with the same bits.
   static Result<nn::TrainedParameter> restore(ops::Context& context, const nn::Parameter& parameter,
                                               const checkpoint::Checkpoint& from) {
-    const std::string& name = parameter.name;
     Tensor master, mean, square;
     for (auto [suffix, tensor] :
-         {std::pair{std::string(), &master}, std::pair{std::string(checkpoint::kAdamM), &mean},
-          std::pair{std::string(checkpoint::kAdamV), &square}}) {
-      const checkpoint::TensorView* view = from.find(name + suffix);
+         {std::pair{std::string_view(), &master}, std::pair{checkpoint::kAdamM, &mean},
+          std::pair{checkpoint::kAdamV, &square}}) {
       *tensor = Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
-      if (view == nullptr || view->dtype != "F32" || view->bytes.size() != tensor->size_bytes()) {
-        return Error{Code::kCheckpoint, from.folder().string(),
-                     "has no '" + name + suffix +
-                         "' of this model's shape; resume with the model it was written by"};
-      }
-      std::copy(view->bytes.begin(), view->bytes.end(), tensor->bytes().begin());
+      ATOLL_TRY(from.read(parameter.name + std::string(suffix),
+                          static_cast<std::uint64_t>(parameter.elements()), 0,
+                          tensor->values<float>()));
     }
     return nn::trained(context, parameter, master, mean, square);
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstring>
+#include <set>
 
 #include "actors/data/format/mapped_file.h"
 #include "actors/data/format/sha256.h"
@@ -33,8 +35,9 @@ Result<json> read_manifest(const fs::path& folder) {
   if (!manifest.is_object() || manifest.value("kind", json()) != "Checkpoint") {
     return damaged(path, "is not a checkpoint's manifest");
   }
-  if (manifest.value("version", json()) != 1) {
-    return damaged(path, "has another version; this Atoll reads version 1");
+  const json version = manifest.value("version", json());
+  if (version != 1 && version != 2) {
+    return damaged(path, "has another version; this Atoll reads versions 1 and 2");
   }
   return manifest;
 }
@@ -91,7 +94,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& folder) {
   ATOLL_TRY(guarded(folder, [&]() -> Status {
     checkpoint.description_ = parse_description(manifest);
     ATOLL_TRY(checkpoint.load_parts(manifest));
-    return checkpoint.check_index(manifest);
+    return checkpoint.load_index(manifest);
   }));
   ATOLL_TRY(checkpoint.check_moments());
   return checkpoint;
@@ -110,36 +113,77 @@ Status Checkpoint::load_parts(const json& manifest) {
     }
     parts_.push_back(std::move(file));
   }
-  for (std::size_t part = 0; part < parts_.size(); ++part) {
-    for (const TensorView& tensor : parts_[part].tensors()) {
-      if (!index_.emplace(tensor.name, Entry{&tensor, part}).second) {
-        return damaged(folder_, "tensor '" + tensor.name + "' is in two parts");
-      }
-    }
-  }
   return {};
 }
 
-Status Checkpoint::check_index(const json& manifest) const {
+Status Checkpoint::load_index(const json& manifest) {
   const json& tensors = manifest.at("tensors");
-  if (!tensors.is_object() || tensors.size() != index_.size()) {
-    return damaged(folder_, "the manifest and the parts hold different tensors");
+  if (!tensors.is_object()) return damaged(folder_, "'tensors' is not an object");
+  std::size_t held = 0, used = 0;
+  for (const SafetensorsFile& part : parts_) held += part.tensors().size();
+  for (const auto& [name, value] : tensors.items()) {
+    ATOLL_ASSIGN(Entry entry, entry_of(name, value));
+    used += entry.slices.size();
+    index_.emplace(name, std::move(entry));
   }
-  for (const auto& [name, entry] : tensors.items()) {
-    const auto found = index_.find(name);
-    if (found == index_.end() || found->second.part != whole_number(entry.at("part"))) {
-      return damaged(folder_, "tensor '" + name + "' is not in the part the manifest names");
-    }
-  }
+  // No entry uses a tensor of a part twice, so as many are the same.
+  if (held != used) return damaged(folder_, "the manifest and the parts hold different tensors");
   return {};
+}
+
+Result<Checkpoint::Entry> Checkpoint::entry_of(const std::string& name, const json& value) const {
+  if (!value.contains("slices")) {
+    ATOLL_ASSIGN(const TensorView* tensor, tensor_in(name, value.at("part")));
+    return Entry{tensor->dtype, tensor->shape, {{0, tensor}}};
+  }
+  Entry entry;
+  std::set<std::uint64_t> parts;
+  for (const json& extent : value.at("shape")) entry.shape.push_back(whole_number(extent));
+  for (const json& slice : value.at("slices")) {
+    ATOLL_ASSIGN(const TensorView* run, tensor_in(name, slice.at("part")));
+    if (!parts.insert(whole_number(slice.at("part"))).second)
+      return damaged(folder_, "two slices of tensor '" + name + "' are in one part");
+    entry.slices.push_back({whole_number(slice.at("first")), run});
+  }
+  ATOLL_TRY(check_cover(name, entry));
+  return entry;
+}
+
+Result<const TensorView*> Checkpoint::tensor_in(const std::string& name, const json& part) const {
+  const std::uint64_t number = whole_number(part);
+  const TensorView* tensor = number < parts_.size() ? parts_[number].find(name) : nullptr;
+  if (tensor == nullptr)
+    return damaged(folder_, "tensor '" + name + "' is not in the part the manifest names");
+  return tensor;
+}
+
+/// Puts the slices in order. Together they are no longer than the parts, so nobody can make us take
+/// more memory to join them than was written.
+Status Checkpoint::check_cover(const std::string& name, Entry& entry) const {
+  const Error broken =
+      damaged(folder_, "the slices of tensor '" + name + "' do not make it up, each element once");
+  if (entry.slices.size() < 2) return broken;
+  std::ranges::sort(entry.slices, {}, &Slice::first);
+  entry.dtype = entry.slices[0].run->dtype;
+  std::uint64_t next = 0, bytes = 0;
+  for (const Slice& slice : entry.slices) {
+    const TensorView& run = *slice.run;
+    if (run.dtype != entry.dtype || run.shape.size() != 1 || run.shape[0] == 0 ||
+        slice.first != next)
+      return broken;
+    next += run.shape[0];
+    bytes += run.bytes.size();
+  }
+  const auto whole = byte_size(entry.dtype, entry.shape);
+  return whole.ok() && *whole == bytes ? Status() : Status(broken);
 }
 
 Status Checkpoint::check_moments() const {
   for (const auto& [name, entry] : index_) {
     if (!is_moment(name)) continue;
-    const TensorView* weight = find(without_suffix(name));
-    if (weight == nullptr || weight->shape != entry.tensor->shape) {
-      return damaged(folder_, std::string(name) + " has no weight of its shape");
+    const auto weight = index_.find(without_suffix(name));
+    if (weight == index_.end() || weight->second.shape != entry.shape) {
+      return damaged(folder_, name + " has no weight of its shape");
     }
   }
   return {};
@@ -147,7 +191,45 @@ Status Checkpoint::check_moments() const {
 
 const TensorView* Checkpoint::find(std::string_view name) const {
   const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : found->second.tensor;
+  if (found == index_.end()) return nullptr;
+  const auto& [key, entry] = *found;
+  return entry.slices.size() == 1 ? entry.slices[0].run : join(key, entry);
+}
+
+const TensorView* Checkpoint::join(std::string_view name, const Entry& entry) const {
+  const std::lock_guard lock(joinery_->mutex);
+  const auto [place, absent] = joinery_->joined.try_emplace(name);
+  Joined& joined = place->second;
+  if (absent) {
+    for (const Slice& slice : entry.slices)
+      joined.bytes.insert(joined.bytes.end(), slice.run->bytes.begin(), slice.run->bytes.end());
+    joined.view = {std::string(name), entry.dtype, entry.shape, joined.bytes};
+  }
+  return &joined.view;
+}
+
+Status Checkpoint::read(std::string_view name, std::uint64_t elements, std::uint64_t first,
+                        std::span<float> to) const {
+  const auto found = index_.find(name);
+  const std::uint64_t bytes = elements * sizeof(float);
+  if (found == index_.end() || found->second.dtype != "F32" ||
+      byte_size("F32", found->second.shape).value() != bytes || first > elements ||
+      to.size() > elements - first) {
+    return damaged(folder_, "has no '" + std::string(name) +
+                                "' of this model's shape; resume with the model it was written by");
+  }
+  const std::uint64_t end = first + to.size();
+  for (const Slice& slice : found->second.slices) {
+    const std::uint64_t from = std::max(first, slice.first);
+    const std::uint64_t until =
+        std::min<std::uint64_t>(end, slice.first + slice.run->bytes.size() / sizeof(float));
+    if (from >= until) continue;
+    // Files align as they like.
+    std::memcpy(to.data() + (from - first),
+                slice.run->bytes.data() + (from - slice.first) * sizeof(float),
+                (until - from) * sizeof(float));
+  }
+  return {};
 }
 
 std::vector<std::string> Checkpoint::names() const {

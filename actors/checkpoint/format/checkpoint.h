@@ -10,13 +10,23 @@
 // "state": {...},
 //   "parts": [{"file", "bytes", "sha256"}], "tensors": {"<name>": {"part": 0}}, "data": {"step"}}
 //
+// Where replicas share a tensor out, each has a run of its elements, in row-major order. Its part
+// holds that run as a vector of the tensor's name, and version 2 of the manifest says
+//   "<name>": {"shape": [768, 2304], "slices": [{"part": 0, "first": 0}, {"part": 2, "first":
+//   1048576}]}
+// Without such tensors the version is 1.
+//
 // The folder is filled as ".step-00000100.tmp" and renamed when everything is on the disk: a folder
 // with its final name is complete, and a damaged one is known by its hashes.
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -53,6 +63,13 @@ struct Description {
   nlohmann::json state = nlohmann::json::object();  ///< whatever else a restart needs
 };
 
+/// A run of a tensor's elements. The tensor's other runs are in other parts.
+struct TensorSlice {
+  TensorView run;                    ///< a vector, under the tensor's name
+  std::vector<std::uint64_t> shape;  ///< of the tensor
+  std::uint64_t first = 0;           ///< element
+};
+
 /// Writes one checkpoint. Thread: one. Failure: destroyed before commit() it leaves nothing behind.
 class CheckpointWriter {
  public:
@@ -63,6 +80,9 @@ class CheckpointWriter {
   /// Writes one part and synchronises it. The bytes are yours again on return. kTensor for a name
   /// that another part has.
   Status add_part(const std::vector<TensorView>& tensors);
+  /// The same of runs; one that is all of its tensor is written as the tensor. Whether the parts
+  /// together hold all of each tensor is seen when they are read.
+  Status add_part(const std::vector<TensorSlice>& slices);
 
   /// Writes the manifest, then puts the folder into its place, replacing an older one of the same
   /// step. `description.step` must be the step of begin(). Returns the folder. Nothing may be added
@@ -74,9 +94,14 @@ class CheckpointWriter {
     std::string file;
     WrittenFile written;
   };
+  struct Sliced {
+    std::vector<std::uint64_t> shape;
+    std::map<std::uint64_t, std::size_t> part_of;  ///< by first element
+  };
 
   CheckpointWriter(std::filesystem::path place, std::uint64_t step, data::StagedFolder folder)
       : place_(std::move(place)), step_(step), folder_(std::move(folder)) {}
+  Status write_part(const std::vector<TensorView>& tensors);
   nlohmann::json manifest(const Description& description) const;
 
   std::filesystem::path place_;
@@ -84,18 +109,24 @@ class CheckpointWriter {
   data::StagedFolder folder_;
   std::vector<Part> parts_;
   std::unordered_map<std::string, std::size_t> part_of_;
+  std::unordered_map<std::string, Sliced> sliced_;
 };
 
 /// An opened, verified checkpoint. Thread: any. Memory: parts are memory-mapped; views live as long
-/// as it.
+/// as it, and with them what find() has joined.
 class Checkpoint {
  public:
   /// Verifies everything: manifest, sizes, SHA-256 of every part, names, moments shaped as their
   /// weights. Failure: kCheckpoint or kPath naming the folder, the part and what is wrong.
   static Result<Checkpoint> open(const std::filesystem::path& folder);
 
-  /// Null when there is no such tensor.
+  /// Null when there is no such tensor. One that is in slices is joined, in memory, when it is
+  /// first asked for.
   const TensorView* find(std::string_view name) const;
+  /// Copies elements [first, first + to.size()) of an F32 tensor, whoever wrote it in whatever
+  /// slices. Failure: kCheckpoint where there is no F32 tensor of this name with `elements`.
+  Status read(std::string_view name, std::uint64_t elements, std::uint64_t first,
+              std::span<float> to) const;
   /// All names, sorted; weights and moments.
   std::vector<std::string> names() const;
   /// kCheckpoint when it was written by another job.
@@ -106,19 +137,39 @@ class Checkpoint {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
+  struct Slice {
+    std::uint64_t first = 0;
+    const TensorView* run = nullptr;  ///< in parts_
+  };
+  struct Entry {
+    std::string dtype;
+    std::vector<std::uint64_t> shape;
+    std::vector<Slice> slices;  ///< by first element; all elements once. A whole tensor has one
+  };
+  struct Joined {
+    Bytes bytes;
+    TensorView view;
+  };
+  /// Apart, so that a checkpoint can be moved.
+  struct Joinery {
+    std::mutex mutex;
+    std::map<std::string_view, Joined> joined;
+  };
+
   Checkpoint() = default;
   Status load_parts(const nlohmann::json& manifest);
-  Status check_index(const nlohmann::json& manifest) const;
+  Status load_index(const nlohmann::json& manifest);
+  Result<Entry> entry_of(const std::string& name, const nlohmann::json& entry) const;
+  Result<const TensorView*> tensor_in(const std::string& name, const nlohmann::json& part) const;
+  Status check_cover(const std::string& name, Entry& entry) const;
   Status check_moments() const;
+  const TensorView* join(std::string_view name, const Entry& entry) const;
 
   std::filesystem::path folder_;
   Description description_;
   std::vector<SafetensorsFile> parts_;
-  struct Entry {
-    const TensorView* tensor;
-    std::size_t part;
-  };
-  std::unordered_map<std::string_view, Entry> index_;  ///< keys and pointers lie in parts_
+  std::map<std::string, Entry, std::less<>> index_;
+  std::unique_ptr<Joinery> joinery_ = std::make_unique<Joinery>();
 };
 
 /// The steps that have a folder with its final name, ascending; damaged ones included.

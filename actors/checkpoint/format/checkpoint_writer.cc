@@ -26,15 +26,45 @@ Result<CheckpointWriter> CheckpointWriter::begin(const std::filesystem::path& ch
 
 Status CheckpointWriter::add_part(const std::vector<TensorView>& tensors) {
   for (const TensorView& tensor : tensors) {
-    if (part_of_.contains(tensor.name)) {
+    if (part_of_.contains(tensor.name) || sliced_.contains(tensor.name)) {
       return Error{Code::kTensor, tensor.name, "is in an earlier part already"};
     }
   }
-  const std::size_t number = parts_.size();
-  const std::string file = part_name(number);
+  ATOLL_TRY(write_part(tensors));
+  for (const TensorView& tensor : tensors) part_of_[tensor.name] = parts_.size() - 1;
+  return {};
+}
+
+Status CheckpointWriter::add_part(const std::vector<TensorSlice>& slices) {
+  std::vector<TensorView> runs;
+  for (const TensorSlice& slice : slices) {
+    ATOLL_ASSIGN(const std::uint64_t bytes, byte_size(slice.run.dtype, slice.shape));
+    const auto sliced = sliced_.find(slice.run.name);
+    const bool twice = part_of_.contains(slice.run.name) ||
+                       (sliced != sliced_.end() && sliced->second.part_of.contains(slice.first));
+    if (twice) return Error{Code::kTensor, slice.run.name, "is in an earlier part already"};
+    runs.push_back(slice.run);
+    if (slice.run.bytes.size() == bytes) runs.back().shape = slice.shape;
+  }
+  ATOLL_TRY(write_part(runs));
+  const std::size_t part = parts_.size() - 1;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const TensorSlice& slice = slices[i];
+    if (runs[i].shape == slice.shape) {
+      part_of_[slice.run.name] = part;
+    } else {
+      Sliced& sliced = sliced_[slice.run.name];
+      sliced.shape = slice.shape;
+      sliced.part_of[slice.first] = part;
+    }
+  }
+  return {};
+}
+
+Status CheckpointWriter::write_part(const std::vector<TensorView>& tensors) {
+  const std::string file = part_name(parts_.size());
   ATOLL_ASSIGN(WrittenFile written, write_safetensors(folder_.path() / file, tensors));
   parts_.push_back({file, std::move(written)});
-  for (const TensorView& tensor : tensors) part_of_[tensor.name] = number;
   return {};
 }
 
@@ -46,7 +76,13 @@ json CheckpointWriter::manifest(const Description& description) const {
   }
   json tensors = json::object();
   for (const auto& [name, part] : part_of_) tensors[name] = {{"part", part}};
-  return {{"kind", "Checkpoint"},       {"version", 1},
+  for (const auto& [name, sliced] : sliced_) {
+    json slices = json::array();
+    for (const auto& [first, part] : sliced.part_of)
+      slices.push_back({{"part", part}, {"first", first}});
+    tensors[name] = {{"shape", sliced.shape}, {"slices", std::move(slices)}};
+  }
+  return {{"kind", "Checkpoint"},       {"version", sliced_.empty() ? 1 : 2},
           {"step", description.step},   {"job", description.job},
           {"seed", description.seed},   {"model", description.model},
           {"state", description.state}, {"data", {{"step", description.step}}},

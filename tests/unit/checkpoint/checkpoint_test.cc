@@ -179,7 +179,7 @@ TEST_F(Checkpoints, RefuseHostileManifests) {
       {"deep", std::string(100'000, '[')},
       {"only a kind", R"({"kind":"Checkpoint","version":1})"},
       {"another kind", replaced(good, "\"Checkpoint\"", "\"TokenShards\"")},
-      {"another version", replaced(good, "\"version\": 1", "\"version\": 2")},
+      {"another version", replaced(good, "\"version\": 1", "\"version\": 3")},
       {"version as text", replaced(good, "\"version\": 1", "\"version\": \"1\"")},
       {"a negative step", replaced(good, "\"seed\": 7", "\"seed\": -7")},
       {"a fractional seed", replaced(good, "\"seed\": 7", "\"seed\": 7.5")},
@@ -202,6 +202,81 @@ TEST_F(Checkpoints, RefuseHostileManifests) {
     EXPECT_TRUE(opened.error().code == Code::kCheckpoint || opened.error().code == Code::kPath)
         << what << opened.error().text();
   }
+}
+
+/// w, 2 x 3, cut into three parts, and v, which is one slice.
+class SlicedCheckpoints : public Checkpoints {
+ protected:
+  SlicedCheckpoints() {
+    auto writer = CheckpointWriter::begin(folder_.path(), 5).value();
+    EXPECT_TRUE(writer.add_part(std::vector{slice(3, 1), whole()}).ok());
+    EXPECT_TRUE(writer.add_part(std::vector{slice(0, 3)}).ok());
+    EXPECT_TRUE(writer.add_part(std::vector{slice(4, 2)}).ok());
+    EXPECT_EQ(writer.add_part(std::vector{slice(4, 2)}).error().code, Code::kTensor);
+    EXPECT_EQ(writer.add_part(std::vector{whole()}).error().code, Code::kTensor);
+    EXPECT_TRUE(writer.commit(description(5)).ok());
+  }
+
+  TensorSlice slice(std::size_t first, std::size_t count) const {
+    const auto run = std::span(w_).subspan(first, count);
+    return {{"w", "F32", {count}, std::as_bytes(run)}, {2, 3}, first};
+  }
+  TensorSlice whole() const { return {{"v", "F32", {6}, std::as_bytes(std::span(w_))}, {3, 2}, 0}; }
+
+  const std::vector<float> w_{0, 1, 2, 3, 4, 5};
+};
+
+TEST_F(SlicedCheckpoints, AreReadInWhateverSlices) {
+  const auto checkpoint = Checkpoint::open(step_folder(5));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().text();
+  for (std::size_t first = 0; first <= w_.size(); ++first) {
+    for (std::size_t count = 0; first + count <= w_.size(); ++count) {
+      std::vector<float> read(count);
+      ASSERT_TRUE(checkpoint->read("w", 6, first, read).ok());
+      EXPECT_TRUE(std::ranges::equal(read, std::span(w_).subspan(first, count)));
+    }
+  }
+  std::vector<float> read(2);
+  EXPECT_EQ(checkpoint->read("w", 6, 5, read).error().code, Code::kCheckpoint);
+  EXPECT_EQ(checkpoint->read("w", 5, 0, read).error().code, Code::kCheckpoint);
+  EXPECT_EQ(checkpoint->read("u", 6, 0, read).error().code, Code::kCheckpoint);
+}
+
+TEST_F(SlicedCheckpoints, AreJoinedWhereATensorIsAskedFor) {
+  const Checkpoint checkpoint = Checkpoint::open(step_folder(5)).value();
+  const TensorView* w = checkpoint.find("w");
+  ASSERT_NE(w, nullptr);
+  EXPECT_EQ(w->shape, (std::vector<std::uint64_t>{2, 3}));
+  EXPECT_TRUE(std::ranges::equal(w->bytes, std::as_bytes(std::span(w_))));
+  EXPECT_EQ(checkpoint.find("w"), w);
+  EXPECT_EQ(checkpoint.find("v")->shape, (std::vector<std::uint64_t>{3, 2}));
+  EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"v", "w"}));
+}
+
+TEST_F(SlicedCheckpoints, RefuseSlicesThatDoNotMakeUpTheTensor) {
+  const fs::path path = step_folder(5) / "manifest.json";
+  const auto good = nlohmann::json::parse(get(path));
+  EXPECT_EQ(good["version"], 2);
+  const auto refused = [&](const char* what, auto change) {
+    nlohmann::json manifest = good;
+    change(manifest["tensors"]["w"]);
+    put(path, manifest.dump());
+    const auto opened = Checkpoint::open(step_folder(5));
+    ASSERT_FALSE(opened.ok()) << what;
+    EXPECT_EQ(opened.error().code, Code::kCheckpoint) << what;
+  };
+  using Json = nlohmann::json;
+  refused("a gap", [](Json& w) { w["slices"][2]["first"] = 5; });
+  refused("an overlap", [](Json& w) { w["slices"][2]["first"] = 3; });
+  refused("a slice missing", [](Json& w) { w["slices"].erase(2); });
+  refused("a slice twice", [](Json& w) { w["slices"].push_back(w["slices"][2]); });
+  refused("no slices", [](Json& w) { w["slices"] = Json::array(); });
+  refused("slices as a number", [](Json& w) { w["slices"] = 3; });
+  refused("a part that is not there", [](Json& w) { w["slices"][0]["part"] = 3; });
+  refused("another shape", [](Json& w) { w["shape"] = {7}; });
+  refused("a shape that overflows", [](Json& w) { w["shape"] = {1ull << 63, 1ull << 63}; });
+  refused("a negative extent", [](Json& w) { w["shape"] = {-2, -3}; });
+  refused("a slice as the tensor", [](Json& w) { w = {{"part", 0}}; });
 }
 
 TEST_F(Checkpoints, RefuseMomentsWithoutTheirWeight) {
