@@ -1,31 +1,37 @@
 #include "actors/checkpoint/checkpointer.h"
 
-#include <algorithm>
+#include <map>
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/sync/exchanges.h"
-#include "ops/nn/stage.h"
+#include "scheduler/plan/pieces.h"
 
 namespace reef::actors {
 namespace {
 
+using checkpoint::TensorSlice;
 using checkpoint::TensorView;
 
-/// part [x stages], residuals [x those that save any] -> (nothing)
+/// part [x owners, of each: x stages], residuals [x those that save any] -> (nothing)
 class Checkpointer final : public Task {
  public:
-  Checkpointer(const TaskSetup& setup, const plan::Actor&)
-      : setup_(setup), parameters_(setup.plan.stages) {
+  explicit Checkpointer(const TaskSetup& setup) : setup_(setup) {
+    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
+    parts_.resize(std::size_t{deal.owners()} * setup.plan.stages);
     for (const plan::Actor& other : setup.plan.actors) {
-      if (other.kind != plan::ActorKind::kOptimizer || other.replica != 0) continue;
-      const nn::Stage stage(setup.model, other.first_layer, other.last_layer);
-      auto& parameters = parameters_[other.stage];
-      parameters = stage.parameters();
-      std::sort(parameters.begin(), parameters.end(),
-                [](const auto& a, const auto& b) { return a.name < b.name; });
+      if (other.kind != plan::ActorKind::kOptimizer || other.replica >= deal.owners()) continue;
+      parts_[other.replica * setup.plan.stages + other.stage] =
+          deal.owned({other.first_layer, other.last_layer}, other.replica);
     }
+    for (const nn::Layer& layer : setup.model.layers) {
+      for (const nn::Parameter& parameter : layer.parameters)
+        shapes_[parameter.name] = {parameter.shape.begin(), parameter.shape.end()};
+    }
+    if (plan::is_sharded(setup.plan)) return;
     for (const plan::Actor* sync : remembering(setup.plan)) residuals_.push_back(names_of(*sync));
   }
+
+  std::size_t ports() const { return parts_.size() + residuals_.size(); }
 
   Status run(Firing& firing) override {
     const Token& first = *firing.inputs[0];
@@ -37,10 +43,13 @@ class Checkpointer final : public Task {
       if (part.round != first.round || part.empty) {
         return Error{Code::kProto, "checkpoint", "the parts belong to different rounds"};
       }
-      const std::size_t stages = parameters_.size();
-      ATOLL_ASSIGN(const auto tensors, i < stages ? views(part, parameters_[i])
-                                                  : residual_views(part, residuals_[i - stages]));
-      ATOLL_TRY(writer.add_part(tensors));
+      if (i < parts_.size()) {
+        ATOLL_ASSIGN(const auto slices, slices_of(part, parts_[i]));
+        ATOLL_TRY(writer.add_part(slices));
+      } else {
+        ATOLL_ASSIGN(const auto tensors, residual_views(part, residuals_[i - parts_.size()]));
+        ATOLL_TRY(writer.add_part(tensors));
+      }
     }
     ATOLL_ASSIGN(const auto folder, writer.commit(description(first.round.step)));
     ATOLL_TRY(checkpoint::prune(place, setup_.job.checkpoints.keep));
@@ -49,22 +58,27 @@ class Checkpointer final : public Task {
   }
 
  private:
-  static Result<std::vector<TensorView>> views(const Token& part,
-                                               const std::vector<nn::Parameter>& parameters) {
-    if (part.tensors.size() != 3 * parameters.size()) {
-      return Error{Code::kTensor, "checkpoint", "a part does not hold this stage's tensors"};
+  Result<std::vector<TensorSlice>> slices_of(const Token& part,
+                                             const std::vector<plan::Slice>& owned) const {
+    if (part.tensors.size() != 3 * owned.size()) {
+      return Error{Code::kTensor, "checkpoint", "a part does not hold its owner's tensors"};
     }
-    std::vector<TensorView> views;
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
+    std::vector<TensorSlice> slices;
+    for (std::size_t i = 0; i < owned.size(); ++i) {
+      const plan::Slice& slice = owned[i];
+      const auto first = static_cast<std::uint64_t>(slice.first);
+      const auto count = static_cast<std::uint64_t>(slice.count);
       const std::string_view suffixes[] = {"", checkpoint::kAdamM, checkpoint::kAdamV};
       for (std::size_t k = 0; k < 3; ++k) {
-        const ops::Tensor& tensor = part.tensors[3 * i + k];
-        std::vector<std::uint64_t> shape(parameters[i].shape.begin(), parameters[i].shape.end());
-        views.push_back({parameters[i].name + std::string(suffixes[k]), "F32", std::move(shape),
-                         tensor.bytes()});
+        slices.push_back({{slice.parameter + std::string(suffixes[k]),
+                           "F32",
+                           {count},
+                           part.tensors[3 * i + k].bytes()},
+                          shapes_.at(slice.parameter),
+                          first});
       }
     }
-    return views;
+    return slices;
   }
 
   /// In the order in which a gradient sync puts them into its token.
@@ -104,14 +118,18 @@ class Checkpointer final : public Task {
   }
 
   const TaskSetup setup_;
-  std::vector<std::vector<nn::Parameter>> parameters_;  ///< per stage, in canonical order
-  std::vector<std::vector<std::string>> residuals_;     ///< names of tensors, per port behind those
+  std::vector<std::vector<plan::Slice>> parts_;  ///< by port
+  std::map<std::string, std::vector<std::uint64_t>> shapes_;
+  std::vector<std::vector<std::string>> residuals_;  ///< names of tensors, per port behind those
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_checkpointer(const TaskSetup& setup, const plan::Actor& actor) {
-  return std::unique_ptr<Task>(std::make_unique<Checkpointer>(setup, actor));
+  auto checkpointer = std::make_unique<Checkpointer>(setup);
+  if (actor.acts[0].inputs.size() != checkpointer->ports())
+    return Error{Code::kProto, actor.name, "not a part for each owner and stage"};
+  return std::unique_ptr<Task>(std::move(checkpointer));
 }
 
 }  // namespace reef::actors

@@ -5,12 +5,15 @@
 #include "actors/data/data_loader.h"
 #include "actors/metrics/metrics.h"
 #include "actors/model/layer_shard.h"
+#include "actors/optimize/all_gather.h"
 #include "actors/optimize/clip_norm.h"
 #include "actors/optimize/optimizer.h"
 #include "actors/store/parameter_store.h"
 #include "actors/sync/gradient_sync.h"
+#include "actors/sync/halving.h"
 #include "actors/wire/receive.h"
 #include "actors/wire/send.h"
+#include "scheduler/plan/pieces.h"
 
 namespace reef::actors {
 
@@ -21,7 +24,8 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
     case plan::ActorKind::kLayerShard:
       return make_layer_shard(setup, actor);
     case plan::ActorKind::kGradientSync:
-      return make_gradient_sync(setup, actor);
+      return plan::is_sharded(setup.plan) ? make_halving_sync(setup, actor)
+                                          : make_gradient_sync(setup, actor);
     case plan::ActorKind::kClipNorm:
       return make_clip_norm(setup, actor);
     case plan::ActorKind::kOptimizer:
@@ -36,6 +40,8 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_send(setup, actor);
     case plan::ActorKind::kReceive:
       return make_receive(setup, actor);
+    case plan::ActorKind::kAllGather:
+      return make_all_gather(setup, actor);
   }
   return Error{Code::kProto, actor.name, "unknown kind of actor"};
 }

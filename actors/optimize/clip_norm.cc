@@ -4,22 +4,27 @@
 #include <cmath>
 #include <map>
 
-#include "ops/nn/stage.h"
+#include "scheduler/plan/pieces.h"
 
 namespace reef::actors {
 namespace {
 
-/// squares [x stages] -> scale [x stages], report
+/// squares [x stages, of each: x owners] -> scale [x stages], report
 class ClipNorm final : public Task {
  public:
   explicit ClipNorm(const TaskSetup& setup, const plan::Actor& actor)
-      : limit_(setup.job.optimizer.clip_norm), names_(setup.plan.stages) {
+      : limit_(setup.job.optimizer.clip_norm) {
+    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
+    parameters_.resize(setup.plan.stages * deal.owners());
     for (const plan::Actor& other : setup.plan.actors) {
       if (other.kind != plan::ActorKind::kOptimizer || other.replica != actor.replica) continue;
-      const nn::Stage stage(setup.model, other.first_layer, other.last_layer);
-      for (const auto& parameter : stage.parameters())
-        names_[other.stage].push_back(parameter.name);
-      std::sort(names_[other.stage].begin(), names_[other.stage].end());
+      for (std::uint32_t owner = 0; owner < deal.owners(); ++owner) {
+        auto& parameters = parameters_[other.stage * deal.owners() + owner];
+        for (const auto& slice : deal.owned({other.first_layer, other.last_layer}, owner)) {
+          parameters.insert(parameters.end(), static_cast<std::size_t>(plan::pieces_in(slice)),
+                            slice.parameter);
+        }
+      }
     }
   }
 
@@ -31,13 +36,14 @@ class ClipNorm final : public Task {
     }
     if (first.empty) return {};
     std::map<std::string_view, double> squares;
-    for (std::size_t stage = 0; stage < names_.size(); ++stage) {
-      const Token& token = *firing.inputs[stage];
-      if (token.round != first.round || token.scalars.size() != names_[stage].size()) {
+    for (std::size_t port = 0; port < parameters_.size(); ++port) {
+      const Token& token = *firing.inputs[port];
+      if (token.round != first.round || token.scalars.size() != parameters_[port].size()) {
         return Error{Code::kProto, "norm", "square sums of another round or stage"};
       }
-      for (std::size_t i = 0; i < names_[stage].size(); ++i)
-        squares[names_[stage][i]] = token.scalars[i];
+      // The owners of a parameter follow each other, so its pieces come in order.
+      for (std::size_t i = 0; i < token.scalars.size(); ++i)
+        squares[parameters_[port][i]] += token.scalars[i];
     }
     double sum = 0;
     for (const auto& [name, square] : squares) sum += square;  // canonical order: by name
@@ -53,7 +59,7 @@ class ClipNorm final : public Task {
 
  private:
   double limit_;
-  std::vector<std::vector<std::string>> names_;  ///< per stage, in canonical order
+  std::vector<std::vector<std::string>> parameters_;  ///< of each sum, by port
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/trained_parameter.h"
+#include "scheduler/plan/pieces.h"
 
 namespace reef::actors {
 namespace {
@@ -16,7 +17,7 @@ using ops::Tensor;
 
 enum : std::size_t { kMeasure, kUpdate };
 
-/// Where the gradients of one owned tensor come from.
+/// Where the gradients of one owned slice come from.
 struct Source {
   std::size_t gradient = 0;               ///< place in the reduced token
   std::optional<std::size_t> tied_local;  ///< place of another use's gradient in the reduced token
@@ -24,19 +25,26 @@ struct Source {
       tied_remote;  ///< place in the token from another stage's gradient sync
 };
 
-/// act measure: reduced, [tied gradients] -> squares, held;
-/// act update: held, scale -> weights, [tied weights], [snapshot].
+/// act measure: reduced, [tied gradients] -> squares [x norms], held;
+/// act update: held, scale -> weights or slices, [tied weights], [snapshot].
 class Optimizer final : public Task {
  public:
   Optimizer(const TaskSetup& setup, const plan::Actor& actor)
       : setup_(setup), actor_(actor), options_(setup.job.optimizer) {
     const nn::Stage stage(setup.model, actor.first_layer, actor.last_layer);
-    parameters_ = stage.parameters();
-    std::sort(parameters_.begin(), parameters_.end(),
-              [](const auto& a, const auto& b) { return a.name < b.name; });
-    std::vector<std::string> reduced;
+    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
+    slices_ = deal.owned({actor.first_layer, actor.last_layer}, actor.replica);
+    for (const plan::Slice& slice : slices_) {
+      for (const nn::Parameter& parameter : stage.parameters()) {
+        if (parameter.name == slice.parameter) parameters_.push_back(parameter);
+      }
+    }
+    std::vector<Run> reduced;
     for (const std::string& name : gradient_names(stage)) {
-      if (name.find('@') == std::string::npos || stage.tied().empty()) reduced.push_back(name);
+      if (name.find('@') != std::string::npos && !stage.tied().empty()) continue;
+      for (const plan::Slice& slice : deal.of(nn::parameter_of(name))) {
+        if (slice.owner == deal.owner(actor.replica)) reduced.push_back({name, slice.first});
+      }
     }
     find_gradients(reduced);
     find_outputs();
@@ -53,6 +61,8 @@ class Optimizer final : public Task {
   }
 
  private:
+  using Run = std::pair<std::string, std::int64_t>;  ///< a gradient and its first element
+
   /// From a checkpoint, a model that somebody saved, or initial values.
   Status start_parameters(ops::Context& context) {
     const std::string& resume = setup_.job.checkpoints.resume;
@@ -63,51 +73,69 @@ class Optimizer final : public Task {
     } else if (!setup_.job.model_from.empty()) {
       ATOLL_ASSIGN(model, checkpoint::load_folder(setup_.job.model_from));
     }
-    for (const nn::Parameter& parameter : parameters_) {
+    for (std::size_t i = 0; i < slices_.size(); ++i) {
       if (checkpoint) {
-        ATOLL_ASSIGN(auto restored, restore(context, parameter, *checkpoint));
+        ATOLL_ASSIGN(auto restored, restore(context, i, *checkpoint));
         trained_.push_back(std::move(restored));
       } else if (model) {
-        ATOLL_ASSIGN(auto taken, take(context, parameter, *model));
-        trained_.push_back(std::move(taken));
+        ATOLL_ASSIGN(const Tensor taken, take(parameters_[i], *model));
+        trained_.push_back(begin(context, i, part_of(taken, i)));
       } else {
-        trained_.push_back(nn::trained(context, parameter, setup_.job.training.seed));
+        trained_.push_back(begin(context, i,
+                                 nn::initial_slice(parameters_[i], setup_.job.training.seed,
+                                                   slices_[i].first, slices_[i].count)));
       }
     }
     return {};
   }
 
-  /// Weights alone: moments start with zeros.
-  Result<nn::TrainedParameter> take(ops::Context& context, const nn::Parameter& parameter,
-                                    const checkpoint::HuggingFaceModel& model) const {
+  bool is_whole(std::size_t i) const { return slices_[i].count == parameters_[i].elements(); }
+  /// The parameter's where one owner has all of it; else its run is a vector.
+  ops::Shape shape(std::size_t i) const {
+    return is_whole(i) ? ops::Shape(parameters_[i].shape) : ops::Shape{slices_[i].count};
+  }
+  /// A copy, so that the rest can go; or all.
+  Tensor part_of(const Tensor& whole, std::size_t i) const {
+    if (is_whole(i)) return whole;
+    return whole.reshape({whole.elements()})
+        .slice(slices_[i].first, slices_[i].count)
+        .clone(ops::Pool::host());
+  }
+  /// With these weights and moments of zero.
+  nn::TrainedParameter begin(ops::Context& context, std::size_t i, const Tensor& weights) const {
+    return nn::trained(context, parameters_[i], ops::to_device(context, weights.reshape(shape(i))),
+                       ops::zeros(context, ops::DType::kF32, shape(i)),
+                       ops::zeros(context, ops::DType::kF32, shape(i)));
+  }
+
+  Result<Tensor> take(const nn::Parameter& parameter,
+                      const checkpoint::HuggingFaceModel& model) const {
     const checkpoint::TensorView* view = model.find(parameter.name);
     if (!checkpoint::holds(view, parameter)) {
       return Error{Code::kCheckpoint, setup_.job.model_from,
                    "has no '" + parameter.name + "' of the shape that its config.json had"};
     }
-    const ops::Shape shape(parameter.shape);
-    Tensor master = Tensor::empty(ops::Pool::host(), ops::DType::kF32, shape);
+    Tensor master = Tensor::empty(ops::Pool::host(), ops::DType::kF32, ops::Shape(parameter.shape));
     checkpoint::read_f32(*view, master.values<float>());
-    return nn::trained(context, parameter, ops::to_device(context, master),
-                       ops::zeros(context, ops::DType::kF32, shape),
-                       ops::zeros(context, ops::DType::kF32, shape));
+    return master;
   }
 
-  void find_gradients(const std::vector<std::string>& reduced) {
-    for (const nn::Parameter& parameter : parameters_) {
+  void find_gradients(const std::vector<Run>& reduced) {
+    std::size_t remotes = 0;
+    for (const plan::Slice& slice : slices_) {
       Source& source = sources_.emplace_back();
       const auto at = [&](const std::string& name) -> std::optional<std::size_t> {
-        const auto found = std::find(reduced.begin(), reduced.end(), name);
+        const auto found = std::find(reduced.begin(), reduced.end(), Run(name, slice.first));
         if (found == reduced.end()) return std::nullopt;
         return static_cast<std::size_t>(found - reduced.begin());
       };
-      const auto own = at(parameter.name);
-      CHECK(own.has_value()) << parameter.name;
+      const auto own = at(slice.parameter);
+      CHECK(own.has_value()) << slice.parameter;
       source.gradient = *own;
-      source.tied_local = at(parameter.name + "@head");
+      source.tied_local = at(nn::use_name(slice.parameter));
       const bool remote = actor_.acts[kMeasure].inputs.size() > 1 && !source.tied_local &&
-                          nn::is_tied(setup_.model, parameter.name);
-      if (remote) source.tied_remote = 0;
+                          nn::is_tied(setup_.model, slice.parameter);
+      if (remote) source.tied_remote = remotes++;
     }
   }
 
@@ -119,16 +147,17 @@ class Optimizer final : public Task {
   }
 
   /// Checkpoints hold f32 whatever the precision, so that a run goes on with the same bits.
-  static Result<nn::TrainedParameter> restore(ops::Context& context, const nn::Parameter& parameter,
-                                              const checkpoint::Checkpoint& from) {
+  Result<nn::TrainedParameter> restore(ops::Context& context, std::size_t i,
+                                       const checkpoint::Checkpoint& from) const {
+    const nn::Parameter& parameter = parameters_[i];
     Tensor master, mean, square;
     for (auto [suffix, tensor] :
          {std::pair{std::string_view(), &master}, std::pair{checkpoint::kAdamM, &mean},
           std::pair{checkpoint::kAdamV, &square}}) {
-      *tensor = Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
+      *tensor = Tensor::empty(context.pool(), ops::DType::kF32, shape(i));
       ATOLL_TRY(from.read(parameter.name + std::string(suffix),
-                          static_cast<std::uint64_t>(parameter.elements()), 0,
-                          tensor->values<float>()));
+                          static_cast<std::uint64_t>(parameter.elements()),
+                          static_cast<std::uint64_t>(slices_[i].first), tensor->values<float>()));
     }
     return nn::trained(context, parameter, master, mean, square);
   }
@@ -140,6 +169,7 @@ class Optimizer final : public Task {
       output->empty = reduced.empty;
     }
     if (reduced.empty) return {};
+    std::vector<double> squares;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       const Source& source = sources_[i];
       Tensor gradient = reduced.tensors.at(source.gradient);
@@ -156,9 +186,12 @@ class Optimizer final : public Task {
         }
         gradient = ops::add(firing.context, gradient, other);
       }
-      firing.outputs[0]->scalars.push_back(ops::square_sum(firing.context, gradient));
-      firing.outputs[1]->tensors.push_back(std::move(gradient));
+      if (gradient.elements() != slices_[i].count)
+        return Error{Code::kTensor, slices_[i].parameter, "the gradient has another shape"};
+      for (const double sum : ops::square_sums(firing.context, gradient)) squares.push_back(sum);
+      firing.outputs.back()->tensors.push_back(gradient.reshape(shape(i)));
     }
+    for (Token* norm : firing.outputs.first(firing.outputs.size() - 1)) norm->scalars = squares;
     return {};
   }
 
@@ -178,7 +211,9 @@ class Optimizer final : public Task {
       factors.weight_decay = static_cast<float>(options_.weight_decay);
       nn::update(firing.context, trained_, held.tensors, factors);
     }
-    firing.outputs[0]->tensors = weights(true);
+    // The all-gather still has what an evaluation leaves as it was.
+    firing.outputs[0]->empty = held.empty && is_sharded_;
+    if (!firing.outputs[0]->empty) firing.outputs[0]->tensors = weights(true);
     if (tied_output_) firing.outputs[tied_output_]->tensors = weights(false);
     if (snapshot_output_)
       snapshot(firing.context, *firing.outputs[snapshot_output_], held.round.snapshot);
@@ -210,7 +245,9 @@ class Optimizer final : public Task {
   const TaskSetup setup_;
   const plan::Actor& actor_;
   const job::Optimizer& options_;
-  std::vector<nn::Parameter> parameters_;  ///< in canonical order, as are
+  const bool is_sharded_ = plan::is_sharded(setup_.plan);
+  std::vector<plan::Slice> slices_;        ///< in canonical order, as are
+  std::vector<nn::Parameter> parameters_;  ///< which each slice is of
   std::vector<Source> sources_;
   std::vector<nn::TrainedParameter> trained_;
   std::size_t tied_output_ = 0;      ///< 0: none, since output 0 is the stage's own weights

@@ -1,6 +1,7 @@
 #pragma once
-// The optimizer shard: the one owner of a stage's master weights and moments. It publishes weights
-// as register slots.
+// The optimizer shard: the one owner of a stage's master weights and moments, or in a sharded plan
+// of its replica's slices of them. It publishes weights as register slots, or slices for the
+// all-gather.
 
 #include <memory>
 

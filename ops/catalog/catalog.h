@@ -131,5 +131,8 @@ void run(Context& context, Op op, std::span<const Tensor> in, std::span<Tensor> 
 
 /// Elements of one partial sum of kSquareSum.
 inline constexpr std::int64_t kSquareSumBlock = 4096;
+/// Blocks are added within pieces of so many elements, then pieces: a tensor that several owners
+/// share out at these bounds has the same square sum.
+inline constexpr std::int64_t kSquareSumPiece = 1 << 20;
 
 }  // namespace reef::ops

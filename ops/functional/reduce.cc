@@ -1,5 +1,7 @@
 #include "ops/functional/reduce.h"
 
+#include <algorithm>
+
 #include "ops/functional/call.h"
 #include "ops/functional/rows.h"
 
@@ -29,7 +31,20 @@ Tensor max(Context& context, const Tensor& x, Axes axes) {
 }
 
 double square_sum(Context& context, const Tensor& x) {
-  return sum_of_losses(context, call_one(context, Op::kSquareSum, std::array{x}));
+  double sum = 0;
+  for (const double piece : square_sums(context, x)) sum += piece;
+  return sum;
+}
+
+std::vector<double> square_sums(Context& context, const Tensor& x) {
+  const Tensor blocks = call_one(context, Op::kSquareSum, std::array{x});
+  constexpr std::int64_t kBlocks = kSquareSumPiece / kSquareSumBlock;
+  std::vector<double> sums;
+  for (std::int64_t first = 0; first < blocks.elements(); first += kBlocks) {
+    const std::int64_t count = std::min(kBlocks, blocks.elements() - first);
+    sums.push_back(sum_of_losses(context, blocks.slice(first, count)));
+  }
+  return sums;
 }
 
 Tensor cum_sum(Context& context, const Tensor& x, std::size_t axis, bool reverse) {

@@ -19,7 +19,12 @@ using ops::Tensor;
 using ops::Variable;
 
 Tensor initial_value(const Parameter& parameter, std::uint64_t seed) {
-  Tensor tensor = Tensor::zeros(ops::Pool::host(), DType::kF32, Shape(parameter.shape));
+  return initial_slice(parameter, seed, 0, parameter.elements()).reshape(Shape(parameter.shape));
+}
+
+Tensor initial_slice(const Parameter& parameter, std::uint64_t seed, std::int64_t first,
+                     std::int64_t count) {
+  Tensor tensor = Tensor::zeros(ops::Pool::host(), DType::kF32, {count});
   const std::span<float> values = tensor.values<float>();
   switch (parameter.init.kind) {
     case Init::Kind::kZeros:
@@ -30,7 +35,7 @@ Tensor initial_value(const Parameter& parameter, std::uint64_t seed) {
     case Init::Kind::kNormal: {
       const Random random(seed, "init/" + parameter.name);
       for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = parameter.init.std * random.normal(0, i);
+        values[i] = parameter.init.std * random.normal(0, static_cast<std::uint64_t>(first) + i);
       }
     }
   }

@@ -22,6 +22,9 @@ using ops::add_into;
 
 /// A pure function of (seed, parameter name, element), hence the same on any stage and any device.
 ops::Tensor initial_value(const Parameter& parameter, std::uint64_t seed);
+/// Elements [first, first + count) of it, as a vector.
+ops::Tensor initial_slice(const Parameter& parameter, std::uint64_t seed, std::int64_t first,
+                          std::int64_t count);
 
 /// Layers [first_layer, last_layer) of a model.
 /// Thread: immutable, any thread; a Tape belongs to one micro-batch and is gone before the stage.

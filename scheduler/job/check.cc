@@ -93,7 +93,15 @@ class Check {
 
   Status codecs() const {
     ATOLL_TRY(codec("/spec/codecs/activations", job_.codecs.activations, false));
-    return codec("/spec/codecs/gradients", job_.codecs.gradients, true);
+    ATOLL_TRY(codec("/spec/codecs/gradients", job_.codecs.gradients, true));
+    const auto gradients = codec::parse_edge(job_.codecs.gradients);
+    if (job_.parallelism.zero_stage > 0 && codec::has_feedback(*gradients)) {
+      return no("/spec/codecs/gradients",
+                job_.codecs.gradients +
+                    " remembers whole gradients, of which zero_stage 1 sends each replica only its "
+                    "own part; use zero_stage 0, or a codec without feedback, such as int8+zstd");
+    }
+    return {};
   }
 
   Status others() const {

@@ -72,9 +72,14 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
     }
   }
+  if (mode == "auto" && from.contains("zero_stage")) {
+    return complaint(document, Code::kJobValue, "/spec/parallelism/zero_stage",
+                     "is not tried in mode auto; leave it out, or say mode: manual");
+  }
   take(from, "layers", parallelism.layers);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
+  take(from, "zero_stage", parallelism.zero_stage);
   std::string recompute(nn::name_of(parallelism.recompute));
   take(from, "recompute", recompute);
   parallelism.recompute = nn::recompute_named(recompute).value();  // the schema has listed them
@@ -133,7 +138,8 @@ Json parallelism_to(const Parallelism& parallelism) {
                   {"dp", parallelism.dp},
                   {"pp", parallelism.pp},
                   {"schedule", name_of(parallelism.schedule)},
-                  {"recompute", nn::name_of(parallelism.recompute)}};
+                  {"recompute", nn::name_of(parallelism.recompute)},
+                  {"zero_stage", parallelism.zero_stage}};
   if (!parallelism.layers.empty()) written["layers"] = parallelism.layers;
   return written;
 }

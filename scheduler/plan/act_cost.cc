@@ -31,7 +31,7 @@ double bytes_passed(const Plan& plan, const Actor& actor, std::size_t index) {
 
 bool computes(ActorKind kind) {
   return kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
-         kind == ActorKind::kGradientSync;
+         kind == ActorKind::kGradientSync || kind == ActorKind::kAllGather;
 }
 
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,

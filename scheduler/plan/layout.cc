@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
+#include <optional>
 
 #include "ops/codec/edge.h"
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/builder.h"
+#include "scheduler/plan/pieces.h"
 
 namespace reef::plan {
 namespace {
@@ -22,16 +25,22 @@ struct StageSize {
   std::uint64_t tied_weights = 0;         ///< of those that it uses and another layer owns
   std::uint64_t gradients = 0;            ///< of the parameters that it owns
   std::uint64_t tied_gradients = 0;       ///< of tied uses
-  std::uint64_t state = 0;                ///< masters and two moments
   std::uint64_t stash = 0;                ///< of one micro-batch
   std::uint64_t later = 0;                ///< the same, between the halves of backward
   std::uint64_t recomputed = 0;           ///< the same, while backward computes a layer again
   double flops = 0;                       ///< the same, forward and backward
-  std::uint64_t squares = 0;              ///< a sum per tensor, named
   std::vector<codec::Matrix> parts;       ///< what the gradients are for a codec of low rank,
   std::vector<codec::Matrix> tied_parts;  ///< those of tied uses among them
 
   std::uint64_t all_gradients() const { return gradients + tied_gradients; }
+};
+
+/// What one owner has of it.
+struct Share {
+  std::uint64_t weights = 0;
+  std::uint64_t gradients = 0;
+  std::uint64_t squares = 0;                             ///< a sum per piece
+  std::uint64_t state() const { return 3 * gradients; }  ///< masters and two moments
 };
 
 /// The acts of one shard and of what serves it.
@@ -41,6 +50,7 @@ struct Shard {
   ActRef gradients;          ///< backward, or its second half
   std::vector<ActRef> sync;  ///< offer, combine 0, combine 1, ...
   ActRef measure, update;
+  std::vector<ActRef> gather;  ///< of a sharded plan: offer, combine 0, combine 1, ...
 };
 
 struct Replica {
@@ -61,8 +71,11 @@ class Layout {
         nodes_(static_cast<std::uint32_t>(topology.nodes.size())),
         spread_(spread),
         micro_(job.training.leaves / job.parallelism.dp),
-        last_(stages_ - 1) {
+        last_(stages_ - 1),
+        sharded_(job.parallelism.shares_state()),
+        exchanges_(static_cast<std::uint32_t>(std::bit_width(shards_.replicas) - 1)) {
     cut_layers();
+    deal_pieces();
   }
 
   Plan build() {
@@ -72,10 +85,12 @@ class Layout {
       connect_backward(r);
     }
     for (std::uint32_t s = 0; s < stages_; ++s) connect_sync(s);
+    for (std::uint32_t r = 0; r < shards_.replicas; ++r) connect_squares(r);
     for (std::uint32_t r = 0; r < shards_.replicas; ++r) {
       connect_optimizer(r);
-      connect_weights(r);
+      if (!sharded_) connect_weights(r);
     }
+    if (sharded_) connect_sharded_weights();
     connect_state();
     return finish();
   }
@@ -101,17 +116,65 @@ class Layout {
       size.tied_weights = range.tied_weight_bytes;
       size.gradients = 4 * range.parameters;
       size.tied_gradients = 4 * range.tied_parameters;
-      size.state = 3 * size.gradients;
       size.stash = range.stash_bytes;
       size.later = range.later_bytes;
       size.recomputed = range.recomputed_bytes;
       size.flops = range.forward_flops + range.backward_flops;
-      for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
-        size.squares += 64 * (spec_.layers[i].parameters.size() + spec_.layers[i].tied.size());
-        add_parts(spec_.layers[i], size);
-      }
+      for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) add_parts(spec_.layers[i], size);
       sizes_.push_back(size);
     }
+  }
+
+  void deal_pieces() {
+    std::vector<LayerRange> ranges;
+    for (std::uint32_t s = 0; s < stages_; ++s) ranges.push_back({cuts_[s], cuts_[s + 1]});
+    deal_.emplace(spec_, ranges, sharded_ ? shards_.replicas : 1);
+    for (std::uint32_t s = 0; s < stages_; ++s) {
+      auto& shares = shares_.emplace_back(deal_->owners());
+      auto& slices = gradients_.emplace_back();
+      for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) {
+        for (const nn::Parameter& parameter : spec_.layers[i].parameters) {
+          for (const Slice& slice : deal_->of(parameter.name)) {
+            slices.push_back(slice);
+            Share& share = shares[slice.owner];
+            const auto count = static_cast<std::uint64_t>(slice.count);
+            share.weights += count * ops::size_of(parameter.dtype);
+            share.gradients += 4 * count;
+            share.squares += 64 * static_cast<std::uint64_t>(pieces_in(slice));
+          }
+        }
+        for (const std::string& tied : spec_.layers[i].tied) {
+          const auto some = deal_->of(tied);
+          slices.insert(slices.end(), some.begin(), some.end());
+          if (s == last_) tied_.insert(tied_.end(), some.begin(), some.end());
+        }
+      }
+    }
+  }
+
+  const Share& share(std::uint32_t replica, std::uint32_t s) const {
+    return shares_[s][deal_->owner(replica)];
+  }
+  /// Of these slices, what a replica holds after so many exchanges.
+  static std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,
+                                std::uint32_t exchanges) {
+    std::uint64_t bytes = 0;
+    for (const Slice& slice : slices) {
+      if (holds(replica, slice, exchanges)) bytes += 4 * static_cast<std::uint64_t>(slice.count);
+    }
+    return bytes;
+  }
+  /// What a replica keeps at exchange k of the sync, and its partner sends it.
+  std::uint64_t exchanged(std::uint32_t replica, std::uint32_t s, std::uint32_t k) const {
+    return sharded_ ? bytes_of(gradients_[s], replica, k + 1) : sizes_[s].all_gradients();
+  }
+  /// The owners that a norm hears of.
+  std::vector<std::uint32_t> owners_heard(std::uint32_t replica) const {
+    std::vector<std::uint32_t> owners{replica};
+    if (!sharded_) return owners;
+    owners.resize(shards_.replicas);
+    std::iota(owners.begin(), owners.end(), 0u);
+    return owners;
   }
 
   void add_parts(const nn::Layer& layer, StageSize& size) const {
@@ -191,7 +254,7 @@ class Layout {
     actor.replica = replica;
     actor.stage = stage;
     const bool holds_layers = kind == ActorKind::kLayerShard || kind == ActorKind::kGradientSync ||
-                              kind == ActorKind::kOptimizer;
+                              kind == ActorKind::kOptimizer || kind == ActorKind::kAllGather;
     actor.first_layer = holds_layers ? cuts_[stage] : 0;
     actor.last_layer = holds_layers ? cuts_[stage + 1] : 0;
     actor.state_bytes = state_bytes;
@@ -205,9 +268,12 @@ class Layout {
       replicas_[i].record = builder_.add_act(metrics, "record " + std::to_string(i), micro_);
     }
     metrics_norm_ = builder_.add_act(metrics, "norm");
-    for (std::uint32_t s = 0; s < stages_; ++s) {
-      const ActorId store = add(ActorKind::kParameterStore, "store/s" + std::to_string(s), 0, s);
-      publish_.push_back(builder_.add_act(store, "publish"));
+    for (std::uint32_t r = 0; r < deal_->owners(); ++r) {
+      for (std::uint32_t s = 0; s < stages_; ++s) {
+        const std::string name = (sharded_ ? "store/r" + std::to_string(r) : "store") + "/s";
+        const ActorId store = add(ActorKind::kParameterStore, name + std::to_string(s), r, s);
+        publish_.push_back(builder_.add_act(store, "publish"));
+      }
     }
     write_ = builder_.add_act(add(ActorKind::kCheckpointer, "checkpointer", 0, last_), "write");
   }
@@ -246,9 +312,14 @@ class Layout {
       shard.sync.push_back(builder_.add_act(sync, "combine " + std::to_string(k)));
     }
     const ActorId optimizer =
-        add(ActorKind::kOptimizer, "optimizer" + suffix, replica, s, sizes_[s].state);
+        add(ActorKind::kOptimizer, "optimizer" + suffix, replica, s, share(replica, s).state());
     shard.measure = builder_.add_act(optimizer, "measure");
     shard.update = builder_.add_act(optimizer, "update");
+    if (!sharded_) return shard;
+    const ActorId gather = add(ActorKind::kAllGather, "gather" + suffix, replica, s);
+    shard.gather.push_back(builder_.add_act(gather, "offer"));
+    for (std::uint32_t j = 0; j < exchanges_; ++j)
+      shard.gather.push_back(builder_.add_act(gather, "combine " + std::to_string(j)));
     return shard;
   }
 
@@ -297,18 +368,19 @@ class Layout {
   }
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
-  /// neighbours, which is the balanced tree over the leaves that rule 7 asks for.
+  /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
+  /// recursive halving along the same tree: each gives away what its partner's half owns.
   void connect_sync(std::uint32_t s) {
-    const std::uint64_t bytes = sizes_[s].all_gradients();
     for (std::uint32_t k = 0; (1u << k) < shards_.replicas; ++k) {
       const std::string suffix = "." + std::to_string(k);
       for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
         const auto& sync = replicas_[i].shards[s].sync;
         builder_.connect({"kept" + rs(i, s) + suffix, sync[k], sync[k + 1], Content::kGradient, 1,
-                          1, 0, bytes, DType::kF32, rounding(s, k)});
+                          1, 0, exchanged(i, s, k), DType::kF32, rounding(s, k)});
       }
       for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
-        const ActRef partner = replicas_[i ^ (1u << k)].shards[s].sync[k + 1];
+        const std::uint32_t other = i ^ (1u << k);
+        const ActRef partner = replicas_[other].shards[s].sync[k + 1];
         builder_.connect({"sent" + rs(i, s) + suffix,
                           replicas_[i].shards[s].sync[k],
                           partner,
@@ -316,7 +388,7 @@ class Layout {
                           1,
                           1,
                           0,
-                          bytes,
+                          exchanged(other, s, k),
                           DType::kF32,
                           {},
                           sizes_[s].parts});
@@ -327,8 +399,9 @@ class Layout {
 
   /// The codec through which all replicas pass their sums at combine k: one that rounds, where any
   /// pair of partners is on two nodes. Otherwise a replica would add its own exact sum to its
-  /// partner's rounded one, and the replicas would drift apart.
+  /// partner's rounded one, and the replicas would drift apart. A sum with one owner cannot.
   std::string rounding(std::uint32_t s, std::uint32_t k) const {
+    if (sharded_) return {};
     const std::string codec = builder_.codec_of(Content::kGradient);
     if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
@@ -340,6 +413,7 @@ class Layout {
   /// The same for the gradient of a tied use: it rounds on the way to its owner in all replicas or
   /// in none.
   std::string tied_rounding() const {
+    if (sharded_) return {};
     const std::string codec = builder_.codec_of(Content::kGradient);
     if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
@@ -351,14 +425,15 @@ class Layout {
   void connect_reduced(std::uint32_t index, std::uint32_t s) {
     const Shard& shard = replicas_[index].shards[s];
     const bool splits = s == last_ && ties_across();
+    const std::uint32_t exchanges = sharded_ ? exchanges_ : 0;
+    const std::uint64_t tied = bytes_of(tied_, index, exchanges);
     builder_.connect({"reduced" + rs(index, s), shard.sync.back(), shard.measure,
                       Content::kGradient, 1, 1, 0,
-                      splits ? sizes_[s].gradients : sizes_[s].all_gradients()});
+                      bytes_of(gradients_[s], index, exchanges) - (splits ? tied : 0)});
     if (!splits) return;
     builder_.connect({"tied-reduced" + r(index), shard.sync.back(),
-                      replicas_[index].shards[0].measure, Content::kGradient, 1, 1, 0,
-                      sizes_[s].tied_gradients, DType::kF32, tied_rounding(),
-                      sizes_[s].tied_parts});
+                      replicas_[index].shards[0].measure, Content::kGradient, 1, 1, 0, tied,
+                      DType::kF32, tied_rounding(), sizes_[s].tied_parts});
   }
 
   /// Bytes that a gradient sync holds from one round to the next, and of those what it saves: the
@@ -385,14 +460,23 @@ class Layout {
     return sum;
   }
 
+  /// To a replica's norm, which adds them as all others do.
+  void connect_squares(std::uint32_t index) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
+      for (const std::uint32_t owner : owners_heard(index)) {
+        builder_.connect({"squares" + rs(owner, s) + (sharded_ ? ".to" + r(index) : ""),
+                          replicas_[owner].shards[s].measure, replicas_[index].norm,
+                          Content::kScalars, 1, 1, 0, share(owner, s).squares, DType::kF64});
+      }
+    }
+  }
+
   void connect_optimizer(std::uint32_t index) {
     const Replica& replica = replicas_[index];
     for (std::uint32_t s = 0; s < stages_; ++s) {
       const Shard& shard = replica.shards[s];
-      builder_.connect({"squares" + rs(index, s), shard.measure, replica.norm, Content::kScalars, 1,
-                        1, 0, sizes_[s].squares, DType::kF64});
       builder_.connect({"held" + rs(index, s), shard.measure, shard.update, Content::kGradient, 1,
-                        1, 0, sizes_[s].gradients});
+                        1, 0, share(index, s).gradients});
     }
     for (std::uint32_t s = 0; s < stages_; ++s) {
       builder_.connect({"scale" + rs(index, s), replica.norm, replica.shards[s].update,
@@ -406,24 +490,83 @@ class Layout {
 
   void connect_weights(std::uint32_t index) {
     const Replica& replica = replicas_[index];
+    const auto from = [&](std::uint32_t s) {
+      return sharded_ ? replica.shards[s].gather.back() : replica.shards[s].update;
+    };
+    const std::uint32_t initial = sharded_ ? 0 : 1;  // the gather begins with slices
     for (std::uint32_t s = 0; s < stages_; ++s) {
-      builder_.connect({"weights" + rs(index, s), replica.shards[s].update,
-                        replica.shards[s].forward, Content::kWeights, 1, 1, 1, sizes_[s].weights,
-                        spec_.activations});
+      builder_.connect({"weights" + rs(index, s), from(s), replica.shards[s].forward,
+                        Content::kWeights, 1, 1, initial, sizes_[s].weights, spec_.activations});
     }
     if (!ties_across()) return;
-    builder_.connect({"tied-weights" + r(index), replica.shards[0].update,
-                      replica.shards[last_].forward, Content::kWeights, 1, 1, 1,
-                      sizes_[last_].tied_weights, spec_.activations});
+    builder_.connect({"tied-weights" + r(index), from(0), replica.shards[last_].forward,
+                      Content::kWeights, 1, 1, initial, sizes_[last_].tied_weights,
+                      spec_.activations});
+  }
+
+  void connect_sharded_weights() {
+    for (std::uint32_t r = 0; r < shards_.replicas; ++r) connect_slices(r);
+    for (std::uint32_t s = 0; s < stages_; ++s) connect_gather(s);
+    for (std::uint32_t r = 0; r < shards_.replicas; ++r) connect_weights(r);
+  }
+
+  void connect_slices(std::uint32_t index) {
+    for (std::uint32_t s = 0; s < stages_; ++s) {
+      const Shard& shard = replicas_[index].shards[s];
+      builder_.connect({"slices" + rs(index, s), shard.update, shard.gather[0], Content::kWeights,
+                        1, 1, 1, share(index, s).weights, spec_.activations});
+    }
+  }
+
+  /// Recursive doubling of the updated weights: the exchanges of the sync, backwards.
+  void connect_gather(std::uint32_t s) {
+    for (std::uint32_t j = 0; j < exchanges_; ++j) {
+      const std::uint32_t k = exchanges_ - 1 - j;
+      const std::string suffix = "." + std::to_string(j);
+      for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+        const auto& gather = replicas_[i].shards[s].gather;
+        builder_.connect({"gathered" + rs(i, s) + suffix, gather[j], gather[j + 1],
+                          Content::kWeights, 1, 1, 0, gathered(i, s, k), spec_.activations,
+                          j == 0 ? weights_rounding(s) : ""});
+      }
+      for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
+        builder_.connect({"shared" + rs(i, s) + suffix, replicas_[i].shards[s].gather[j],
+                          replicas_[i ^ (1u << k)].shards[s].gather[j + 1], Content::kWeights, 1, 1,
+                          0, gathered(i, s, k), spec_.activations});
+      }
+    }
+  }
+
+  /// Weights that a replica has before it meets the partner in bit k.
+  std::uint64_t gathered(std::uint32_t replica, std::uint32_t s, std::uint32_t k) const {
+    std::uint64_t bytes = 0;
+    for (std::uint32_t owner = 0; owner < shards_.replicas; ++owner) {
+      if (holds(replica, {{}, 0, 0, owner}, k + 1)) bytes += shares_[s][owner].weights;
+    }
+    return bytes;
+  }
+
+  /// The codec through which every owner passes its weights: one that rounds, where any pair of
+  /// partners is on two nodes. All replicas then compute with the same weights.
+  std::string weights_rounding(std::uint32_t s) const {
+    const std::string codec = builder_.codec_of(Content::kWeights);
+    if (!cost::codec_is_lossy(codec, spec_.activations)) return {};
+    for (std::uint32_t i = 1; i < shards_.replicas; ++i) {
+      if (node(i, s) != node(0, s)) return codec;
+    }
+    return {};
   }
 
   void connect_state() {
-    for (std::uint32_t s = 0; s < stages_; ++s) {
-      const std::string stage = ".s" + std::to_string(s);
-      builder_.connect({"snapshot" + stage, replicas_[0].shards[s].update, publish_[s],
-                        Content::kState, 1, 1, 0, sizes_[s].state});
-      builder_.connect(
-          {"part" + stage, publish_[s], write_, Content::kState, 1, 1, 0, sizes_[s].state});
+    for (std::uint32_t owner = 0; owner < deal_->owners(); ++owner) {
+      for (std::uint32_t s = 0; s < stages_; ++s) {
+        const std::string suffix = sharded_ ? rs(owner, s) : ".s" + std::to_string(s);
+        const ActRef publish = publish_[owner * stages_ + s];
+        const std::uint64_t bytes = share(owner, s).state();
+        builder_.connect({"snapshot" + suffix, replicas_[owner].shards[s].update, publish,
+                          Content::kState, 1, 1, 0, bytes});
+        builder_.connect({"part" + suffix, publish, write_, Content::kState, 1, 1, 0, bytes});
+      }
     }
     for (std::uint32_t i = 0; i < shards_.replicas; ++i) {
       for (std::uint32_t s = 0; s < stages_; ++s) {
@@ -454,10 +597,16 @@ class Layout {
   const std::uint32_t stages_;
   const std::uint32_t nodes_;
   const placement::Spread spread_;
-  const std::uint32_t micro_;  ///< micro-batches a round and replica
-  const std::uint32_t last_;   ///< stage
+  const std::uint32_t micro_;      ///< micro-batches a round and replica
+  const std::uint32_t last_;       ///< stage
+  const bool sharded_;             ///< replicas share the optimizer's state out
+  const std::uint32_t exchanges_;  ///< in which replicas meet
   std::vector<std::uint32_t> cuts_;
   std::vector<StageSize> sizes_;
+  std::optional<Deal> deal_;
+  std::vector<std::vector<Share>> shares_;     ///< by stage, then owner
+  std::vector<std::vector<Slice>> gradients_;  ///< by stage, with those of tied uses
+  std::vector<Slice> tied_;                    ///< those of tied uses of the last stage
   std::vector<Replica> replicas_;
   std::vector<ActRef> publish_;
   ActRef write_, metrics_norm_;

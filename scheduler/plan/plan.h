@@ -37,15 +37,24 @@ enum class ActorKind : std::uint8_t {
                   ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the
                   ///< kept edge's codec, if it has one; tied reduced likewise through its own
                   ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
+                  ///< In a sharded plan (pieces.h) what is kept and sent are halves.
   kClipNorm,      ///< act norm:     squares [x stages] -> scale [x stages], [report of replica 0]
+                  ///< sharded: squares [x stages, of each: x replicas]
   kOptimizer,     ///< act measure:  reduced, [tied gradients] -> squares, held
                   ///< act update:   held, scale -> weights, [tied weights], [snapshot]
+                  ///< sharded: squares [x replicas' norms]; slices in place of both weights
   kParameterStore,  ///< act publish:  snapshot -> part
   kCheckpointer,    ///< act write:    part [x stages], [residuals, by replica, then stage] ->
                     ///< (nothing)
   kMetrics,  ///< act record k: report of replica k's loss -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
+  kAllGather,  ///< of sharded plans. act offer:     slices -> kept, sent
+               ///< act combine j: kept, received -> kept, sent
+               ///< last act: -> weights, [tied weights]
+               ///< Partner at j: replica xor 2^(exchanges - 1 - j). What is offered first passes
+               ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
+               ///< bytes of the other.
 };
 
 /// What an edge carries: decides its codec, lane and deadline.
@@ -76,7 +85,7 @@ struct Actor {
   NodeIndex node = 0;
   std::uint32_t replica = 0;
   std::uint32_t stage = 0;
-  /// Layer shards, gradient sync and optimizers: [first, last) of ModelSpec::layers.
+  /// Layer shards, gradient sync, optimizers and all-gathers: [first, last) of ModelSpec::layers.
   std::uint32_t first_layer = 0;
   std::uint32_t last_layer = 0;
   std::vector<Act> acts;
@@ -102,8 +111,8 @@ struct Edge {
   ops::DType dtype = ops::DType::kF32;
   bool wire = false;  ///< between a kSend and a kReceive on two nodes: sealed, encoded with `codec`
   /// "none", "bf16+zstd", "top-k:0.01", ... Set on wire edges, and on kept and tied reduced edges
-  /// of GradientSync where some replica sends through a rounding codec: all replicas then add the
-  /// same rounded numbers and stay equal.
+  /// of GradientSync and the first kept edge of AllGather where some replica sends through a
+  /// rounding codec: all replicas then have the same rounded numbers and stay equal.
   std::string codec;
   double ratio = 1;  ///< of a wire edge: expected encoded size over raw size
   bool operator==(const Edge&) const = default;

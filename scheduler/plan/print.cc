@@ -207,6 +207,8 @@ std::string_view kind_name(ActorKind kind) {
       return "send";
     case ActorKind::kReceive:
       return "receive";
+    case ActorKind::kAllGather:
+      return "all-gather";
   }
   return "unknown";
 }

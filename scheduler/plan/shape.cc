@@ -34,6 +34,32 @@ std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
   return shapes;
 }
 
+/// The sync backwards: as many acts, of weights.
+std::vector<ActShape> gather_shapes(std::uint32_t replicas) {
+  if (replicas == 1) return {};
+  std::vector<ActShape> shapes{{"w", "ww"}};
+  for (std::uint32_t reach = 2; reach <= replicas; reach *= 2)
+    shapes.push_back({"ww", reach == replicas ? "ww?" : "ww"});
+  return shapes;
+}
+
+/// `count` scalars, if the act has `ports`, as then it has brought what they cost us.
+std::string scalars(std::uint64_t count, std::uint64_t ports) {
+  return ports >= count ? std::string(count, 's') : "s";
+}
+
+std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sharded) {
+  const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
+  const std::uint64_t squares = std::uint64_t{plan.stages} * (sharded ? plan.replicas : 1);
+  return {{scalars(squares, ports), std::string(plan.stages, 's') + "s?"}};
+}
+
+std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, bool sharded) {
+  if (!sharded) return {{"gg?", "sg"}, {"gs", "ww?p?"}};
+  const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].outputs.size();
+  return {{"gg?", scalars(plan.replicas, ports) + "g"}, {"gs", "wp?"}};
+}
+
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const bool first = actor.stage == 0;
   const bool last = actor.stage + 1 == plan.stages;
@@ -49,7 +75,7 @@ std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   return shapes;
 }
 
-/// Behind the stages' parts the residuals of as many shards as save any.
+/// Behind the stages' parts the residuals of as many shards as save any; or a part of each shard.
 std::string writer_inputs(const Actor& actor, const Plan& plan) {
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
   const std::uint64_t most = plan.stages + std::uint64_t{plan.replicas} * plan.stages;
@@ -64,8 +90,7 @@ std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
 
 }  // namespace
 
-std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
-  const std::string scalars(plan.stages, 's');
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool sharded) {
   switch (actor.kind) {
     case ActorKind::kDataLoader:
       return {{"", "tt", true}};
@@ -74,9 +99,9 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
     case ActorKind::kGradientSync:
       return sync_shapes(plan.replicas);
     case ActorKind::kClipNorm:
-      return {{scalars, scalars + "s?"}};
+      return norm_shapes(actor, plan, sharded);
     case ActorKind::kOptimizer:
-      return {{"gg?", "sg"}, {"gs", "ww?p?"}};
+      return optimizer_shapes(actor, plan, sharded);
     case ActorKind::kParameterStore:
       return {{"p", "p"}};
     case ActorKind::kCheckpointer:
@@ -89,6 +114,8 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan) {
     case ActorKind::kSend:
     case ActorKind::kReceive:
       return {{".", "."}};
+    case ActorKind::kAllGather:
+      return gather_shapes(plan.replicas);
   }
   return {};
 }

@@ -18,9 +18,9 @@ struct ActShape {
       false;  ///< fires leaves / replicas times a round; else once, or as its edge for carriers
 };
 
-/// The acts that an actor of this kind has in a plan with these counts. An empty answer: no such
-/// kind.
-std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan);
+/// The acts that an actor of this kind has in a plan with these counts. `sharded`: is_sharded() of
+/// the plan. An empty answer: no such kind.
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool sharded);
 
 /// True when the ports' contents match.
 bool matches(const std::string& shape, const std::vector<Content>& contents);

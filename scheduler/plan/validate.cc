@@ -8,6 +8,7 @@
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
+#include "scheduler/plan/pieces.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 #include "scheduler/topology/topology.h"
@@ -75,7 +76,7 @@ bool carries(ActorKind kind) { return kind == ActorKind::kSend || kind == ActorK
 
 class Validator {
  public:
-  explicit Validator(const Plan& plan) : plan_(plan) {}
+  explicit Validator(const Plan& plan) : plan_(plan), sharded_(is_sharded(plan)) {}
 
   Status run() {
     ATOLL_TRY(header());
@@ -169,7 +170,8 @@ class Validator {
     if (edge.wire != between_carriers || edge.wire != (producer.node != consumer.node)) {
       return broken(edge.name, "only wire edges cross nodes, from a sender to a receiver");
     }
-    const bool rounds = producer.kind == ActorKind::kGradientSync;
+    const bool rounds =
+        producer.kind == ActorKind::kGradientSync || producer.kind == ActorKind::kAllGather;
     const bool good_codec = edge.wire ? fits(edge.codec, edge)
                                       : edge.codec.empty() || (rounds && fits(edge.codec, edge));
     if (!good_codec) return broken(edge.name, "a codec that is none, or not for such an edge");
@@ -192,7 +194,7 @@ class Validator {
     }
     if (actor.first_layer > actor.last_layer)
       return broken(actor.name, "layers that end before they begin");
-    const std::vector<ActShape> shapes = shapes_of(actor, plan_);
+    const std::vector<ActShape> shapes = shapes_of(actor, plan_, sharded_);
     if (shapes.empty()) return broken(actor.name, "unknown kind");
     if (shapes.size() != actor.acts.size()) return broken(actor.name, "not the acts of its kind");
     for (std::uint32_t i = 0; i < actor.acts.size(); ++i) ATOLL_TRY(check(actor, i, shapes[i]));
@@ -280,6 +282,7 @@ class Validator {
   }
 
   const Plan& plan_;
+  const bool sharded_;
   std::vector<Ends> seen_;
   std::unordered_set<std::string_view> nodes_, edge_names_, actor_names_;
 };

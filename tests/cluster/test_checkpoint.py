@@ -26,6 +26,20 @@ class Checkpoint(ClusterTest):
         self.assertEqual(self.losses(folder), reference)
         self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
+    def test_shared_out_or_not_it_is_resumed_by_either(self):
+        for before, after in (({"nodes": 4, "dp": 4, "zero": 1}, {"nodes": 2, "pp": 2}),
+                              ({"nodes": 4, "dp": 2, "pp": 2, "zero": 1}, {"nodes": 4, "dp": 4, "zero": 1}),
+                              ({"nodes": 1}, {"nodes": 2, "dp": 2, "zero": 1})):
+            with self.subTest(before=before, after=after):
+                status, whole, stderr, folder = self.run_job(self.job(**before))
+                self.assertEqual(status, 0, stderr)
+                middle = folder / "checkpoints" / "step-00000010"
+                reference = [line for line in self.losses(folder) if line["step"] > 10]
+                status, resumed, stderr, folder = self.run_job(self.job(resume=f", resume: {middle}", **after))
+                self.assertEqual(status, 0, stderr)
+                self.assertEqual(self.losses(folder), reference)
+                self.assertEqual(resumed["val_loss"], whole["val_loss"])
+
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
             for layout in ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2},

@@ -45,6 +45,22 @@ class Layouts(ClusterTest):
                 self.assertEqual(losses, reference)
                 self.assertEqual(summary["wire_bytes"] > 0, nodes > 1)
 
+    def test_sharing_the_optimizer_out_changes_no_bit(self):
+        for fields in (dict(clip=0.5), dict(family=LLAMA, training=", precision: bf16", steps=5)):
+            reference, _ = self.train(1, **fields)
+            for nodes, dp, pp in [(2, 2, 1), (4, 4, 1), (4, 2, 2), (1, 4, 2), (2, 8, 1)]:
+                with self.subTest(processes=nodes, dp=dp, pp=pp, **fields):
+                    self.assertEqual(self.train(nodes, dp=dp, pp=pp, zero=1, **fields)[0], reference)
+
+    def test_sharing_the_optimizer_out_keeps_replicas_equal_under_codecs(self):
+        reference, _ = self.train(4, dp=4, zero=1)
+        for codecs in (dict(gradients="int8"), dict(weights="bf16+zstd"), dict(codec="auto:0.01")):
+            with self.subTest(**codecs):
+                rounded, _ = self.train(4, dp=4, zero=1, **codecs)
+                worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(reference, rounded) if "loss" in a)
+                self.assertGreater(worst, 0)
+                self.assertLess(worst, 2e-2)
+
     def test_recomputing_changes_no_bit(self):
         reference, _ = self.train(1, clip=0.5)
         for nodes, pp, recompute, schedule in ((1, 1, "selective", "1f1b"), (2, 2, "full", "1f1b"),

@@ -142,6 +142,21 @@ TEST(CpuFamilies, SquareSumsAndArgMaxAgree) {
   }
 }
 
+TEST(CpuFamilies, SquareSumsOfPiecesAreThoseOfTheWhole) {
+  const Tensor x = values(DType::kF32, {2 * kSquareSumPiece + 5000}, "x");
+  Contexts contexts;
+  const std::vector<double> sums = square_sums(contexts.three, x);
+  ASSERT_EQ(sums.size(), 3u);
+  double sum = 0;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const std::int64_t first = i * kSquareSumPiece;
+    const Tensor piece = x.slice(first, std::min(kSquareSumPiece, x.elements() - first));
+    EXPECT_EQ(square_sum(contexts.one, piece), sums[static_cast<std::size_t>(i)]);
+    sum += sums[static_cast<std::size_t>(i)];
+  }
+  EXPECT_EQ(square_sum(contexts.one, x), sum);
+}
+
 TEST(CpuFamilies, RunningSumsAgreeAlongAnyAxis) {
   for (const DType dtype : kNumeric) {
     const Tensor x = values(dtype, {6, 700, 5}, "x");

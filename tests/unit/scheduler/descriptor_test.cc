@@ -109,6 +109,11 @@ INSTANTIATE_TEST_SUITE_P(
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.activations: top-k:0.1 is for gradients, whose "
             "remainder the next step sends; use a codec without feedback, such as int8+zstd or "
             "auto:0.01"},
+        Row{"  parallelism:", "  codecs: {gradients: top-k:0.1}\n  parallelism:\n    zero_stage: 1",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k:0.1 remembers whole "
+            "gradients, "
+            "of which zero_stage 1 sends each replica only its own part; use zero_stage 0, or a "
+            "codec without feedback, such as int8+zstd"},
         Row{"  parallelism:", "  codecs: {gradients: top-k:2}\n  parallelism:",
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k keeps 2 of the values; use a "
             "fraction over 0 and at most 1"},

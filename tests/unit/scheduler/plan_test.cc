@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <sstream>
@@ -279,6 +280,49 @@ TEST(ActSeconds, AreWorkOverWhatTheDeviceDoes) {
       EXPECT_TRUE(after > 0 || actor.kind != ActorKind::kLayerShard) << actor.name;
     }
   }
+}
+
+TEST(Validate, RefusesAPlanThatIsShardedInPart) {
+  job::Job job = sample_job(4, 2);
+  job.parallelism.zero_stage = 1;
+  const Plan sharded = make_plan(job, sample_topology(2)).value();
+  const Plan whole = sample_plan(4, 2, 2);
+  const auto first = [](Plan& plan, ActorKind kind) -> Actor& {
+    return *std::ranges::find(plan.actors, kind, &Actor::kind);
+  };
+  const auto refused = [](const Plan& plan, const char* what) {
+    const Status status = validate(plan);
+    ASSERT_FALSE(status.ok()) << what;
+    EXPECT_EQ(status.error().code, Code::kProto) << what;
+  };
+  Plan plan = sharded;
+  first(plan, ActorKind::kAllGather).kind = ActorKind::kGradientSync;
+  refused(plan, "a gather as sync");
+  plan = whole;
+  first(plan, ActorKind::kGradientSync).kind = ActorKind::kAllGather;
+  refused(plan, "a sync as gather");
+  plan = sharded;
+  for (Actor& actor : plan.actors) {
+    if (actor.kind == ActorKind::kAllGather) actor.kind = ActorKind::kMetrics;
+  }
+  refused(plan, "no gather");
+  plan = sharded;
+  first(plan, ActorKind::kClipNorm).acts[0].inputs.pop_back();
+  refused(plan, "a norm that does not hear of all");
+  plan = sharded;
+  first(plan, ActorKind::kOptimizer)
+      .acts[0]
+      .outputs.erase(first(plan, ActorKind::kOptimizer).acts[0].outputs.begin());
+  refused(plan, "squares for too few norms");
+  plan = sharded;
+  plan.replicas = 2;
+  refused(plan, "fewer replicas");
+  plan = sharded;
+  edge_named(plan, "slices.r0.s0").codec = "bf16";
+  refused(plan, "a codec where nobody rounds");
+  plan = sharded;
+  edge_named(plan, "gathered.r0.s0.0").codec = "top-k:0.1";
+  refused(plan, "feedback for weights");
 }
 
 TEST(Validate, RefusesDamage) {

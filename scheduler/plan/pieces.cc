@@ -1,0 +1,97 @@
+#include "scheduler/plan/pieces.h"
+
+#include <algorithm>
+
+namespace reef::plan {
+namespace {
+
+/// Gives the piece to the owner, as part of the slice before it if it continues that.
+void give(std::vector<Slice>& slices, const std::string& parameter, std::int64_t first,
+          std::int64_t count, std::uint32_t owner) {
+  if (!slices.empty() && slices.back().owner == owner) {
+    slices.back().count += count;
+  } else {
+    slices.push_back({parameter, first, count, owner});
+  }
+}
+
+}  // namespace
+
+std::int64_t pieces_in(const Slice& slice) {
+  return (slice.count + kPieceElements - 1) / kPieceElements;
+}
+
+bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges) {
+  return ((slice.owner ^ replica) & ((std::uint64_t{1} << exchanges) - 1)) == 0;
+}
+
+Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners)
+    : owners_(owners) {
+  std::map<std::string, std::int64_t, std::less<>> elements;
+  for (const nn::Layer& layer : spec.layers) {
+    auto& names = names_.emplace_back();
+    for (const nn::Parameter& parameter : layer.parameters) {
+      names.push_back(parameter.name);
+      elements[parameter.name] = parameter.elements();
+    }
+  }
+  for (const LayerRange& stage : stages) {
+    const std::vector<std::string> names = names_of(stage);
+    std::int64_t total = 0, before = 0;
+    for (const std::string& name : names) total += elements.at(name);
+    for (const std::string& name : names) {
+      for (std::int64_t first = 0; first < elements.at(name); first += kPieceElements) {
+        const std::int64_t count = std::min(kPieceElements, elements.at(name) - first);
+        // By its middle, which is inside the whole: below owners.
+        const double middle = static_cast<double>(before) + static_cast<double>(count) / 2;
+        give(slices_[name], name, first, count,
+             static_cast<std::uint32_t>(middle / static_cast<double>(total) * owners));
+        before += count;
+      }
+    }
+  }
+}
+
+std::vector<std::string> Deal::names_of(LayerRange layers) const {
+  std::vector<std::string> names;
+  for (std::size_t i = layers.first; i < std::min<std::size_t>(layers.last, names_.size()); ++i)
+    names.insert(names.end(), names_[i].begin(), names_[i].end());
+  std::ranges::sort(names);
+  return names;
+}
+
+std::span<const Slice> Deal::of(std::string_view parameter) const {
+  const auto found = slices_.find(parameter);
+  return found == slices_.end() ? std::span<const Slice>() : std::span(found->second);
+}
+
+std::vector<Slice> Deal::of_layers(LayerRange layers) const {
+  std::vector<Slice> slices;
+  for (const std::string& name : names_of(layers)) {
+    const auto some = of(name);
+    slices.insert(slices.end(), some.begin(), some.end());
+  }
+  return slices;
+}
+
+std::vector<Slice> Deal::owned(LayerRange layers, std::uint32_t replica) const {
+  std::vector<Slice> slices = of_layers(layers);
+  std::erase_if(slices, [&](const Slice& slice) { return slice.owner != owner(replica); });
+  return slices;
+}
+
+bool is_sharded(const Plan& plan) {
+  return std::ranges::any_of(
+      plan.actors, [](const Actor& actor) { return actor.kind == ActorKind::kAllGather; });
+}
+
+Deal deal_of(const nn::ModelSpec& spec, const Plan& plan) {
+  std::vector<LayerRange> stages;
+  for (const Actor& actor : plan.actors) {
+    if (actor.kind == ActorKind::kOptimizer && actor.replica == 0)
+      stages.push_back({actor.first_layer, actor.last_layer});
+  }
+  return Deal(spec, stages, is_sharded(plan) ? plan.replicas : 1);
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,168 @@
+#include "scheduler/plan/pieces.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "samples.h"
+
+namespace reef::plan {
+namespace {
+
+/// A model of these parameters, one layer each.
+nn::ModelSpec model_of(const std::vector<std::pair<std::string, std::int64_t>>& parameters) {
+  nn::ModelSpec spec;
+  for (const auto& [name, elements] : parameters) {
+    nn::Layer layer;
+    layer.parameters.push_back({name, {elements}, nn::Init::zeros(), false, ops::DType::kF32});
+    spec.layers.push_back(layer);
+  }
+  return spec;
+}
+
+TEST(Pieces, AreDealtInTheOrderOfNamesAsRunsOfAboutAsMuch) {
+  constexpr std::int64_t kPiece = kPieceElements;
+  const nn::ModelSpec spec = model_of({{"c", 5 * kPiece + 7}, {"a", 3 * kPiece}, {"b", 40}});
+  const LayerRange all{0, 3};
+  const Deal deal(spec, std::span(&all, 1), 4);
+  EXPECT_EQ(deal.of_layers(all), (std::vector<Slice>{{"a", 0, 2 * kPiece, 0},
+                                                     {"a", 2 * kPiece, kPiece, 1},
+                                                     {"b", 0, 40, 1},
+                                                     {"c", 0, kPiece, 1},
+                                                     {"c", kPiece, 2 * kPiece, 2},
+                                                     {"c", 3 * kPiece, 2 * kPiece + 7, 3}}));
+  EXPECT_EQ(deal.owned(all, 1).size(), 3u);
+  EXPECT_EQ(pieces_in(deal.of("c").back()), 3);
+  EXPECT_TRUE(deal.of("d").empty());
+}
+
+TEST(Pieces, OfEachStageAreDealtApart) {
+  const nn::ModelSpec spec = model_of({{"a", 10}, {"b", 10}, {"c", 10}, {"d", 10}});
+  const LayerRange stages[] = {{0, 2}, {2, 4}};
+  const Deal deal(spec, stages, 2);
+  for (const char* name : {"a", "c"}) EXPECT_EQ(deal.of(name)[0].owner, 0u) << name;
+  for (const char* name : {"b", "d"}) EXPECT_EQ(deal.of(name)[0].owner, 1u) << name;
+}
+
+TEST(Pieces, AreOfOneOwnerWithoutSharing) {
+  const nn::ModelSpec spec = model_of({{"a", 3 * kPieceElements}, {"b", 1}});
+  const LayerRange all{0, 2};
+  const Deal deal(spec, std::span(&all, 1), 1);
+  for (const std::uint32_t replica : {0u, 3u}) {
+    EXPECT_EQ(deal.owned(all, replica),
+              (std::vector<Slice>{{"a", 0, 3 * kPieceElements, 0}, {"b", 0, 1, 0}}));
+  }
+}
+
+TEST(Pieces, MayBeFewerThanOwners) {
+  const nn::ModelSpec spec = model_of({{"a", 9}});
+  const LayerRange beyond{0, 99};  // a plan of a peer may say so
+  const Deal deal(spec, std::span(&beyond, 1), 8);
+  std::size_t owned = 0;
+  for (std::uint32_t replica = 0; replica < 8; ++replica)
+    owned += deal.owned(beyond, replica).size();
+  EXPECT_EQ(owned, 1u);
+}
+
+TEST(Pieces, HalveWithEachExchange) {
+  for (std::uint32_t replica = 0; replica < 8; ++replica) {
+    for (std::uint32_t exchanges = 0; exchanges <= 3; ++exchanges) {
+      std::uint32_t held = 0;
+      for (std::uint32_t owner = 0; owner < 8; ++owner) {
+        const Slice slice{"a", 0, 1, owner};
+        if (!holds(replica, slice, exchanges)) continue;
+        ++held;
+        if (exchanges < 3) {
+          const std::uint32_t partner = replica ^ (1u << exchanges);
+          EXPECT_NE(holds(replica, slice, exchanges + 1), holds(partner, slice, exchanges + 1));
+        }
+      }
+      EXPECT_EQ(held, 8u >> exchanges);
+    }
+    EXPECT_TRUE(holds(replica, {"a", 0, 1, replica}, 3));
+  }
+}
+
+job::Job sharded_job(std::uint32_t replicas, std::uint32_t stages) {
+  job::Job job = sample_job(replicas, stages);
+  job.parallelism.zero_stage = 1;
+  return job;
+}
+
+Plan sharded_plan(std::uint32_t replicas, std::uint32_t stages, std::uint32_t nodes) {
+  auto plan = make_plan(sharded_job(replicas, stages), sample_topology(nodes));
+  EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().text());
+  return plan.ok() ? *plan : Plan{};
+}
+
+TEST(ShardedPlan, IsValidAndLiveOnEveryLayout) {  // make_plan() proves both
+  for (const std::uint32_t replicas : {2, 4, 8}) {
+    for (const std::uint32_t stages : {1, 2, 4}) {
+      for (const std::uint32_t nodes : {1, 2, 4}) {
+        if (replicas * stages < nodes) continue;
+        SCOPED_TRACE(testing::Message() << replicas << " x " << stages << " on " << nodes);
+        const Plan plan = sharded_plan(replicas, stages, nodes);
+        EXPECT_TRUE(is_sharded(plan));
+        EXPECT_TRUE(plan.reproducible);
+      }
+    }
+  }
+}
+
+TEST(ShardedPlan, IsAnotherOnlyWithSeveralReplicas) {
+  const Plan plan = sharded_plan(1, 2, 2);
+  EXPECT_FALSE(is_sharded(plan));
+  EXPECT_EQ(plan.edges, sample_plan(1, 2, 2).edges);
+}
+
+std::uint64_t state_of(const Plan& plan, std::uint32_t replica) {
+  std::uint64_t bytes = 0;
+  for (const Actor& actor : plan.actors) {
+    if (actor.kind == ActorKind::kOptimizer && actor.replica == replica) bytes += actor.state_bytes;
+  }
+  return bytes;
+}
+
+TEST(ShardedPlan, HoldsEachMomentOnceAndSendsHalfTheGradients) {
+  Plan whole = sample_plan(4, 2, 4), sharded = sharded_plan(4, 2, 4);
+  std::uint64_t state = 0, most = 0;
+  for (std::uint32_t replica = 0; replica < 4; ++replica) {
+    state += state_of(sharded, replica);
+    most = std::max(most, state_of(sharded, replica));
+  }
+  EXPECT_EQ(state, state_of(whole, 0));
+  EXPECT_LT(most, state / 2);
+  const auto sent = [](const Plan& plan, const std::string& name) {
+    std::uint64_t bytes = 0;
+    for (const Edge& edge : plan.edges) {
+      if (edge.name.starts_with(name) && edge.name.find('/') == std::string::npos)
+        bytes += edge.bytes;
+    }
+    return bytes;
+  };
+  // Of G bytes, doubling sends 4 x 2 G and halving 4 x (G/2 + G/4), though not each replica as
+  // much.
+  EXPECT_LT(sent(sharded, "sent"), sent(whole, "sent") / 2);
+  EXPECT_EQ(sent(sharded, "reduced.r") + sent(sharded, "tied-reduced"),
+            (sent(whole, "reduced.r") + sent(whole, "tied-reduced")) / 4);
+  EXPECT_EQ(sent(sharded, "weights"), sent(whole, "weights"));
+  EXPECT_EQ(sent(sharded, "part"), sent(whole, "part"));
+}
+
+TEST(ShardedPlan, RoundsWeightsForAllReplicasOrNone) {
+  job::Job job = sharded_job(4, 1);
+  job.codecs.weights = "bf16+zstd";
+  Plan plan = make_plan(job, sample_topology(2)).value();
+  for (const char* replica : {"0", "1", "2", "3"}) {
+    const std::string name = std::string("gathered.r") + replica + ".s0.";
+    EXPECT_EQ(edge_named(plan, name + "0").codec, "bf16+zstd");
+    EXPECT_EQ(edge_named(plan, name + "1").codec, "");
+  }
+  EXPECT_FALSE(plan.reproducible);
+  plan = make_plan(job, sample_topology(1)).value();
+  EXPECT_EQ(edge_named(plan, "gathered.r0.s0.0").codec, "");
+  job.training.precision = nn::Precision::kBF16;
+  EXPECT_TRUE(make_plan(job, sample_topology(2)).value().reproducible);
+}
+
+}  // namespace
+}  // namespace reef::plan
