@@ -27,8 +27,9 @@ class AllGather final : public Task {
     const plan::LayerRange layers{actor.first_layer, actor.last_layer};
     const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
     std::vector<nn::Parameter> parameters;
-    for (std::uint32_t i = layers.first; i < layers.last; ++i) {
-      const auto& some = setup.model.layers.at(i).parameters;
+    const std::size_t end = std::min<std::size_t>(layers.last, setup.model.layers.size());
+    for (std::size_t i = layers.first; i < end; ++i) {
+      const auto& some = setup.model.layers[i].parameters;
       parameters.insert(parameters.end(), some.begin(), some.end());
     }
     std::ranges::sort(parameters, {}, &nn::Parameter::name);

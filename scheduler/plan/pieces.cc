@@ -36,7 +36,9 @@ Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::u
     }
   }
   for (const LayerRange& stage : stages) {
-    const std::vector<std::string> names = names_of(stage);
+    std::vector<std::string> names = names_of(stage);
+    // Stages of a peer's plan may overlap; an element still has one owner.
+    std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
     std::int64_t total = 0, before = 0;
     for (const std::string& name : names) total += elements.at(name);
     for (const std::string& name : names) {

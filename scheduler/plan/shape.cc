@@ -43,9 +43,10 @@ std::vector<ActShape> gather_shapes(std::uint32_t replicas) {
   return shapes;
 }
 
-/// `count` scalars, if the act has `ports`, as then it has brought what they cost us.
+/// `count` scalars if there are as many ports, which have then brought what they cost us; else
+/// what no port matches.
 std::string scalars(std::uint64_t count, std::uint64_t ports) {
-  return ports >= count ? std::string(count, 's') : "s";
+  return ports == count ? std::string(count, 's') : "!";
 }
 
 std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sharded) {
@@ -57,7 +58,7 @@ std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sha
 std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, bool sharded) {
   if (!sharded) return {{"gg?", "sg"}, {"gs", "ww?p?"}};
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].outputs.size();
-  return {{"gg?", scalars(plan.replicas, ports) + "g"}, {"gs", "wp?"}};
+  return {{"gg?", scalars(plan.replicas, ports - 1) + "g"}, {"gs", "wp?"}};
 }
 
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "ops/catalog/catalog.h"
 #include "tests/unit/ops/agreement.h"
 #include "tests/unit/ops/support.h"
 

@@ -53,6 +53,16 @@ TEST(Pieces, AreOfOneOwnerWithoutSharing) {
   }
 }
 
+TEST(Pieces, HaveOneOwnerThoughStagesOverlap) {
+  const nn::ModelSpec spec = model_of({{"a", 10}, {"b", 10}});
+  const LayerRange stages[] = {{0, 2}, {0, 2}, {1, 2}};
+  const Deal deal(spec, stages, 2);
+  for (const char* name : {"a", "b"}) {
+    ASSERT_EQ(deal.of(name).size(), 1u);
+    EXPECT_EQ(deal.of(name)[0].count, 10);
+  }
+}
+
 TEST(Pieces, MayBeFewerThanOwners) {
   const nn::ModelSpec spec = model_of({{"a", 9}});
   const LayerRange beyond{0, 99};  // a plan of a peer may say so

@@ -315,6 +315,15 @@ TEST(Validate, RefusesAPlanThatIsShardedInPart) {
       .outputs.erase(first(plan, ActorKind::kOptimizer).acts[0].outputs.begin());
   refused(plan, "squares for too few norms");
   plan = sharded;
+  first(plan, ActorKind::kClipNorm).acts[0].inputs.resize(1);
+  refused(plan, "a norm that hears of one");
+  plan = whole;
+  first(plan, ActorKind::kClipNorm).acts[0].inputs.resize(1);
+  refused(plan, "a norm that hears of one stage");
+  plan = sharded;
+  first(plan, ActorKind::kOptimizer).acts[0].outputs.clear();
+  refused(plan, "no squares at all");
+  plan = sharded;
   plan.replicas = 2;
   refused(plan, "fewer replicas");
   plan = sharded;
