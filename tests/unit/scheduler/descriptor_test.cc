@@ -114,6 +114,12 @@ INSTANTIATE_TEST_SUITE_P(
             "gradients, "
             "of which zero_stage 1 sends each replica only its own part; use zero_stage 0, or a "
             "codec without feedback, such as int8+zstd"},
+        Row{"    dp: 2\n    pp: 2\n", "    mode: auto\n    zero_stage: 1\n",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: is not tried in mode auto; "
+            "leave "
+            "it out, or say mode: manual"},
+        Row{"pp: 2", "zero_stage: 2",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 2 is greater than 1"},
         Row{"  parallelism:", "  codecs: {gradients: top-k:2}\n  parallelism:",
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k keeps 2 of the values; use a "
             "fraction over 0 and at most 1"},
@@ -168,6 +174,16 @@ TEST(Descriptor, KeepsWhatWasSaidThroughJson) {
   const auto again = job::job_from_json(job::job_to_json(*job));
   ASSERT_TRUE(again.ok()) << again.error().text();
   EXPECT_EQ(*again, *job);
+}
+
+TEST(Descriptor, KeepsWhoOwnsTheOptimizersState) {
+  std::string yaml = sample_yaml();
+  EXPECT_EQ(parse_job(yaml, "x.yaml").value().parallelism.zero_stage, 0u);
+  yaml += "    zero_stage: 1\n";
+  const auto job = parse_job(yaml, "x.yaml");
+  ASSERT_TRUE(job.ok()) << job.error().text();
+  EXPECT_EQ(job->parallelism.zero_stage, 1u);
+  EXPECT_EQ(job::job_from_json(job::job_to_json(*job)).value(), *job);
 }
 
 TEST(Descriptor, ComputesInF32UnlessItSaysOtherwise) {
