@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from cluster import ATOLL, ClusterTest
+from cluster import ATOLL, GPT2, ClusterTest
 
 REFERENCE = pathlib.Path(__file__).resolve().parent.parent / "reference"
 sys.path.insert(0, str(REFERENCE))
@@ -39,6 +39,24 @@ class Checkpoint(ClusterTest):
                 self.assertEqual(status, 0, stderr)
                 self.assertEqual(self.losses(folder), reference)
                 self.assertEqual(resumed["val_loss"], whole["val_loss"])
+
+    def test_a_tensor_in_slices_is_resumed_and_exported_whole(self):
+        # A table of 3 pieces of 2^20 elements: no owner has all of it.
+        wide = dict(family=GPT2.replace("vocab_size: 256", "vocab_size: 65536"), steps=4, evaluate=2, snapshot=2)
+        status, whole, stderr, folder = self.run_job(self.job(**wide))
+        self.assertEqual(status, 0, stderr)
+        reference, model = self.losses(folder), (folder / "model" / "model.safetensors").read_bytes()
+        status, _, stderr, folder = self.run_job(self.job(nodes=2, dp=2, pp=2, zero=1, **wide))
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), reference)
+        self.assertEqual((folder / "model" / "model.safetensors").read_bytes(), model)
+        middle = folder / "checkpoints" / "step-00000002"
+        tensors = json.loads((middle / "manifest.json").read_text())["tensors"]
+        self.assertEqual(len(tensors["wte.weight"]["slices"]), 2)
+        status, resumed, stderr, folder = self.run_job(self.job(nodes=4, dp=4, zero=1, resume=f", resume: {middle}", **wide))
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), [line for line in reference if line["step"] > 2])
+        self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
