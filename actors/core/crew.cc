@@ -37,6 +37,8 @@ class LocalCrew final : public node::Crew {
 
   Status spawn() {
     const plan::Plan& plan = setup_.plan;
+    // Of all: a norm knows the parameters of others.
+    for (const plan::Actor& actor : plan.actors) ATOLL_TRY(check_layers(actor));
     Registers registers;
     for (const plan::Edge& edge : plan.edges) {
       const bool here = plan.actors[edge.producer].node == setup_.node ||
@@ -83,6 +85,18 @@ class LocalCrew final : public node::Crew {
   }
 
  private:
+  /// A plan comes from another process; that its layers are the model's is seen here first.
+  Status check_layers(const plan::Actor& actor) const {
+    const bool holds_layers = actor.kind == plan::ActorKind::kLayerShard ||
+                              actor.kind == plan::ActorKind::kGradientSync ||
+                              actor.kind == plan::ActorKind::kOptimizer ||
+                              actor.kind == plan::ActorKind::kAllGather;
+    if (!holds_layers ||
+        (actor.first_layer < actor.last_layer && actor.last_layer <= model_.layers.size()))
+      return {};
+    return Error{Code::kProto, actor.name, "holds layers that the model does not have"};
+  }
+
   static Registers registers_of(const plan::Actor& actor, const Registers& all) {
     Registers own;
     for (const plan::Act& act : actor.acts) {
