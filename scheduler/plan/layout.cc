@@ -10,6 +10,7 @@
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/pieces.h"
+#include "scheduler/plan/stages.h"
 
 namespace reef::plan {
 namespace {
@@ -18,22 +19,6 @@ using ops::DType;
 
 constexpr std::int32_t kWeightsPriority = -1;  ///< fills gaps: only the optimizer waits for it
 constexpr std::uint64_t kReportBytes = 4096;   ///< a loss, a norm, a few counters
-
-/// What a stage holds and moves, in bytes. Weights are as layers see them, all else is f32.
-struct StageSize {
-  std::uint64_t weights = 0;              ///< of the parameters that it owns
-  std::uint64_t tied_weights = 0;         ///< of those that it uses and another layer owns
-  std::uint64_t gradients = 0;            ///< of the parameters that it owns
-  std::uint64_t tied_gradients = 0;       ///< of tied uses
-  std::uint64_t stash = 0;                ///< of one micro-batch
-  std::uint64_t later = 0;                ///< the same, between the halves of backward
-  std::uint64_t recomputed = 0;           ///< the same, while backward computes a layer again
-  double flops = 0;                       ///< the same, forward and backward
-  std::vector<codec::Matrix> parts;       ///< what the gradients are for a codec of low rank,
-  std::vector<codec::Matrix> tied_parts;  ///< those of tied uses among them
-
-  std::uint64_t all_gradients() const { return gradients + tied_gradients; }
-};
 
 /// What one owner has of it.
 struct Share {
@@ -74,7 +59,9 @@ class Layout {
         last_(stages_ - 1),
         sharded_(job.parallelism.shares_state()),
         exchanges_(static_cast<std::uint32_t>(std::bit_width(shards_.replicas) - 1)) {
-    cut_layers();
+    Stages stages = cut_stages(job_, topology_, spec_, spread_);
+    cuts_ = std::move(stages.cuts);
+    sizes_ = std::move(stages.sizes);
     deal_pieces();
   }
 
@@ -96,35 +83,6 @@ class Layout {
   }
 
  private:
-  void cut_layers() {
-    const std::uint64_t tokens = tokens_per_leaf(job_);
-    std::vector<double> costs;
-    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
-      const cost::Layer layer = cost::layer_cost(spec_, i, tokens);
-      costs.push_back(layer.forward_flops + layer.backward_flops);
-    }
-    std::vector<double> speeds;
-    for (const topology::Node& node : topology_.nodes)
-      speeds.push_back(cost::flops_per_second(node.device, node.threads));
-    cuts_ = placement::cut(costs, placement::stage_speeds(spread_, shards_, speeds, stages_));
-    for (std::size_t s = 0; s < job_.parallelism.layers.size(); ++s)
-      cuts_[s + 1] = cuts_[s] + job_.parallelism.layers[s];
-    for (std::uint32_t s = 0; s < stages_; ++s) {
-      const cost::Layer range = cost::range_cost(spec_, cuts_[s], cuts_[s + 1], tokens);
-      StageSize size;
-      size.weights = range.weight_bytes;
-      size.tied_weights = range.tied_weight_bytes;
-      size.gradients = 4 * range.parameters;
-      size.tied_gradients = 4 * range.tied_parameters;
-      size.stash = range.stash_bytes;
-      size.later = range.later_bytes;
-      size.recomputed = range.recomputed_bytes;
-      size.flops = range.forward_flops + range.backward_flops;
-      for (std::uint32_t i = cuts_[s]; i < cuts_[s + 1]; ++i) add_parts(spec_.layers[i], size);
-      sizes_.push_back(size);
-    }
-  }
-
   void deal_pieces() {
     std::vector<LayerRange> ranges;
     for (std::uint32_t s = 0; s < stages_; ++s) ranges.push_back({cuts_[s], cuts_[s + 1]});
@@ -175,18 +133,6 @@ class Layout {
     owners.resize(shards_.replicas);
     std::iota(owners.begin(), owners.end(), 0u);
     return owners;
-  }
-
-  void add_parts(const nn::Layer& layer, StageSize& size) const {
-    for (const nn::Parameter& parameter : layer.parameters)
-      size.parts.push_back(codec::matrix_of(parameter.shape));
-    for (const nn::Layer& other : spec_.layers) {
-      for (const nn::Parameter& parameter : other.parameters) {
-        if (std::ranges::find(layer.tied, parameter.name) == layer.tied.end()) continue;
-        size.parts.push_back(codec::matrix_of(parameter.shape));
-        size.tied_parts.push_back(codec::matrix_of(parameter.shape));
-      }
-    }
   }
 
   /// Stages are dealt out in turn, so that each device of a pipeline has as many.
