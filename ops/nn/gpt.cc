@@ -1,5 +1,8 @@
+#include <numeric>
+
 #include "ops/autograd/functions.h"
 #include "ops/autograd/functions/composite.h"
+#include "ops/functional/functional.h"
 #include "ops/nn/pass.h"
 
 namespace reef::nn {
@@ -13,7 +16,8 @@ class Gpt {
  public:
   Gpt(Pass& pass, const GptConfig& config) : pass_(pass), config_(config) {}
 
-  Variable embed(const Variable& tokens) {
+  Variable embed(const Variable& tokens, const Parameter& table) {
+    if (table.part) return embed_part(tokens.value, table);
     const Variable x = ops::embedding(pass_.context, pass_.tape, tokens.value,
                                       pass_.leaf("wte.weight"), pass_.leaf("wpe.weight"));
     return dropout(x, pass_.draw(config_.embd_pdrop, 0));
@@ -23,8 +27,13 @@ class Gpt {
     const std::string name = "h." + std::to_string(block);
     Variable a = ops::norm_linear(pass_.context, pass_.tape, x, norm(name + ".ln_1"),
                                   linear(name + ".attn.c_attn"));
-    a = ops::attention(pass_.context, pass_.tape, a, config_.n_head,
+    const std::int64_t heads = a.value.shape()[2] / (3 * (config_.n_embd / config_.n_head));
+    a = ops::attention(pass_.context, pass_.tape, a, heads,
                        block_draw(config_.attn_pdrop, block, 0));
+    if (!pass_.tensor.is_first()) {
+      return ops::linear(pass_.context, pass_.tape, a, pass_.leaf(name + ".attn.c_proj.weight"),
+                         {});
+    }
     const ops::LinearLeaves projection = linear(name + ".attn.c_proj");
     const Draw dropped = block_draw(config_.resid_pdrop, block, 1);
     if (dropped.probability <= 0) {
@@ -36,6 +45,10 @@ class Gpt {
 
   Variable feed_forward(const Variable& x, std::int64_t block) {
     const std::string name = "h." + std::to_string(block);
+    if (!pass_.tensor.is_first()) {
+      return ops::mlp(pass_.context, pass_.tape, x, norm(name + ".ln_2"),
+                      linear(name + ".mlp.c_fc"), pass_.leaf(name + ".mlp.c_proj.weight"));
+    }
     const Draw dropped = block_draw(config_.resid_pdrop, block, 2);
     if (dropped.probability <= 0) {
       return ops::residual_mlp(pass_.context, pass_.tape, x, norm(name + ".ln_2"),
@@ -54,6 +67,19 @@ class Gpt {
   }
 
  private:
+  /// Each token's row comes from the rank that holds it, its position from the first.
+  Variable embed_part(const ops::Tensor& tokens, const Parameter& table) {
+    const Variable x = embed_held(pass_, table, tokens);
+    if (!pass_.tensor.is_first()) return x;
+    ops::Tensor places =
+        ops::Tensor::empty(ops::Pool::host(), ops::DType::kI32, {1, tokens.shape()[1]});
+    const auto place = places.values<std::int32_t>();
+    std::iota(place.begin(), place.end(), 0);
+    return ops::add(pass_.context, pass_.tape, x,
+                    ops::embedding(pass_.context, pass_.tape, ops::to_device(pass_.context, places),
+                                   pass_.leaf("wpe.weight")));
+  }
+
   ops::NormLeaves norm(const std::string& name) {
     return {pass_.leaf(name + ".weight"), pass_.leaf(name + ".bias"), config_.layer_norm_epsilon};
   }
@@ -81,7 +107,7 @@ Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer, co
   Gpt gpt(pass, config);
   switch (layer.kind) {
     case LayerKind::kEmbedding:
-      return gpt.embed(x);
+      return gpt.embed(x, layer.parameters.front());
     case LayerKind::kAttention:
       return gpt.attention(x, layer.block);
     case LayerKind::kFeedForward:

@@ -9,13 +9,13 @@ namespace {
 using ops::DType;
 
 void add_norm(std::vector<Parameter>& to, const std::string& name, std::int64_t channels) {
-  to.push_back(vector(name + ".weight", channels, Init::ones()));
-  to.push_back(vector(name + ".bias", channels, Init::zeros()));
+  to.push_back(vector(name + ".weight", channels, Init::ones(), Sharing::copied()));
+  to.push_back(vector(name + ".bias", channels, Init::zeros(), Sharing::copied()));
 }
 void add_linear(std::vector<Parameter>& to, const std::string& name, std::int64_t in,
-                std::int64_t out, float std, DType dtype) {
-  to.push_back(matrix(name + ".weight", in, out, std, dtype));
-  to.push_back(vector(name + ".bias", out, Init::zeros()));
+                std::int64_t out, float std, DType dtype, Sharing weight, Sharing bias) {
+  to.push_back(matrix(name + ".weight", in, out, std, dtype, weight));
+  to.push_back(vector(name + ".bias", out, Init::zeros(), bias));
 }
 
 /// Of what is added to the residual path.
@@ -25,11 +25,12 @@ float residual_std(const GptConfig& config) {
 
 Layer embedding_layer(const GptConfig& config, DType dtype) {
   Layer layer{.name = "embedding", .kind = LayerKind::kEmbedding, .parameters = {}, .tied = {}};
-  layer.parameters = {
-      matrix("wte.weight", config.vocab_size, config.n_embd, config.initializer_range, dtype),
-      matrix("wpe.weight", config.n_positions, config.n_embd, config.initializer_range, dtype)};
+  layer.parameters = {matrix("wte.weight", config.vocab_size, config.n_embd,
+                             config.initializer_range, dtype, Sharing::split(0)),
+                      matrix("wpe.weight", config.n_positions, config.n_embd,
+                             config.initializer_range, dtype, Sharing::first())};
   layer.forward_flops_per_token = 2.0 * static_cast<double>(config.n_embd);
-  layer.stash_bytes_per_token = 4;  // the token
+  layer.stash_bytes_per_token = layer.copied_stash_bytes_per_token = 4;  // the token
   return layer;
 }
 
@@ -39,17 +40,22 @@ Layer attention_layer(const GptConfig& config, DType dtype, std::int64_t context
   const std::int64_t c = config.n_embd;
   Layer layer{.name = name + ".attention", .block = block, .parameters = {}, .tied = {}};
   add_norm(layer.parameters, name + ".ln_1", c);
-  add_linear(layer.parameters, name + ".attn.c_attn", c, 3 * c, config.initializer_range, dtype);
-  add_linear(layer.parameters, name + ".attn.c_proj", c, c, residual_std(config), dtype);
+  const std::int64_t head = c / config.n_head;
+  add_linear(layer.parameters, name + ".attn.c_attn", c, 3 * c, config.initializer_range, dtype,
+             Sharing::split(1, head, 3), Sharing::split(0, head, 3));
+  add_linear(layer.parameters, name + ".attn.c_proj", c, c, residual_std(config), dtype,
+             Sharing::split(0, head), Sharing::first());
   // Products, and attention's two of half of T x T; the rest is small beside them.
   layer.weight_gradient_flops_per_token = 2.0 * static_cast<double>(4 * c * c);
   layer.forward_flops_per_token =
       layer.weight_gradient_flops_per_token + 2.0 * static_cast<double>(c * context);
   // x, qkv, attention. The norm's statistics and one log-sum-exp for each head.
   layer.stash_bytes_per_token = stash_bytes(5 * c, dtype, 2 + config.n_head);
+  layer.copied_stash_bytes_per_token = stash_bytes(c, dtype, 2);
   // Of each product what was multiplied and the gradient of what came out; the norm's input instead
   // of its result.
   layer.later_bytes_per_token = stash_bytes(6 * c, dtype, 0);
+  layer.copied_later_bytes_per_token = stash_bytes(2 * c, dtype, 0);
   return layer;
 }
 
@@ -63,14 +69,18 @@ Layer feed_forward_layer(const GptConfig& config, DType dtype, std::int64_t bloc
               .parameters = {},
               .tied = {}};
   add_norm(layer.parameters, name + ".ln_2", c);
-  add_linear(layer.parameters, name + ".mlp.c_fc", c, f, config.initializer_range, dtype);
-  add_linear(layer.parameters, name + ".mlp.c_proj", f, c, residual_std(config), dtype);
+  add_linear(layer.parameters, name + ".mlp.c_fc", c, f, config.initializer_range, dtype,
+             Sharing::split(1), Sharing::split(0));
+  add_linear(layer.parameters, name + ".mlp.c_proj", f, c, residual_std(config), dtype,
+             Sharing::split(0), Sharing::first());
   layer.forward_flops_per_token = 2.0 * static_cast<double>(2 * c * f);
   layer.weight_gradient_flops_per_token = layer.forward_flops_per_token;
   // x and c_fc before gelu; after it, too, where dropout keeps the layer from being one node.
   const std::int64_t inner = config.resid_pdrop > 0 ? 2 * f : f;
   layer.stash_bytes_per_token = stash_bytes(c + inner, dtype, 2);
+  layer.copied_stash_bytes_per_token = stash_bytes(c, dtype, 2);
   layer.later_bytes_per_token = stash_bytes(2 * c + 2 * f, dtype, 0);
+  layer.copied_later_bytes_per_token = stash_bytes(2 * c, dtype, 0);
   return layer;
 }
 
@@ -79,8 +89,10 @@ Layer head_layer(const GptConfig& config, DType dtype) {
   add_norm(layer.parameters, "ln_f", config.n_embd);
   layer.forward_flops_per_token = 2.0 * static_cast<double>(config.n_embd * config.vocab_size);
   layer.weight_gradient_flops_per_token = layer.forward_flops_per_token;
-  layer.stash_bytes_per_token = stash_bytes(config.n_embd, dtype, 2);
+  layer.stash_bytes_per_token = layer.copied_stash_bytes_per_token =
+      stash_bytes(config.n_embd, dtype, 2);
   layer.later_bytes_per_token = stash_bytes(config.n_embd + config.vocab_size, dtype, 0);
+  layer.copied_later_bytes_per_token = stash_bytes(config.n_embd, dtype, 0);
   return layer;
 }
 

@@ -16,11 +16,11 @@ std::vector<Layer> gpt_layers(const GptConfig& config, ops::DType dtype, std::in
 std::vector<Layer> llama_layers(const LlamaConfig& config, ops::DType dtype, std::int64_t context);
 
 inline Parameter matrix(std::string name, std::int64_t rows, std::int64_t columns, float std,
-                        ops::DType dtype) {
-  return {std::move(name), {rows, columns}, Init::normal(std), true, dtype};
+                        ops::DType dtype, Sharing sharing) {
+  return {std::move(name), {rows, columns}, Init::normal(std), true, dtype, sharing};
 }
-inline Parameter vector(std::string name, std::int64_t extent, Init init) {
-  return {std::move(name), {extent}, init, false, ops::DType::kF32};
+inline Parameter vector(std::string name, std::int64_t extent, Init init, Sharing sharing) {
+  return {std::move(name), {extent}, init, false, ops::DType::kF32, sharing};
 }
 
 /// What the tape keeps of one token: activations in `dtype`, statistics in f32.

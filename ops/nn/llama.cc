@@ -12,17 +12,18 @@ class Llama {
  public:
   Llama(Pass& pass, const LlamaConfig& config) : pass_(pass), config_(config) {}
 
-  Variable embed(const Variable& tokens) {
+  Variable embed(const Variable& tokens, const Parameter& table) {
+    if (table.part) return embed_held(pass_, table, tokens.value);
     return ops::embedding(pass_.context, pass_.tape, tokens.value,
                           pass_.leaf("model.embed_tokens.weight"));
   }
 
   Variable attention(const Variable& x, const std::string& name) {
-    return add(x, attend(norm(x, name + ".input_layernorm"), name + ".self_attn"));
+    return joined(x, attend(norm(x, name + ".input_layernorm"), name + ".self_attn"));
   }
 
   Variable feed_forward(const Variable& x, const std::string& name) {
-    return add(x, gated(norm(x, name + ".post_attention_layernorm"), name + ".mlp"));
+    return joined(x, gated(norm(x, name + ".post_attention_layernorm"), name + ".mlp"));
   }
 
   Variable head(const Variable& x) {
@@ -36,12 +37,14 @@ class Llama {
  private:
   /// Several heads of queries share one of keys and values.
   Variable attend(const Variable& x, const std::string& name) {
-    const std::int64_t shared = config_.key_value_heads();
-    const Variable q = turned(heads(linear(x, name + ".q_proj"), config_.num_attention_heads));
-    const Variable k = turned(heads(linear(x, name + ".k_proj"), shared));
-    const Variable v = heads(linear(x, name + ".v_proj"), shared);
+    const Variable q = turned(heads(linear(x, name + ".q_proj")));
+    const Variable k = turned(heads(linear(x, name + ".k_proj")));
+    const Variable v = heads(linear(x, name + ".v_proj"));
     const Variable a = ops::attention(pass_.context, pass_.tape, q, k, v, {});
-    return linear(ops::reshape(pass_.context, pass_.tape, a, x.value.shape()), name + ".o_proj");
+    const ops::Shape& shape = a.value.shape();
+    return linear(
+        ops::reshape(pass_.context, pass_.tape, a, {shape[0], shape[1], shape[2] * shape[3]}),
+        name + ".o_proj");
   }
 
   Variable gated(const Variable& x, const std::string& name) {
@@ -58,14 +61,15 @@ class Llama {
   Variable linear(const Variable& x, const std::string& name) {
     return ops::project(pass_.context, pass_.tape, x, pass_.leaf(name + ".weight"));
   }
-  Variable add(const Variable& a, const Variable& b) {
-    return ops::add(pass_.context, pass_.tape, a, b);
+  /// With the residual path, which one rank adds.
+  Variable joined(const Variable& x, const Variable& change) {
+    return pass_.tensor.is_first() ? ops::add(pass_.context, pass_.tape, x, change) : change;
   }
   /// (B, T, H D) -> (B, T, H, D).
-  Variable heads(const Variable& x, std::int64_t count) {
+  Variable heads(const Variable& x) {
     const ops::Shape& shape = x.value.shape();
-    return ops::reshape(pass_.context, pass_.tape, x,
-                        {shape[0], shape[1], count, config_.head_size()});
+    const std::int64_t size = config_.head_size();
+    return ops::reshape(pass_.context, pass_.tape, x, {shape[0], shape[1], shape[2] / size, size});
   }
   Variable turned(const Variable& x) {
     return ops::rope(pass_.context, pass_.tape, x, config_.rope_theta);
@@ -83,7 +87,7 @@ Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer
   const std::string name = "model.layers." + std::to_string(layer.block);
   switch (layer.kind) {
     case LayerKind::kEmbedding:
-      return llama.embed(x);
+      return llama.embed(x, layer.parameters.front());
     case LayerKind::kAttention:
       return llama.attention(x, name);
     case LayerKind::kFeedForward:

@@ -33,6 +33,7 @@ struct Pass {
   ops::Tape& tape;
   const Parameters& weights;
   const Sample& sample;
+  TensorRank tensor = {};
 
   ops::Variable leaf(const std::string& name) { return tape.leaf(name, name, weight(name)); }
   /// A use of another layer's parameter, whose gradient has a name of its own.
@@ -53,8 +54,13 @@ struct Pass {
   }
 };
 
+/// The rows of the tokens i32 (B, T) in a table of which a rank holds some; of those that it does
+/// not hold, zeros. (B, T, C).
+ops::Variable embed_held(Pass& pass, const Parameter& table, const ops::Tensor& tokens);
+
 /// Runs `layer` on x: tokens i32 (B, T) for the embedding, else hidden (B, T, C). Gives hidden, or
-/// logits f32 (B, T, V).
+/// logits f32 (B, T, V). A rank of several gives its summand of hidden, or its columns of the
+/// logits; what is added once (the residual path, biases behind a sum) the first rank adds.
 ops::Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer,
                           const ops::Variable& x);
 ops::Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/autograd/checkpoint.h"
+#include "ops/nn/tensor_rank.h"
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 
@@ -34,9 +35,14 @@ Tensor initial_slice(const Parameter& parameter, std::uint64_t seed, std::int64_
       break;
     case Init::Kind::kNormal: {
       const Random random(seed, "init/" + parameter.name);
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = parameter.init.std * random.normal(0, static_cast<std::uint64_t>(first) + i);
-      }
+      for_each_run(parameter, first, count,
+                   [&](std::int64_t place, std::int64_t whole, std::int64_t elements) {
+                     for (std::int64_t i = 0; i < elements; ++i) {
+                       values[static_cast<std::size_t>(place + i)] =
+                           parameter.init.std *
+                           random.normal(0, static_cast<std::uint64_t>(whole + i));
+                     }
+                   });
     }
   }
   return tensor;
@@ -65,7 +71,7 @@ Tensor Stage::forward(Context& context, const Parameters& weights, const Tensor&
   for (std::size_t i = first_; i < last_; ++i) {
     const auto run = [this, i, sample](Context& context, Tape& tape, const Parameters& weights,
                                        std::span<const Variable> inputs) {
-      Pass pass{context, tape, weights, sample};
+      Pass pass{context, tape, weights, sample, spec_.tensor};
       return layer_forward(pass, spec_.layers[i], inputs[0]);
     };
     const std::array<Variable, 1> inputs{x};

@@ -20,9 +20,10 @@ namespace reef::nn {
 using ops::add;
 using ops::add_into;
 
-/// A pure function of (seed, parameter name, element), hence the same on any stage and any device.
+/// A pure function of (seed, parameter name, element of the published tensor), hence the same on
+/// any stage, any rank and any device.
 ops::Tensor initial_value(const Parameter& parameter, std::uint64_t seed);
-/// Elements [first, first + count) of it, as a vector.
+/// Elements [first, first + count) of what is held, as a vector.
 ops::Tensor initial_slice(const Parameter& parameter, std::uint64_t seed, std::int64_t first,
                           std::int64_t count);
 

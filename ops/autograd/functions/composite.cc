@@ -30,15 +30,48 @@ void add_norm_grads(Context& context, const Tensor& statistics, const Tensor& gr
   gradients.add(2, constant(std::move(grads.bias)));
 }
 
-/// Of the weight (K, N) and the bias that are inputs `weight` and weight + 1; `x` is what was
-/// multiplied, or computes it.
+/// Of the weight (K, N) and the bias, if there is one, that are inputs `weight` and weight + 1; `x`
+/// is what was multiplied, or computes it.
 template <typename X>
-void add_linear_grads(X x, const Tensor& grad, Tape::Gradients& gradients, std::size_t weight) {
+void add_linear_grads(X x, const Tensor& grad, Tape::Gradients& gradients, std::size_t weight,
+                      bool biased = true) {
   gradients.add_later(weight, [x = std::move(x), grad](Context& context) {
     const Tensor rows = x(context);
     return matmul_to(context, rows, grad, Product::kTN, sums_of(rows.dtype()));
   });
+  if (!biased) return;
   gradients.add_later(weight + 1, [grad](Context& context) { return column_sum(context, grad); });
+}
+
+/// residual_mlp(), or without residual path and second bias mlp().
+Variable fused_mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
+                   const LinearLeaves& up, const LinearLeaves& down, bool residual) {
+  LayerNorm n = layer_norm(context, x.value, norm.weight.value, norm.bias.value, norm.epsilon);
+  LinearActivation inner = linear_activation(context, n.y, up.weight.value, up.bias.value,
+                                             Activation::kGelu, tape.recording());
+  n.y = {};
+  return tape.record(
+      residual ? linear_residual(context, inner.y, down.weight.value, down.bias.value, x.value)
+               : matmul(context, inner.y, down.weight.value, Product::kNN),
+      {x, norm.weight, norm.bias, up.weight, up.bias, down.weight, down.bias},
+      {x, norm.weight, norm.bias, up.weight, down.weight, constant(std::move(n.statistics)),
+       constant(std::move(inner.before))},
+      [epsilon = norm.epsilon, residual](Context& context, const Variable& grad,
+                                         Tape::Gradients& gradients) {
+        if (residual) gradients.add(0, grad);
+        const Variable past = gradients.take(0);
+        const Tensor before = gradients.saved(6).value;
+        Tensor grad_before = matmul(context, grad.value, gradients.saved(4).value, Product::kNT);
+        {
+          GeluAndGrad inner = gelu_and_grad(context, before, grad_before);
+          grad_before = std::move(inner.grad);
+          add_linear_grads([y = std::move(inner.y)](Context&) { return y; }, grad.value, gradients,
+                           5, residual);
+        }
+        add_linear_grads(normalised(gradients, epsilon), grad_before, gradients, 3);
+        const Tensor grad_n = matmul(context, grad_before, gradients.saved(3).value, Product::kNT);
+        add_norm_grads(context, gradients.saved(5).value, grad_n, past.value, gradients);
+      });
 }
 
 }  // namespace
@@ -122,30 +155,17 @@ Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const Nor
     m = gelu(context, tape, linear(context, tape, m, up.weight, up.bias));
     return add(context, tape, x, linear(context, tape, m, down.weight, down.bias));
   }
-  LayerNorm n = layer_norm(context, x.value, norm.weight.value, norm.bias.value, norm.epsilon);
-  LinearActivation inner = linear_activation(context, n.y, up.weight.value, up.bias.value,
-                                             Activation::kGelu, tape.recording());
-  n.y = {};
-  return tape.record(
-      linear_residual(context, inner.y, down.weight.value, down.bias.value, x.value),
-      {x, norm.weight, norm.bias, up.weight, up.bias, down.weight, down.bias},
-      {x, norm.weight, norm.bias, up.weight, down.weight, constant(std::move(n.statistics)),
-       constant(std::move(inner.before))},
-      [epsilon = norm.epsilon](Context& context, const Variable& grad, Tape::Gradients& gradients) {
-        gradients.add(0, grad);
-        const Variable past = gradients.take(0);
-        const Tensor before = gradients.saved(6).value;
-        Tensor grad_before = matmul(context, grad.value, gradients.saved(4).value, Product::kNT);
-        {
-          GeluAndGrad inner = gelu_and_grad(context, before, grad_before);
-          grad_before = std::move(inner.grad);
-          add_linear_grads([y = std::move(inner.y)](Context&) { return y; }, grad.value, gradients,
-                           5);
-        }
-        add_linear_grads(normalised(gradients, epsilon), grad_before, gradients, 3);
-        const Tensor grad_n = matmul(context, grad_before, gradients.saved(3).value, Product::kNT);
-        add_norm_grads(context, gradients.saved(5).value, grad_n, past.value, gradients);
-      });
+  return fused_mlp(context, tape, x, norm, up, down, true);
+}
+
+Variable mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
+             const LinearLeaves& up, const Variable& down) {
+  if (tape.decomposes()) {
+    Variable m = layer_norm(context, tape, x, norm.weight, norm.bias, norm.epsilon);
+    m = gelu(context, tape, linear(context, tape, m, up.weight, up.bias));
+    return linear(context, tape, m, down, {});
+  }
+  return fused_mlp(context, tape, x, norm, up, {down, {}}, false);
 }
 
 }  // namespace reef::ops

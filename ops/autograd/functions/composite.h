@@ -35,4 +35,9 @@ Variable rms_norm_project(Context& context, Tape& tape, const Variable& x, const
 Variable residual_mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
                       const LinearLeaves& up, const LinearLeaves& down);
 
+/// linear(gelu(linear(layer_norm(x)))) without the second bias: a summand of the above, where ranks
+/// share the inner channels. Keeps as much.
+Variable mlp(Context& context, Tape& tape, const Variable& x, const NormLeaves& norm,
+             const LinearLeaves& up, const Variable& down);
+
 }  // namespace reef::ops
