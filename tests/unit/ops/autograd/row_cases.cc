@@ -43,6 +43,13 @@ std::vector<Case> row_cases() {
                      return residual_mlp(context, tape, in[0], {in[1], in[2], 1e-2f},
                                          {in[3], in[4]}, {in[5], in[6]});
                    }});
+  cases.push_back({Op::kLayerNorm,
+                   "mlp",
+                   {input({2, 3}, 1), positive({3}, 2), input({3}, 3), input({3, 4}, 4),
+                    input({4}, 5), input({4, 3}, 6)},
+                   [](Context& context, Tape& tape, Inputs in) {
+                     return mlp(context, tape, in[0], {in[1], in[2], 1e-2f}, {in[3], in[4]}, in[5]);
+                   }});
   cases.push_back(
       {Op::kLayerNorm,
        "norm_linear beside a residual",
