@@ -1,9 +1,8 @@
 #include "actors/checkpoint/checkpointer.h"
 
-#include <map>
-
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/sync/exchanges.h"
+#include "ops/nn/tensor_rank.h"
 #include "scheduler/plan/pieces.h"
 
 namespace reef::actors {
@@ -12,20 +11,18 @@ namespace {
 using checkpoint::TensorSlice;
 using checkpoint::TensorView;
 
-/// part [x owners, of each: x stages], residuals [x those that save any] -> (nothing)
+/// part [x owners, of each: x stages, of each: x ranks], residuals [x those that save any] ->
+/// (nothing)
 class Checkpointer final : public Task {
  public:
   explicit Checkpointer(const TaskSetup& setup) : setup_(setup) {
-    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
-    parts_.resize(std::size_t{deal.owners()} * setup.plan.stages);
+    const std::vector<plan::RankDeal> deals = plan::deals_of(setup.job, setup.plan);
+    const std::uint32_t owners = deals[0].deal.owners();
+    parts_.resize(std::size_t{owners} * setup.plan.stages * setup.plan.ranks);
     for (const plan::Actor& other : setup.plan.actors) {
-      if (other.kind != plan::ActorKind::kOptimizer || other.replica >= deal.owners()) continue;
-      parts_[other.replica * setup.plan.stages + other.stage] =
-          deal.owned({other.first_layer, other.last_layer}, other.replica);
-    }
-    for (const nn::Layer& layer : setup.model.layers) {
-      for (const nn::Parameter& parameter : layer.parameters)
-        shapes_[parameter.name] = {parameter.shape.begin(), parameter.shape.end()};
+      if (other.kind != plan::ActorKind::kOptimizer || other.replica >= owners) continue;
+      parts_[(other.replica * setup.plan.stages + other.stage) * setup.plan.ranks + other.rank] =
+          deals[other.rank].spoken_for({other.first_layer, other.last_layer}, other.replica);
     }
     if (plan::is_sharded(setup.plan)) return;
     for (const plan::Actor* sync : remembering(setup.plan)) residuals_.push_back(names_of(*sync));
@@ -59,13 +56,14 @@ class Checkpointer final : public Task {
 
  private:
   Result<std::vector<TensorSlice>> slices_of(const Token& part,
-                                             const std::vector<plan::Slice>& owned) const {
+                                             const std::vector<plan::HeldSlice>& owned) const {
     if (part.tensors.size() != 3 * owned.size()) {
       return Error{Code::kTensor, "checkpoint", "a part does not hold its owner's tensors"};
     }
     std::vector<TensorSlice> slices;
     for (std::size_t i = 0; i < owned.size(); ++i) {
-      const plan::Slice& slice = owned[i];
+      const auto& [slice, parameter] = owned[i];
+      const std::vector<std::int64_t>& shape = nn::whole_shape(parameter);
       const auto first = static_cast<std::uint64_t>(slice.first);
       const auto count = static_cast<std::uint64_t>(slice.count);
       const std::string_view suffixes[] = {"", checkpoint::kAdamM, checkpoint::kAdamV};
@@ -74,8 +72,9 @@ class Checkpointer final : public Task {
                            "F32",
                            {count},
                            part.tensors[3 * i + k].bytes()},
-                          shapes_.at(slice.parameter),
-                          first});
+                          {shape.begin(), shape.end()},
+                          first,
+                          parameter.part});
       }
     }
     return slices;
@@ -118,8 +117,7 @@ class Checkpointer final : public Task {
   }
 
   const TaskSetup setup_;
-  std::vector<std::vector<plan::Slice>> parts_;  ///< by port
-  std::map<std::string, std::vector<std::uint64_t>> shapes_;
+  std::vector<std::vector<plan::HeldSlice>> parts_;  ///< by port
   std::vector<std::vector<std::string>> residuals_;  ///< names of tensors, per port behind those
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "actors/core/factory.h"
+#include "ops/nn/tensor_rank.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/layout.h"
@@ -17,7 +18,7 @@ constexpr double kLongestPace = 60;  ///< seconds of one act: more cannot be sto
 class LocalCrew final : public node::Crew {
  public:
   LocalCrew(CrewSite site, const node::CrewSetup& setup, job::Job job)
-      : site_(std::move(site)), setup_(setup), job_(std::move(job)), model_(job::spec_of(job_)) {}
+      : site_(std::move(site)), setup_(setup), job_(std::move(job)) {}
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {
@@ -37,6 +38,10 @@ class LocalCrew final : public node::Crew {
 
   Status spawn() {
     const plan::Plan& plan = setup_.plan;
+    if (const auto problem = nn::problem_of(job_.model, plan.ranks); !problem.empty())
+      return Error{Code::kProto, "plan", problem};
+    for (std::uint32_t t = 0; t < plan.ranks; ++t)
+      models_.push_back(nn::spec_of_rank(job::spec_of(job_), {t, plan.ranks}));
     // Of all: a norm knows the parameters of others.
     for (const plan::Actor& actor : plan.actors) ATOLL_TRY(check_layers(actor));
     Registers registers;
@@ -45,10 +50,10 @@ class LocalCrew final : public node::Crew {
                         plan.actors[edge.consumer].node == setup_.node;
       if (here) registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
     }
-    const TaskSetup tasks{plan,        job_,        model_,           setup_.events,
-                          setup_.wire, site_.clock, setup_.run_folder};
     for (const plan::Actor& actor : plan.actors) {
       if (actor.node != setup_.node) continue;
+      const TaskSetup tasks{plan,        job_,        models_[actor.rank], setup_.events,
+                            setup_.wire, site_.clock, setup_.run_folder};
       auto task = make_task(tasks, actor);
       if (!task.ok()) {
         const Error& error = task.error();
@@ -92,7 +97,7 @@ class LocalCrew final : public node::Crew {
                               actor.kind == plan::ActorKind::kOptimizer ||
                               actor.kind == plan::ActorKind::kAllGather;
     if (!holds_layers ||
-        (actor.first_layer < actor.last_layer && actor.last_layer <= model_.layers.size()))
+        (actor.first_layer < actor.last_layer && actor.last_layer <= models_[0].layers.size()))
       return {};
     return Error{Code::kProto, actor.name, "holds layers that the model does not have"};
   }
@@ -112,8 +117,8 @@ class LocalCrew final : public node::Crew {
     std::vector<Duration> pace;
     if (!setup_.plan.nodes[actor.node].device.paced || !plan::computes(actor.kind)) return pace;
     for (std::size_t i = 0; i < actor.acts.size(); ++i) {
-      const double nominal =
-          plan::act_seconds(setup_.plan, model_, plan::tokens_per_leaf(job_), actor, i);
+      const double nominal = plan::act_seconds(setup_.plan, models_[actor.rank],
+                                               plan::tokens_per_leaf(job_), actor, i);
       if (!(nominal <= kLongestPace)) {
         return Error{Code::kJobValue, "node " + setup_.plan.nodes[actor.node].name,
                      "at its stated speed " + actor.acts[i].name + " of " + actor.name +
@@ -144,7 +149,7 @@ class LocalCrew final : public node::Crew {
   CrewSite site_;
   node::CrewSetup setup_;
   job::Job job_;
-  nn::ModelSpec model_;
+  std::vector<nn::ModelSpec> models_;  ///< what each rank has
   std::map<plan::ActorId, caf::actor> hosts_;
 };
 

@@ -9,6 +9,7 @@
 #include "actors/optimize/clip_norm.h"
 #include "actors/optimize/optimizer.h"
 #include "actors/store/parameter_store.h"
+#include "actors/sync/all_reduce.h"
 #include "actors/sync/gradient_sync.h"
 #include "actors/sync/halving.h"
 #include "actors/wire/receive.h"
@@ -42,6 +43,8 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_receive(setup, actor);
     case plan::ActorKind::kAllGather:
       return make_all_gather(setup, actor);
+    case plan::ActorKind::kAllReduce:
+      return make_all_reduce(setup, actor);
   }
   return Error{Code::kProto, actor.name, "unknown kind of actor"};
 }

@@ -17,7 +17,7 @@ namespace reef::actors {
 struct TaskSetup {
   const plan::Plan& plan;
   const job::Job& job;
-  const nn::ModelSpec& model;
+  const nn::ModelSpec& model;  ///< what the task's rank has of the job's
   node::Events& events;
   const node::Wire& wire;
   const Clock& clock;

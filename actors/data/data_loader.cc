@@ -38,17 +38,20 @@ class DataLoader final : public Task {
     }
     const std::uint64_t leaf = std::uint64_t{replica_} * micro_batches_ + micro_;
     ATOLL_ASSIGN(Batch batch, reader_.read(workers_, firing.context.pool(), round_, leaf));
-    fill(*firing.outputs[0], std::move(batch.tokens));
-    fill(*firing.outputs[1], std::move(batch.targets));
+    const std::size_t ranks = firing.outputs.size() / 2;
+    for (std::size_t t = 0; t < ranks; ++t) {
+      fill(*firing.outputs[t], batch.tokens);
+      fill(*firing.outputs[ranks + t], batch.targets);
+    }
     micro_ = (micro_ + 1) % micro_batches_;
     return {};
   }
 
  private:
-  void fill(Token& token, ops::Tensor tensor) const {
+  void fill(Token& token, const ops::Tensor& tensor) const {
     token.round = round_;
     token.micro = micro_;
-    token.tensors = {std::move(tensor)};
+    token.tensors = {tensor};
   }
 
   std::uint32_t replica_;

@@ -6,6 +6,7 @@
 #include "actors/model/loss.h"
 #include "collectives/algorithms/leaf_tree.h"
 #include "ops/nn/stage.h"
+#include "ops/nn/tensor_rank.h"
 
 namespace reef::actors {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 using nn::Parameters;
 using ops::Tensor;
 
-enum : std::size_t { kForward, kBackward, kWeights };
-
+/// Its layers run in segments, each with a tape of its own for each micro-batch: one segment of
+/// all, or where ranks share the layers a segment a layer, between which the ranks add up.
 class LayerShard final : public Task {
  public:
   LayerShard(const TaskSetup& setup, const plan::Actor& actor)
@@ -26,89 +27,123 @@ class LayerShard final : public Task {
         replica_(actor.replica),
         hidden_{sequences_, setup.job.training.context, nn::width_of(config_)},
         activations_(setup.model.activations),
-        gradient_names_(gradient_names(stage_)),
-        in_halves_(actor.acts.size() > (stage_.is_last() ? 3 : 2)) {
+        columns_(nn::columns_of(setup.model).count),
+        shared_(setup.plan.ranks > 1) {
+    for (std::uint32_t layer = actor.first_layer; layer < actor.last_layer; ++layer) {
+      segments_.emplace_back(nn::Stage(setup.model, layer, shared_ ? layer + 1 : actor.last_layer));
+      if (!shared_) break;
+    }
+    const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
+    in_halves_ = actor.acts.size() > 2 * segments_.size() + judging;
     if (stage_.is_last()) loss_.emplace(setup);
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
+    const std::vector<std::string> names = gradient_names(stage_);
+    gradients_ = names.size();
+    for (Segment& segment : segments_) {
+      for (const std::string& name : gradient_names(segment.layers)) {
+        const auto place = std::ranges::find(names, name);
+        segment.places.push_back(static_cast<std::size_t>(place - names.begin()));
+      }
+    }
   }
 
   Status run(Firing& firing) override {
-    switch (firing.act) {
-      case kForward:
-        return forward(firing);
-      case kBackward:
-        return in_halves_ ? backward_input(firing) : backward(firing);
-      case kWeights:
-        if (in_halves_) return backward_weights(firing);
-    }
-    return loss_->run(firing);
+    const std::size_t count = segments_.size();
+    const std::size_t index = firing.act % count;
+    if (firing.act < count) return forward(firing, index);
+    if (firing.act < 2 * count)
+      return in_halves_ ? backward_input(firing, index) : backward(firing, index);
+    if (in_halves_ && firing.act == 2 * count) return backward_weights(firing);
+    if (!shared_) return loss_->run(firing);
+    const bool first = firing.act == 2 * count + (in_halves_ ? 1 : 0);
+    return first ? loss_->statistics(firing) : loss_->run_shared(firing);
   }
 
  private:
-  /// input, weights, [tied weights] -> output, stash
-  Status forward(Firing& firing) {
+  struct Segment {
+    explicit Segment(nn::Stage its_layers) : layers(std::move(its_layers)) {}
+
+    nn::Stage layers;
+    std::vector<std::size_t> places;  ///< of its gradients among the stage's, in their order
+    std::uint32_t expected = 0;       ///< micro-batch
+    std::deque<std::unique_ptr<ops::Tape>> stash;
+    std::deque<ops::LaterGradients> later;  ///< between the halves of backward
+    collectives::LeafTree leaves;
+  };
+
+  /// input, of the first segment weights, [tied weights] -> output, stash
+  Status forward(Firing& firing, std::size_t index) {
+    Segment& segment = segments_[index];
     const Token& input = *firing.inputs[0];
-    if (input.micro != expected_micro_) {
+    if (input.micro != segment.expected) {
       return Error{Code::kProto, "input",
                    "micro-batch " + std::to_string(input.micro) + " out of order"};
     }
-    expected_micro_ = (expected_micro_ + 1) % micro_batches_;
-    ATOLL_TRY(check_input(input.tensors.at(0)));
-    if (input.micro == 0) ATOLL_TRY(take_weights(firing));
+    segment.expected = (segment.expected + 1) % micro_batches_;
+    ATOLL_TRY(check_input(segment, input.tensors.at(0)));
+    if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
     std::unique_ptr<ops::Tape> tape;
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
                             input.round.training()};
     Token& output = *firing.outputs[0];
     output.round = input.round;
     output.micro = input.micro;
-    output.tensors = {stage_.forward(firing.context, weights_, input.tensors.at(0), sample,
-                                     input.round.training() ? &tape : nullptr)};
-    stash_.push_back(std::move(tape));
+    output.tensors = {segment.layers.forward(firing.context, weights_, input.tensors.at(0), sample,
+                                             input.round.training() ? &tape : nullptr)};
+    segment.stash.push_back(std::move(tape));
     firing.outputs[1]->round = input.round;
     firing.outputs[1]->micro = input.micro;
     return {};
   }
 
-  /// grad output, stash -> gradients, [grad input]
-  Status backward(Firing& firing) {
+  /// grad output, stash -> of the first segment gradients, [grad input]
+  Status backward(Firing& firing, std::size_t index) {
+    Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
-    ATOLL_ASSIGN(const auto tape, take_tape(firing));
+    ATOLL_ASSIGN(const auto tape, take_tape(firing, segment));
     if (grad_output.empty) return {};
     Parameters grads;
     Tensor grad =
-        stage_.backward(firing.context, weights_, *tape, grad_output.tensors.at(0), grads);
-    if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
-    add_leaf(firing, grads);
+        segment.layers.backward(firing.context, weights_, *tape, grad_output.tensors.at(0), grads);
+    const std::size_t output = index == 0 ? 1 : 0;
+    if (firing.outputs.size() > output) firing.outputs[output]->tensors = {std::move(grad)};
+    add_leaf(firing.context, segment, grads);
+    if (index == 0) give_gradients(firing);
     return {};
   }
 
   /// grad output, stash -> rest, [grad input]
-  Status backward_input(Firing& firing) {
+  Status backward_input(Firing& firing, std::size_t index) {
+    Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
-    ATOLL_ASSIGN(const auto tape, take_tape(firing));
-    ops::LaterGradients& later = later_.emplace_back();
+    ATOLL_ASSIGN(const auto tape, take_tape(firing, segment));
+    ops::LaterGradients& later = segment.later.emplace_back();
     if (grad_output.empty) return {};
-    Tensor grad =
-        stage_.backward_input(firing.context, weights_, *tape, grad_output.tensors.at(0), later);
+    Tensor grad = segment.layers.backward_input(firing.context, weights_, *tape,
+                                                grad_output.tensors.at(0), later);
     if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
     return {};
   }
 
-  /// rest -> gradients
+  /// rest [x segments] -> gradients
   Status backward_weights(Firing& firing) {
     mark(firing);
-    ops::LaterGradients later = std::move(later_.front());
-    later_.pop_front();
-    if (!firing.inputs[0]->empty) add_leaf(firing, later.compute(firing.context));
+    for (Segment& segment : segments_) {
+      ops::LaterGradients later = std::move(segment.later.front());
+      segment.later.pop_front();
+      if (!firing.inputs[0]->empty)
+        add_leaf(firing.context, segment, later.compute(firing.context));
+    }
+    if (!firing.inputs[0]->empty) give_gradients(firing);
     return {};
   }
 
   /// The oldest tape, to which the gradient that came must belong. Marks the outputs.
-  Result<std::unique_ptr<ops::Tape>> take_tape(Firing& firing) {
-    ATOLL_TRY(check_grad(*firing.inputs[0], *firing.inputs[1]));
-    std::unique_ptr<ops::Tape> tape = std::move(stash_.front());
-    stash_.pop_front();
+  Result<std::unique_ptr<ops::Tape>> take_tape(Firing& firing, Segment& segment) const {
+    ATOLL_TRY(check_grad(segment, *firing.inputs[0], *firing.inputs[1]));
+    std::unique_ptr<ops::Tape> tape = std::move(segment.stash.front());
+    segment.stash.pop_front();
     mark(firing);
     return tape;
   }
@@ -123,25 +158,34 @@ class LayerShard final : public Task {
     }
   }
 
-  /// Output 0 receives the sum after the last leaf.
-  void add_leaf(Firing& firing, const Parameters& grads) {
+  static void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) {
     std::vector<Tensor> leaf;
-    for (const std::string& name : gradient_names_) leaf.push_back(grads.at(name));
-    leaves_.add(firing.context, std::move(leaf));
-    if (firing.outputs[0] != nullptr) firing.outputs[0]->tensors = leaves_.take();
+    for (const std::string& name : gradient_names(segment.layers)) leaf.push_back(grads.at(name));
+    segment.leaves.add(context, std::move(leaf));
+  }
+
+  /// Output 0 receives the sums after the last leaf, in canonical order.
+  void give_gradients(Firing& firing) {
+    if (firing.outputs[0] == nullptr) return;
+    std::vector<Tensor>& all = firing.outputs[0]->tensors;
+    all.resize(gradients_);
+    for (Segment& segment : segments_) {
+      std::vector<Tensor> sums = segment.leaves.take();
+      for (std::size_t i = 0; i < sums.size(); ++i) all[segment.places[i]] = std::move(sums[i]);
+    }
   }
 
   /// What comes from another process has been decoded, but not believed.
-  Status check_input(const Tensor& input) const {
-    return stage_.is_first() ? nn::check_tokens(config_, input) : check_hidden(input);
+  Status check_input(const Segment& segment, const Tensor& input) const {
+    return segment.layers.is_first() ? nn::check_tokens(config_, input) : check_hidden(input);
   }
 
-  Status check_grad(const Token& grad, const Token& stash) const {
+  Status check_grad(const Segment& segment, const Token& grad, const Token& stash) const {
     const bool same = grad.round == stash.round && grad.micro == stash.micro;
     if (!same || grad.empty == grad.round.training()) {
       return Error{Code::kProto, "gradient", "belongs to another micro-batch than the stash"};
     }
-    return grad.empty || stage_.is_last() ? Status() : check_hidden(grad.tensors.at(0));
+    return grad.empty || segment.layers.is_last() ? Status() : check_hidden(grad.tensors.at(0));
   }
 
   Status check_hidden(const Tensor& tensor) const {
@@ -166,8 +210,7 @@ class LayerShard final : public Task {
     for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
     for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
       const Tensor& tied = firing.inputs[2]->tensors.at(i);
-      ATOLL_TRY(check(tied, {nn::vocabulary_of(config_), nn::width_of(config_)}, activations_,
-                      stage_.tied()[i]));
+      ATOLL_TRY(check(tied, {columns_, nn::width_of(config_)}, activations_, stage_.tied()[i]));
       weights_[stage_.tied()[i]] = tied;
     }
     return {};
@@ -183,17 +226,16 @@ class LayerShard final : public Task {
   std::uint32_t sequences_;
   std::uint32_t micro_batches_;
   std::uint32_t replica_;
-  std::uint32_t expected_micro_ = 0;
-  ops::Shape hidden_;  ///< of one micro-batch between stages
+  ops::Shape hidden_;  ///< of one micro-batch between layers
   ops::DType activations_;
-  std::vector<std::string> gradient_names_;
-  bool in_halves_;
+  std::int64_t columns_;  ///< of the logits
+  bool shared_;           ///< by ranks
+  bool in_halves_ = false;
+  std::size_t gradients_ = 0;              ///< of the stage
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
-  std::deque<std::unique_ptr<ops::Tape>> stash_;
-  std::deque<ops::LaterGradients> later_;  ///< between the halves of backward
-  collectives::LeafTree leaves_;
+  std::deque<Segment> segments_;
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
 #pragma once
 // The loss: cross-entropy of the last stage's logits, and the gradient with which the backward pass
-// begins. An act of the last layer shard.
+// begins. Acts of the last layer shard: one, or where ranks share the logits' columns two, between
+// which the ranks add up what each has seen (ops/nn/shared_loss.h).
 
 #include "actors/core/factory.h"
+#include "ops/nn/stage.h"
 
 namespace reef::actors {
 
@@ -12,9 +14,16 @@ class Loss {
 
   /// logits, targets -> grad logits, report
   Status run(Firing& firing) const;
+  /// logits, targets -> judged, statistics
+  Status statistics(Firing& firing) const;
+  /// judged, statistics of all ranks -> grad logits, [report]
+  Status run_shared(Firing& firing) const;
 
  private:
-  nn::ModelConfig config_;
+  Status check(const Token& logits, const Token& targets) const;
+  static Status give(Firing& firing, nn::LossResult loss);
+
+  const nn::ModelSpec& model_;
   float grad_scale_;
 };
 

@@ -9,18 +9,22 @@
 namespace reef::actors {
 namespace {
 
-/// squares [x stages, of each: x owners] -> scale [x stages], report
+/// squares [x stages, of each: x ranks, of each: x owners] -> scale [x stages, of each: x ranks],
+/// report
 class ClipNorm final : public Task {
  public:
   explicit ClipNorm(const TaskSetup& setup, const plan::Actor& actor)
       : limit_(setup.job.optimizer.clip_norm) {
-    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
-    parameters_.resize(setup.plan.stages * deal.owners());
+    const std::vector<plan::RankDeal> deals = plan::deals_of(setup.job, setup.plan);
+    const std::uint32_t owners = deals[0].deal.owners();
+    parameters_.resize(std::size_t{setup.plan.stages} * setup.plan.ranks * owners);
     for (const plan::Actor& other : setup.plan.actors) {
       if (other.kind != plan::ActorKind::kOptimizer || other.replica != actor.replica) continue;
-      for (std::uint32_t owner = 0; owner < deal.owners(); ++owner) {
-        auto& parameters = parameters_[other.stage * deal.owners() + owner];
-        for (const auto& slice : deal.owned({other.first_layer, other.last_layer}, owner)) {
+      const plan::LayerRange layers{other.first_layer, other.last_layer};
+      for (std::uint32_t owner = 0; owner < owners; ++owner) {
+        auto& parameters =
+            parameters_[(other.stage * setup.plan.ranks + other.rank) * owners + owner];
+        for (const auto& [slice, parameter] : deals[other.rank].spoken_for(layers, owner)) {
           parameters.insert(parameters.end(), static_cast<std::size_t>(plan::pieces_in(slice)),
                             slice.parameter);
         }
@@ -41,7 +45,7 @@ class ClipNorm final : public Task {
       if (token.round != first.round || token.scalars.size() != parameters_[port].size()) {
         return Error{Code::kProto, "norm", "square sums of another round or stage"};
       }
-      // The owners of a parameter follow each other, so its pieces come in order.
+      // The owners of a rank's part of a parameter follow each other, so its pieces come in order.
       for (std::size_t i = 0; i < token.scalars.size(); ++i)
         squares[parameters_[port][i]] += token.scalars[i];
     }

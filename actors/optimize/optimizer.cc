@@ -1,12 +1,14 @@
 #include "actors/optimize/optimizer.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/checkpoint/format/huggingface.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
+#include "ops/nn/tensor_rank.h"
 #include "ops/nn/trained_parameter.h"
 #include "scheduler/plan/pieces.h"
 
@@ -14,8 +16,6 @@ namespace reef::actors {
 namespace {
 
 using ops::Tensor;
-
-enum : std::size_t { kMeasure, kUpdate };
 
 /// Where the gradients of one owned slice come from.
 struct Source {
@@ -27,6 +27,8 @@ struct Source {
 
 /// act measure: reduced, [tied gradients] -> squares [x norms], held;
 /// act update: held, scale -> weights or slices, [tied weights], [snapshot].
+/// Where ranks share the stage, act take: reduced, [tied gradients] -> split, [copied], and act
+/// measure: split, [sums of copied] -> squares [x norms], held.
 class Optimizer final : public Task {
  public:
   Optimizer(const TaskSetup& setup, const plan::Actor& actor)
@@ -57,7 +59,19 @@ class Optimizer final : public Task {
   }
 
   Status run(Firing& firing) override {
-    return firing.act == kMeasure ? measure(firing) : update(firing);
+    if (firing.act + 1 == actor_.acts.size()) return update(firing);
+    for (Token* output : firing.outputs) {
+      output->round = firing.inputs[0]->round;
+      output->empty = firing.inputs[0]->empty;
+    }
+    if (firing.inputs[0]->empty) return {};
+    if (!shared_) {
+      ATOLL_ASSIGN(const auto gradients, gathered(firing));
+      return measure(firing, gradients);
+    }
+    if (firing.act == 0) return take(firing);
+    ATOLL_ASSIGN(const auto gradients, joined(firing));
+    return measure(firing, gradients);
   }
 
  private:
@@ -78,8 +92,8 @@ class Optimizer final : public Task {
         ATOLL_ASSIGN(auto restored, restore(context, i, *checkpoint));
         trained_.push_back(std::move(restored));
       } else if (model) {
-        ATOLL_ASSIGN(const Tensor taken, take(parameters_[i], *model));
-        trained_.push_back(begin(context, i, part_of(taken, i)));
+        ATOLL_ASSIGN(const Tensor taken, saved(i, *model));
+        trained_.push_back(begin(context, i, taken));
       } else {
         trained_.push_back(begin(context, i,
                                  nn::initial_slice(parameters_[i], setup_.job.training.seed,
@@ -94,13 +108,6 @@ class Optimizer final : public Task {
   ops::Shape shape(std::size_t i) const {
     return is_whole(i) ? ops::Shape(parameters_[i].shape) : ops::Shape{slices_[i].count};
   }
-  /// A copy, so that the rest can go; or all.
-  Tensor part_of(const Tensor& whole, std::size_t i) const {
-    if (is_whole(i)) return whole;
-    return whole.reshape({whole.elements()})
-        .slice(slices_[i].first, slices_[i].count)
-        .clone(ops::Pool::host());
-  }
   /// With these weights and moments of zero.
   nn::TrainedParameter begin(ops::Context& context, std::size_t i, const Tensor& weights) const {
     return nn::trained(context, parameters_[i], ops::to_device(context, weights.reshape(shape(i))),
@@ -108,16 +115,24 @@ class Optimizer final : public Task {
                        ops::zeros(context, ops::DType::kF32, shape(i)));
   }
 
-  Result<Tensor> take(const nn::Parameter& parameter,
-                      const checkpoint::HuggingFaceModel& model) const {
+  /// Slice i of what somebody saved.
+  Result<Tensor> saved(std::size_t i, const checkpoint::HuggingFaceModel& model) const {
+    const nn::Parameter& parameter = parameters_[i];
     const checkpoint::TensorView* view = model.find(parameter.name);
     if (!checkpoint::holds(view, parameter)) {
       return Error{Code::kCheckpoint, setup_.job.model_from,
                    "has no '" + parameter.name + "' of the shape that its config.json had"};
     }
-    Tensor master = Tensor::empty(ops::Pool::host(), ops::DType::kF32, ops::Shape(parameter.shape));
-    checkpoint::read_f32(*view, master.values<float>());
-    return master;
+    const Tensor whole =
+        Tensor::empty(ops::Pool::host(), ops::DType::kF32, {nn::whole_elements(parameter)});
+    checkpoint::read_f32(*view, whole.values<float>());
+    Tensor slice = Tensor::empty(ops::Pool::host(), ops::DType::kF32, {slices_[i].count});
+    nn::for_each_run(parameter, slices_[i].first, slices_[i].count,
+                     [&](std::int64_t place, std::int64_t first, std::int64_t count) {
+                       std::ranges::copy(whole.slice(first, count).values<float>(),
+                                         slice.slice(place, count).values<float>().begin());
+                     });
+    return slice;
   }
 
   void find_gradients(const std::vector<Run>& reduced) {
@@ -133,15 +148,16 @@ class Optimizer final : public Task {
       CHECK(own.has_value()) << slice.parameter;
       source.gradient = *own;
       source.tied_local = at(nn::use_name(slice.parameter));
-      const bool remote = actor_.acts[kMeasure].inputs.size() > 1 && !source.tied_local &&
+      const bool remote = actor_.acts[0].inputs.size() > 1 && !source.tied_local &&
                           nn::is_tied(setup_.model, slice.parameter);
       if (remote) source.tied_remote = remotes++;
     }
   }
 
   void find_outputs() {
-    for (std::size_t i = 1; i < actor_.acts[kUpdate].outputs.size(); ++i) {
-      const plan::Edge& edge = setup_.plan.edges[actor_.acts[kUpdate].outputs[i].edge];
+    const std::vector<Port>& outputs = actor_.acts.back().outputs;
+    for (std::size_t i = 1; i < outputs.size(); ++i) {
+      const plan::Edge& edge = setup_.plan.edges[outputs[i].edge];
       (edge.content == plan::Content::kState ? snapshot_output_ : tied_output_) = i;
     }
   }
@@ -155,21 +171,31 @@ class Optimizer final : public Task {
          {std::pair{std::string_view(), &master}, std::pair{checkpoint::kAdamM, &mean},
           std::pair{checkpoint::kAdamV, &square}}) {
       *tensor = Tensor::empty(context.pool(), ops::DType::kF32, shape(i));
-      ATOLL_TRY(from.read(parameter.name + std::string(suffix),
-                          static_cast<std::uint64_t>(parameter.elements()),
-                          static_cast<std::uint64_t>(slices_[i].first), tensor->values<float>()));
+      ATOLL_TRY(read(from, parameter.name + std::string(suffix), i, tensor->values<float>()));
     }
     return nn::trained(context, parameter, master, mean, square);
   }
 
-  Status measure(Firing& firing) {
+  /// What a checkpoint has of slice i.
+  Status read(const checkpoint::Checkpoint& from, const std::string& name, std::size_t i,
+              std::span<float> to) const {
+    const nn::Parameter& parameter = parameters_[i];
+    const auto elements = static_cast<std::uint64_t>(nn::whole_elements(parameter));
+    Status status;
+    nn::for_each_run(parameter, slices_[i].first, slices_[i].count,
+                     [&](std::int64_t place, std::int64_t first, std::int64_t count) {
+                       if (!status.ok()) return;
+                       status = from.read(name, elements, static_cast<std::uint64_t>(first),
+                                          to.subspan(static_cast<std::size_t>(place),
+                                                     static_cast<std::size_t>(count)));
+                     });
+    return status;
+  }
+
+  /// Of each slice, all uses together.
+  Result<std::vector<Tensor>> gathered(Firing& firing) const {
     const Token& reduced = *firing.inputs[0];
-    for (Token* output : firing.outputs) {
-      output->round = reduced.round;
-      output->empty = reduced.empty;
-    }
-    if (reduced.empty) return {};
-    std::vector<double> squares;
+    std::vector<Tensor> gradients;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       const Source& source = sources_[i];
       Tensor gradient = reduced.tensors.at(source.gradient);
@@ -186,10 +212,43 @@ class Optimizer final : public Task {
         }
         gradient = ops::add(firing.context, gradient, other);
       }
-      if (gradient.elements() != slices_[i].count)
+      gradients.push_back(std::move(gradient));
+    }
+    return gradients;
+  }
+
+  bool is_copied(std::size_t i) const { return nn::is_copied(parameters_[i], setup_.model.tensor); }
+
+  /// Gives the ranks what they must add up first.
+  Status take(Firing& firing) const {
+    ATOLL_ASSIGN(const auto gradients, gathered(firing));
+    for (std::size_t i = 0; i < gradients.size(); ++i)
+      firing.outputs[is_copied(i) ? 1 : 0]->tensors.push_back(gradients[i]);
+    return {};
+  }
+
+  /// What was taken, with the ranks' sums in their places.
+  Result<std::vector<Tensor>> joined(Firing& firing) const {
+    std::array<std::size_t, 2> at{};
+    std::vector<Tensor> gradients;
+    for (std::size_t i = 0; i < slices_.size(); ++i) {
+      const std::size_t port = is_copied(i) ? 1 : 0;
+      if (firing.inputs[port]->round != firing.inputs[0]->round)
+        return Error{Code::kProto, slices_[i].parameter, "a gradient of another round"};
+      gradients.push_back(firing.inputs[port]->tensors.at(at[port]++));
+    }
+    return gradients;
+  }
+
+  Status measure(Firing& firing, const std::vector<Tensor>& gradients) const {
+    std::vector<double> squares;
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i].elements() != slices_[i].count)
         return Error{Code::kTensor, slices_[i].parameter, "the gradient has another shape"};
-      for (const double sum : ops::square_sums(firing.context, gradient)) squares.push_back(sum);
-      firing.outputs.back()->tensors.push_back(gradient.reshape(shape(i)));
+      firing.outputs.back()->tensors.push_back(gradients[i].reshape(shape(i)));
+      if (!nn::speaks_for(parameters_[i], setup_.model.tensor)) continue;
+      for (const double sum : ops::square_sums(firing.context, gradients[i]))
+        squares.push_back(sum);
     }
     for (Token* norm : firing.outputs.first(firing.outputs.size() - 1)) norm->scalars = squares;
     return {};
@@ -231,11 +290,12 @@ class Optimizer final : public Task {
     return handles;
   }
 
-  /// A copy, so that training goes on while it is written.
+  /// A copy of what it speaks for, so that training goes on while it is written.
   void snapshot(ops::Context& context, Token& token, bool wanted) const {
     token.empty = !wanted;
     if (!wanted) return;
     for (const nn::TrainedParameter& trained : trained_) {
+      if (!nn::speaks_for(trained.parameter, setup_.model.tensor)) continue;
       for (const Tensor* tensor : {&trained.master, &trained.mean, &trained.square}) {
         token.tensors.push_back(tensor->clone(context.pool()));
       }
@@ -246,8 +306,9 @@ class Optimizer final : public Task {
   const plan::Actor& actor_;
   const job::Optimizer& options_;
   const bool is_sharded_ = plan::is_sharded(setup_.plan);
-  std::vector<plan::Slice> slices_;        ///< in canonical order, as are
-  std::vector<nn::Parameter> parameters_;  ///< which each slice is of
+  const bool shared_ = setup_.plan.ranks > 1;  ///< by ranks
+  std::vector<plan::Slice> slices_;            ///< in canonical order, as are
+  std::vector<nn::Parameter> parameters_;      ///< which each slice is of
   std::vector<Source> sources_;
   std::vector<nn::TrainedParameter> trained_;
   std::size_t tied_output_ = 0;      ///< 0: none, since output 0 is the stage's own weights

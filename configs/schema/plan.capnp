@@ -19,6 +19,7 @@ struct Plan {
   predictedStepSeconds @10 :Float64;
   layout @11 :Text;                 # for people: why the shards stand where they stand
   routes @12 :List(PlanRoute);
+  ranks @13 :UInt32 = 1;            # tensor-parallel
 }
 
 struct PlanNode {
@@ -52,6 +53,7 @@ struct PlanActor {
   lastLayer @6 :UInt32;
   acts @7 :List(PlanAct);
   stateBytes @8 :UInt64;
+  rank @9 :UInt32;
 }
 
 struct PlanAct {

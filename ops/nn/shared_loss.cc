@@ -5,7 +5,7 @@
 #include <span>
 
 #include "ops/functional/functional.h"
-#include "runtime/base/check.h"
+#include "ops/nn/tensor_rank.h"
 
 namespace reef::nn {
 namespace {
@@ -48,46 +48,33 @@ Places places_of(const Tensor& targets, Part::Range columns) {
 }
 
 /// Over the columns of all ranks.
-float log_sum_exp(std::span<const float> statistics, std::size_t tokens, std::uint32_t ranks,
-                  std::size_t token) {
-  float greatest = statistics[token];
+double log_sum_exp(std::span<const float> statistics, std::size_t tokens, std::uint32_t ranks,
+                   std::size_t token) {
+  double greatest = double{statistics[token]};
   for (std::uint32_t r = 1; r < ranks; ++r)
-    greatest = std::max(greatest, statistics[2 * r * tokens + token]);
-  float sum = 0;
+    greatest = std::max(greatest, double{statistics[2 * r * tokens + token]});
+  double sum = 0;
   for (std::uint32_t r = 0; r < ranks; ++r)
-    sum += std::exp(statistics[2 * r * tokens + token] - greatest);
+    sum += std::exp(double{statistics[2 * r * tokens + token]} - greatest);
   return greatest + std::log(sum);
 }
 
 }  // namespace
 
-Part::Range columns_of(const ModelSpec& spec) {
-  const auto of_table = [](const Layer& layer) -> const Parameter* {
-    for (const Parameter& parameter : layer.parameters) {
-      if (parameter.sharing.kind == Sharing::Kind::kSplit) return &parameter;
-    }
-    return nullptr;
-  };
-  const Parameter* table = of_table(spec.layers.back());
-  if (table == nullptr) table = of_table(spec.layers.front());  // tied
-  CHECK(table != nullptr && table->part);
-  return table->part->ranges.front();
-}
-
 Tensor loss_statistics(Context& context, const ModelSpec& spec, const Tensor& logits,
                        const Tensor& targets) {
-  const std::int64_t tokens = targets.elements();
   const Places places = places_of(targets, columns_of(spec));
   const Tensor sums = ops::to_host(context, log_sum_exp(context, logits));
   const Tensor found = ops::to_host(
       context, ops::gather(context, logits, kColumnAxis, ops::to_device(context, places.column)));
+  const std::size_t tokens = places.ours.size();
   Tensor statistics =
-      Tensor::zeros(ops::Pool::host(), DType::kF32, {2 * std::int64_t{spec.tensor.ranks}, tokens});
-  const auto own =
-      statistics.values<float>().subspan(2 * spec.tensor.rank * static_cast<std::size_t>(tokens));
+      Tensor::zeros(ops::Pool::host(), DType::kF32,
+                    {2 * std::int64_t{spec.tensor.ranks}, static_cast<std::int64_t>(tokens)});
+  const auto own = statistics.values<float>().subspan(2 * spec.tensor.rank * tokens);
   std::ranges::copy(sums.values<float>(), own.begin());
-  for (std::size_t i = 0; i < places.ours.size(); ++i) {
-    if (places.ours[i]) own[static_cast<std::size_t>(tokens) + i] = found.values<float>()[i];
+  for (std::size_t i = 0; i < tokens; ++i) {
+    if (places.ours[i]) own[tokens + i] = found.values<float>()[i];
   }
   return statistics;
 }
@@ -98,17 +85,19 @@ LossResult shared_cross_entropy(Context& context, const ModelSpec& spec, const T
   const Shape& shape = targets.shape();
   const auto tokens = static_cast<std::size_t>(targets.elements());
   const auto target = targets.values<std::int32_t>();
-  const std::span<const float> all = statistics.values<float>();
   Tensor sums = Tensor::empty(ops::Pool::host(), DType::kF32, {shape[0], shape[1], 1});
   Tensor scales = Tensor::zeros(ops::Pool::host(), DType::kF32, {shape[0], shape[1], 1});
+  const std::span<const float> seen = statistics.values<float>();
   LossResult result;
   for (std::size_t i = 0; i < tokens; ++i) {
-    sums.values<float>()[i] = log_sum_exp(all, tokens, spec.tensor.ranks, i);
+    const double sum = log_sum_exp(seen, tokens, spec.tensor.ranks, i);
+    sums.values<float>()[i] = static_cast<float>(sum);
     if (target[i] < 0) continue;
     scales.values<float>()[i] = grad_scale;
-    float logit = 0;
-    for (std::uint32_t r = 0; r < spec.tensor.ranks; ++r) logit += all[(2 * r + 1) * tokens + i];
-    result.loss_sum += double{sums.values<float>()[i]} - double{logit};
+    double logit = 0;
+    for (std::uint32_t r = 0; r < spec.tensor.ranks; ++r)
+      logit += double{seen[(2 * r + 1) * tokens + i]};
+    result.loss_sum += sum - logit;
     ++result.tokens;
   }
   if (!want_grad) return result;

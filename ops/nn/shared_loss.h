@@ -10,13 +10,10 @@
 
 namespace reef::nn {
 
-/// The columns that a rank of `spec` has: its rows of the head's table.
-Part::Range columns_of(const ModelSpec& spec);
-
 /// f32 (2 ranks, N) for N tokens, on the host. Rows 2 r and 2 r + 1 are rank r's: the log-sum-exp
-/// of its columns, and the target's logit where it is among them, else 0. Zeros for other ranks, so
-/// that the sum over the ranks has every row, unrounded.
-/// `logits` f32 (B, T, columns), `targets` i32 (B, T).
+/// of its columns (columns_of(), tensor_rank.h), and the target's logit where it is among them,
+/// else 0. Zeros for other ranks, so that the sum over the ranks has every row, unrounded. `logits`
+/// f32 (B, T, columns), `targets` i32 (B, T).
 ops::Tensor loss_statistics(ops::Context& context, const ModelSpec& spec, const ops::Tensor& logits,
                             const ops::Tensor& targets);
 

@@ -27,6 +27,7 @@ Parameter split(const Parameter& whole, TensorRank tensor) {
   return parameter;
 }
 
+/// `share`: of the vocabulary, for layers without a table of their own.
 Layer layer_of_rank(const Layer& whole, TensorRank tensor, double share) {
   Layer layer = whole;
   layer.parameters.clear();
@@ -54,13 +55,6 @@ Layer layer_of_rank(const Layer& whole, TensorRank tensor, double share) {
   return layer;
 }
 
-/// What a rank's rows of the vocabulary, the embedding's and the head's, are of all of them.
-double vocabulary_share(const ModelConfig& config, TensorRank tensor) {
-  const std::int64_t rows = vocabulary_of(config);
-  const auto held = ranges_of(Sharing::split(0), rows, tensor).front().count;
-  return static_cast<double>(held) / static_cast<double>(rows);
-}
-
 bool drops(const ModelConfig& config) {
   const auto* gpt = std::get_if<GptConfig>(&config);
   return gpt != nullptr && (gpt->embd_pdrop > 0 || gpt->attn_pdrop > 0 || gpt->resid_pdrop > 0);
@@ -79,7 +73,8 @@ ModelSpec spec_of_rank(const ModelSpec& whole, TensorRank tensor) {
   if (tensor.ranks == 1) return whole;
   ModelSpec spec = whole;
   spec.tensor = tensor;
-  const double share = vocabulary_share(whole.config, tensor);
+  const double share = static_cast<double>(columns_of(spec).count) /
+                       static_cast<double>(vocabulary_of(whole.config));
   for (Layer& layer : spec.layers) layer = layer_of_rank(layer, tensor, share);
   // Beside its token, whether that is among the rank's, and on the first rank at most its position.
   spec.layers.front().stash_bytes_per_token += tensor.is_first() ? 5 : 1;
@@ -97,8 +92,16 @@ std::string problem_of(const ModelConfig& config, std::uint32_t ranks) {
   return {};
 }
 
+bool is_copied(const Parameter& parameter, TensorRank tensor) {
+  return tensor.ranks > 1 && parameter.sharing.kind == Sharing::Kind::kCopied;
+}
+
 bool speaks_for(const Parameter& parameter, TensorRank tensor) {
-  return tensor.is_first() || parameter.sharing.kind != Sharing::Kind::kCopied;
+  return tensor.is_first() || !is_copied(parameter, tensor);
+}
+
+Part::Range columns_of(const ModelSpec& spec) {
+  return ranges_of(Sharing::split(0), vocabulary_of(spec.config), spec.tensor).front();
 }
 
 const std::vector<std::int64_t>& whole_shape(const Parameter& parameter) {

@@ -18,9 +18,14 @@ ModelSpec spec_of_rank(const ModelSpec& whole, TensorRank tensor);
 /// The reason why so many ranks cannot share the layers, in one sentence; empty when they can.
 std::string problem_of(const ModelConfig& config, std::uint32_t ranks);
 
+/// Whether all of several ranks have this parameter.
+bool is_copied(const Parameter& parameter, TensorRank tensor);
 /// Whether a rank speaks for this parameter of its spec, in norms and checkpoints: copies are
 /// alike, and the first rank's is the one that counts.
 bool speaks_for(const Parameter& parameter, TensorRank tensor);
+
+/// The columns of the logits that a rank makes: its rows of the head's table.
+Part::Range columns_of(const ModelSpec& spec);
 
 /// The published shape.
 const std::vector<std::int64_t>& whole_shape(const Parameter& parameter);

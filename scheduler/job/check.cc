@@ -4,6 +4,8 @@
 #include <numeric>
 
 #include "ops/codec/edge.h"
+#include "ops/nn/tensor_rank.h"
+#include "scheduler/cost/cost.h"
 
 namespace reef::job {
 namespace {
@@ -88,7 +90,18 @@ class Check {
       return no("/spec/parallelism/dp", text(dp) + " replicas but " + text(job_.training.leaves) +
                                             " leaves; each replica needs at least one");
     }
-    return {};
+    return ranks();
+  }
+
+  Status ranks() const {
+    const std::uint32_t tp = job_.parallelism.tp;
+    if (!std::has_single_bit(tp)) {
+      return no("/spec/parallelism/tp", text(tp) + " is not a power of two; the nearest are " +
+                                            text(std::bit_floor(tp)) + " and " +
+                                            text(std::bit_ceil(tp)));
+    }
+    const std::string problem = nn::problem_of(job_.model, tp);
+    return problem.empty() ? Status() : no("/spec/parallelism/tp", problem);
   }
 
   Status codecs() const {
@@ -101,7 +114,28 @@ class Check {
                     " remembers whole gradients, of which zero_stage 1 sends each replica only its "
                     "own part; use zero_stage 0, or a codec without feedback, such as int8+zstd");
     }
+    ATOLL_TRY(shared_sums());
+    if (job_.parallelism.tp > 1 && codec::has_feedback(*gradients)) {
+      return no("/spec/codecs/gradients",
+                job_.codecs.gradients +
+                    " remembers whole gradients, of which tensor-parallel ranks have parts; use tp "
+                    "1, or a codec without feedback, such as int8+zstd");
+    }
     return {};
+  }
+
+  /// Ranks that add up activations must all see the same rounded numbers.
+  Status shared_sums() const {
+    const auto activations = codec::parse_edge(job_.codecs.activations);
+    const bool fixed = std::holds_alternative<codec::Codec>(*activations);
+    const bool bf16 = job_.training.precision == nn::Precision::kBF16;
+    if (job_.parallelism.tp == 1 ||
+        (fixed && !(bf16 && cost::codec_is_lossy(job_.codecs.activations, ops::DType::kBF16))))
+      return {};
+    return no("/spec/codecs/activations",
+              job_.codecs.activations + " cannot carry the sums of tensor-parallel ranks" +
+                  (fixed ? " in bf16" : ", which would have to choose alike") +
+                  "; use none+zstd or bf16+zstd, or tp 1");
   }
 
   Status others() const {

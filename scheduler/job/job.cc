@@ -66,7 +66,7 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   std::string mode = "manual";
   take(from, "mode", mode);
   if (mode == "auto") parallelism.mode = Parallelism::Mode::kAuto;
-  for (const char* field : {"dp", "pp", "schedule", "recompute", "layers"}) {
+  for (const char* field : {"dp", "pp", "tp", "schedule", "recompute", "layers"}) {
     if (mode == "auto" && from.contains(field)) {
       return complaint(document, Code::kJobValue, "/spec/parallelism/" + std::string(field),
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
@@ -79,6 +79,7 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   take(from, "layers", parallelism.layers);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
+  take(from, "tp", parallelism.tp);
   take(from, "zero_stage", parallelism.zero_stage);
   std::string recompute(nn::name_of(parallelism.recompute));
   take(from, "recompute", recompute);
@@ -137,6 +138,7 @@ Json parallelism_to(const Parallelism& parallelism) {
   Json written = {{"mode", "manual"},
                   {"dp", parallelism.dp},
                   {"pp", parallelism.pp},
+                  {"tp", parallelism.tp},
                   {"schedule", name_of(parallelism.schedule)},
                   {"recompute", nn::name_of(parallelism.recompute)},
                   {"zero_stage", parallelism.zero_stage}};

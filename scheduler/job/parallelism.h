@@ -35,6 +35,7 @@ struct Parallelism {
   Mode mode = Mode::kManual;
   std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves
   std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
+  std::uint32_t tp = 1;  ///< tensor parallel: ranks that share every layer; a power of two
   Schedule schedule;
   nn::Recompute recompute = nn::Recompute::kNone;
   std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds

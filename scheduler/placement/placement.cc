@@ -44,12 +44,11 @@ std::vector<std::uint32_t> cut(const std::vector<double>& costs,
 }
 
 std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
-                      std::uint32_t stage) {
-  const std::uint64_t index = spread == Spread::kReplicas
+                      std::uint32_t stage, std::uint32_t rank) {
+  const std::uint64_t group = spread == Spread::kReplicas
                                   ? std::uint64_t{replica} * shards.stages + stage
                                   : std::uint64_t{stage} * shards.replicas + replica;
-  const std::uint64_t total = std::uint64_t{shards.replicas} * shards.stages;
-  return static_cast<std::uint32_t>(index * nodes / total);
+  return static_cast<std::uint32_t>((group * shards.ranks + rank) * nodes / shards.total());
 }
 
 std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
@@ -58,28 +57,31 @@ std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector
   std::vector<std::uint32_t> sharing(count, 0);
   const auto for_all = [&](auto&& visit) {
     for (std::uint32_t r = 0; r < shards.replicas; ++r) {
-      for (std::uint32_t s = 0; s < stages; ++s)
-        visit(s, node_of(spread, shards, count, r, s % shards.stages));
+      for (std::uint32_t s = 0; s < stages; ++s) {
+        for (std::uint32_t t = 0; t < shards.ranks; ++t)
+          visit(s, node_of(spread, shards, count, r, s % shards.stages, t));
+      }
     }
   };
   for_all([&](std::uint32_t, std::uint32_t node) { ++sharing[node]; });
   std::vector<double> speeds(stages, std::numeric_limits<double>::infinity());
   for_all([&](std::uint32_t stage, std::uint32_t node) {
-    speeds[stage] = std::min(speeds[stage], nodes[node] / sharing[node]);
+    speeds[stage] = std::min(speeds[stage], shards.ranks * nodes[node] / sharing[node]);
   });
   return speeds;
 }
 
 Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {
-  const std::uint64_t total = std::uint64_t{shards.replicas} * shards.stages;
+  const std::uint64_t total = shards.total();
   if (total >= nodes.size() && !nodes.empty()) return {};
   const std::vector<std::string> idle(nodes.begin() + static_cast<std::ptrdiff_t>(total),
                                       nodes.end());
   return Error{Code::kNoFit, "spec.parallelism",
                std::to_string(shards.replicas) + " replicas x " + std::to_string(shards.stages) +
-                   " pipeline devices = " + std::to_string(total) + " shards for " +
-                   std::to_string(nodes.size()) + " nodes; " + join(idle) +
-                   " would stand idle; raise dp or pp, or take " +
+                   " pipeline devices" +
+                   (shards.ranks > 1 ? " x " + std::to_string(shards.ranks) + " ranks" : "") +
+                   " = " + std::to_string(total) + " shards for " + std::to_string(nodes.size()) +
+                   " nodes; " + join(idle) + " would stand idle; raise dp, pp or tp, or take " +
                    (idle.size() == 1 ? "it" : "them") + " out of the topology"};
 }
 

@@ -27,16 +27,20 @@ enum class Spread {
 struct Shards {
   std::uint32_t replicas = 1;
   std::uint32_t stages = 1;  ///< devices of a pipeline
+  std::uint32_t ranks = 1;   ///< that share each stage
+
+  std::uint64_t total() const { return std::uint64_t{replicas} * stages * ranks; }
 };
 
-/// The node of a shard: shards in Spread's order are dealt to the nodes in even, contiguous blocks,
-/// whose sizes differ by at most one. Precondition: shards_fit().
+/// The node of a shard: shards in Spread's order, the ranks of a stage as neighbours, are dealt to
+/// the nodes in even, contiguous blocks, whose sizes differ by at most one. Precondition:
+/// shards_fit().
 std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
-                      std::uint32_t stage);
+                      std::uint32_t stage, std::uint32_t rank = 0);
 
 /// How fast each of `stages` stages is, which are dealt to the devices of a pipeline in turn: as
-/// its slowest shard, where the shards of a node share its speed. Precondition: shards_fit(), and
-/// `stages` is a multiple of shards.stages.
+/// its slowest shard, as often as ranks share it, where the shards of a node share its speed.
+/// Precondition: shards_fit(), and `stages` is a multiple of shards.stages.
 std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
                                  std::uint32_t stages);
 

@@ -15,7 +15,7 @@ bool computes(ActorKind kind);
 /// the device's speed, else one pass over what the act reads and writes, at the bandwidth of the
 /// device on the compute stream and at cost::kMemoryBytesPerSecond on the io stream. Snapshots are
 /// rare and left out. `tokens` of one micro-batch. Pure. Precondition: validate(plan) is ok, and
-/// `spec` is the model of its job.
+/// `spec` is what the actor's rank has of its job's model.
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,
                    const Actor& actor, std::size_t act);
 

@@ -60,6 +60,7 @@ ActRef Builder::add_carrier(ActorKind kind, const Join& join, ActorId end) {
   carrier.node = owner.node;
   carrier.replica = owner.replica;
   carrier.stage = owner.stage;
+  carrier.rank = owner.rank;
   return add_act(add(std::move(carrier)), kind == ActorKind::kSend ? "send" : "receive",
                  join.tokens);
 }
@@ -104,6 +105,7 @@ std::string Builder::codec_of(Content content) const {
       return job_.codecs.weights;
     case Content::kTokens:
     case Content::kState:
+    case Content::kStatistics:
       return "none+zstd";
     case Content::kScalars:
       return "none";

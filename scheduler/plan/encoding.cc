@@ -39,6 +39,7 @@ void write_actor(schema::PlanActor::Builder to, const Actor& from) {
   to.setNode(from.node);
   to.setReplica(from.replica);
   to.setStage(from.stage);
+  to.setRank(from.rank);
   to.setFirstLayer(from.first_layer);
   to.setLastLayer(from.last_layer);
   to.setStateBytes(from.state_bytes);
@@ -102,6 +103,7 @@ Actor read_actor(schema::PlanActor::Reader from, ActorId id) {
   to.node = from.getNode();
   to.replica = from.getReplica();
   to.stage = from.getStage();
+  to.rank = from.getRank();
   to.first_layer = from.getFirstLayer();
   to.last_layer = from.getLastLayer();
   to.state_bytes = from.getStateBytes();
@@ -159,6 +161,7 @@ Plan read_plan(schema::Plan::Reader from) {
   for (const auto route : from.getRoutes()) to.routes.push_back(read_route(route));
   to.replicas = from.getReplicas();
   to.stages = from.getStages();
+  to.ranks = from.getRanks();
   to.leaves = from.getLeaves();
   to.reproducible = from.getReproducible();
   to.predicted_step_seconds = from.getPredictedStepSeconds();
@@ -184,6 +187,7 @@ Bytes encode(const Plan& plan) {
   for (unsigned i = 0; i < routes.size(); ++i) write_route(routes[i], plan.routes[i]);
   to.setReplicas(plan.replicas);
   to.setStages(plan.stages);
+  to.setRanks(plan.ranks);
   to.setLeaves(plan.leaves);
   to.setReproducible(plan.reproducible);
   to.setPredictedStepSeconds(plan.predicted_step_seconds);

@@ -18,20 +18,18 @@ class Actors {
 
   void add_actors() {
     for (std::uint32_t replica = 0; replica < f_.shards.replicas; ++replica) add_replica(replica);
-    const ActorId metrics = f_.add(ActorKind::kMetrics, "metrics", 0, f_.last);
+    const ActorId metrics = f_.add(ActorKind::kMetrics, "metrics", {0, f_.last});
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
       f_.replicas[i].record = f_.builder.add_act(metrics, "record " + std::to_string(i), f_.micro);
     }
     f_.metrics_norm = f_.builder.add_act(metrics, "norm");
-    for (std::uint32_t r = 0; r < f_.deal->owners(); ++r) {
+    for (std::uint32_t r = 0; r < f_.owners(); ++r) {
       for (std::uint32_t s = 0; s < f_.stages; ++s) {
-        const std::string name = (f_.sharded ? "store/r" + std::to_string(r) : "store") + "/s";
-        const ActorId store = f_.add(ActorKind::kParameterStore, name + std::to_string(s), r, s);
-        f_.publish.push_back(f_.builder.add_act(store, "publish"));
+        for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) add_store({r, s, t});
       }
     }
     f_.write =
-        f_.builder.add_act(f_.add(ActorKind::kCheckpointer, "checkpointer", 0, f_.last), "write");
+        f_.builder.add_act(f_.add(ActorKind::kCheckpointer, "checkpointer", {0, f_.last}), "write");
   }
 
  private:
@@ -46,50 +44,85 @@ class Actors {
   std::int32_t loss_priority() const { return backward_priority() + 1; }
 
   void add_replica(std::uint32_t index) {
-    const std::string suffix = "/r" + std::to_string(index);
+    const std::string suffix = f_.of_replica(index, '/');
     Replica replica;
-    replica.load = f_.builder.add_act(f_.add(ActorKind::kDataLoader, "loader" + suffix, index, 0),
+    replica.load = f_.builder.add_act(f_.add(ActorKind::kDataLoader, "loader" + suffix, {index, 0}),
                                       "load", f_.micro);
-    for (std::uint32_t s = 0; s < f_.stages; ++s) replica.shards.push_back(add_shard(index, s));
-    replica.loss =
-        f_.builder.add_act(replica.shards[f_.last].actor, "loss", f_.micro, loss_priority());
+    for (std::uint32_t s = 0; s < f_.stages; ++s) {
+      auto& of_stage = replica.shards.emplace_back();
+      for (std::uint32_t t = 0; t < f_.shards.ranks; ++t)
+        of_stage.push_back(add_shard({index, s, t}));
+    }
+    for (Shard& shard : replica.shards[f_.last]) {
+      if (f_.shards.ranks > 1)
+        shard.statistics = f_.builder.add_act(shard.actor, "statistics", f_.micro, loss_priority());
+      shard.loss = f_.builder.add_act(shard.actor, "loss", f_.micro, loss_priority());
+    }
     replica.norm =
-        f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, index, f_.last), "norm");
+        f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, {index, f_.last}), "norm");
     f_.replicas.push_back(std::move(replica));
   }
 
-  Shard add_shard(std::uint32_t replica, std::uint32_t s) {
-    const std::string suffix = "/r" + std::to_string(replica) + "/s" + std::to_string(s);
+  void add_store(Place place) {
+    const std::string name =
+        "store" + (f_.sharded ? f_.of_shard(place, '/')
+                              : "/s" + std::to_string(place.stage) +
+                                    (f_.shards.ranks > 1 ? "/t" + std::to_string(place.rank) : ""));
+    f_.publish.push_back(
+        f_.builder.add_act(f_.add(ActorKind::kParameterStore, name, place), "publish"));
+  }
+
+  Shard add_shard(Place place) {
+    const std::string suffix = f_.of_shard(place, '/');
     // Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
     // sibling.
     const std::uint64_t partial_sums = static_cast<std::uint64_t>(std::bit_width(f_.micro));
+    const StageSize& size = f_.size(place);
     Shard shard;
-    shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, replica, s,
-                         partial_sums * f_.sizes[s].all_gradients() + f_.sizes[s].recomputed);
-    shard.forward = f_.builder.add_act(shard.actor, "forward", f_.micro, forward_priority(s));
-    shard.backward = shard.gradients = f_.builder.add_act(
-        shard.actor, f_.in_halves() ? "backward input" : "backward", f_.micro, backward_priority());
-    if (f_.in_halves()) {
-      shard.gradients =
-          f_.builder.add_act(shard.actor, "backward weights", f_.micro, kWeightsPriority);
-    }
+    shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place,
+                         partial_sums * size.all_gradients() + size.recomputed);
+    add_passes(place, shard);
     // A codec with feedback works on a copy as long as what it remembers.
-    const ActorId sync = f_.add(ActorKind::kGradientSync, "sync" + suffix, replica, s,
-                                2 * remembered(f_, replica, s).held);
+    const ActorId sync =
+        f_.add(ActorKind::kGradientSync, "sync" + suffix, place, 2 * remembered(f_, place).held);
     shard.sync.push_back(f_.builder.add_act(sync, "offer"));
     for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
       shard.sync.push_back(f_.builder.add_act(sync, "combine " + std::to_string(k)));
     }
-    const ActorId optimizer = f_.add(ActorKind::kOptimizer, "optimizer" + suffix, replica, s,
-                                     f_.share(replica, s).state());
+    const ActorId optimizer =
+        f_.add(ActorKind::kOptimizer, "optimizer" + suffix, place, f_.share(place).state());
+    if (f_.shards.ranks > 1) shard.take = f_.builder.add_act(optimizer, "take");
     shard.measure = f_.builder.add_act(optimizer, "measure");
+    if (f_.shards.ranks == 1) shard.take = shard.measure;
     shard.update = f_.builder.add_act(optimizer, "update");
     if (!f_.sharded) return shard;
-    const ActorId gather = f_.add(ActorKind::kAllGather, "gather" + suffix, replica, s);
+    const ActorId gather = f_.add(ActorKind::kAllGather, "gather" + suffix, place);
     shard.gather.push_back(f_.builder.add_act(gather, "offer"));
     for (std::uint32_t j = 0; j < f_.exchanges; ++j)
       shard.gather.push_back(f_.builder.add_act(gather, "combine " + std::to_string(j)));
     return shard;
+  }
+
+  /// The acts through which micro-batches pass.
+  void add_passes(Place place, Shard& shard) {
+    const std::uint32_t segments = f_.segments(place.stage);
+    const auto named = [&](const std::string& name, std::uint32_t segment) {
+      return f_.shards.ranks > 1 ? name + " " + std::to_string(segment) : name;
+    };
+    for (std::uint32_t i = 0; i < segments; ++i) {
+      shard.forward.push_back(f_.builder.add_act(shard.actor, named("forward", i), f_.micro,
+                                                 forward_priority(place.stage)));
+    }
+    const std::string backward = f_.in_halves() ? "backward input" : "backward";
+    for (std::uint32_t i = 0; i < segments; ++i) {
+      shard.backward.push_back(
+          f_.builder.add_act(shard.actor, named(backward, i), f_.micro, backward_priority()));
+    }
+    shard.gradients = shard.backward[0];
+    if (f_.in_halves()) {
+      shard.gradients =
+          f_.builder.add_act(shard.actor, "backward weights", f_.micro, kWeightsPriority);
+    }
   }
 
   Frame& f_;
@@ -101,6 +134,7 @@ Plan finish(Frame& frame) {
   plan.descriptor = job::job_to_json(frame.job);
   plan.replicas = frame.shards.replicas;
   plan.stages = frame.stages;
+  plan.ranks = frame.shards.ranks;
   plan.leaves = frame.job.training.leaves;
   return std::move(plan);
 }

@@ -37,9 +37,10 @@ std::string traffic_text(const Candidate& candidate) {
 }
 
 bool is_reproducible(const Plan& plan) {
-  return std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
-    return cost::codec_is_lossy(edge.codec, edge.dtype);
-  });
+  return plan.ranks == 1 &&
+         std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
+           return cost::codec_is_lossy(edge.codec, edge.dtype);
+         });
 }
 
 Status check_shards(const job::Job& job, const topology::Topology& topology) {
@@ -48,7 +49,8 @@ Status check_shards(const job::Job& job, const topology::Topology& topology) {
     if (!node.relay_only) nodes.push_back(node.name);
   }
   if (job.parallelism.mode == job::Parallelism::Mode::kManual)
-    return placement::shards_fit({job.parallelism.dp, job.parallelism.pp}, nodes);
+    return placement::shards_fit({job.parallelism.dp, job.parallelism.pp, job.parallelism.tp},
+                                 nodes);
   if (!nodes.empty()) return {};
   return Error{Code::kNoFit, "topology " + topology.name, "has no node but such that only relay"};
 }

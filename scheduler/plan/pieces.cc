@@ -1,6 +1,9 @@
 #include "scheduler/plan/pieces.h"
 
 #include <algorithm>
+#include <set>
+
+#include "ops/nn/tensor_rank.h"
 
 namespace reef::plan {
 namespace {
@@ -28,28 +31,38 @@ bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges) {
 Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners)
     : owners_(owners) {
   std::map<std::string, std::int64_t, std::less<>> elements;
+  std::set<std::string, std::less<>> copied;
   for (const nn::Layer& layer : spec.layers) {
     auto& names = names_.emplace_back();
     for (const nn::Parameter& parameter : layer.parameters) {
       names.push_back(parameter.name);
       elements[parameter.name] = parameter.elements();
+      if (nn::is_copied(parameter, spec.tensor)) copied.insert(parameter.name);
     }
   }
   for (const LayerRange& stage : stages) {
     std::vector<std::string> names = names_of(stage);
     // Stages of a peer's plan may overlap; an element still has one owner.
     std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
-    std::int64_t total = 0, before = 0;
-    for (const std::string& name : names) total += elements.at(name);
-    for (const std::string& name : names) {
-      for (std::int64_t first = 0; first < elements.at(name); first += kPieceElements) {
-        const std::int64_t count = std::min(kPieceElements, elements.at(name) - first);
-        // By its middle, which is inside the whole: below owners.
-        const double middle = static_cast<double>(before) + static_cast<double>(count) / 2;
-        give(slices_[name], name, first, count,
-             static_cast<std::uint32_t>(middle / static_cast<double>(total) * owners));
-        before += count;
-      }
+    const auto split = std::ranges::stable_partition(
+        names, [&](const std::string& name) { return !copied.contains(name); });
+    deal({names.begin(), split.begin()}, elements);
+    deal({split.begin(), split.end()}, elements);
+  }
+}
+
+void Deal::deal(const std::vector<std::string>& names,
+                const std::map<std::string, std::int64_t, std::less<>>& elements) {
+  std::int64_t total = 0, before = 0;
+  for (const std::string& name : names) total += elements.at(name);
+  for (const std::string& name : names) {
+    for (std::int64_t first = 0; first < elements.at(name); first += kPieceElements) {
+      const std::int64_t count = std::min(kPieceElements, elements.at(name) - first);
+      // By its middle, which is inside the whole: below owners.
+      const double middle = static_cast<double>(before) + static_cast<double>(count) / 2;
+      give(slices_[name], name, first, count,
+           static_cast<std::uint32_t>(middle / static_cast<double>(total) * owners_));
+      before += count;
     }
   }
 }
@@ -82,6 +95,19 @@ std::vector<Slice> Deal::owned(LayerRange layers, std::uint32_t replica) const {
   return slices;
 }
 
+std::vector<HeldSlice> RankDeal::spoken_for(LayerRange layers, std::uint32_t replica) const {
+  std::vector<HeldSlice> held;
+  for (const Slice& slice : deal.owned(layers, replica)) {
+    for (std::size_t i = layers.first; i < layers.last; ++i) {
+      for (const nn::Parameter& parameter : spec.layers[i].parameters) {
+        if (parameter.name == slice.parameter && nn::speaks_for(parameter, spec.tensor))
+          held.push_back({slice, parameter});
+      }
+    }
+  }
+  return held;
+}
+
 bool is_sharded(const Plan& plan) {
   return std::ranges::any_of(
       plan.actors, [](const Actor& actor) { return actor.kind == ActorKind::kAllGather; });
@@ -90,10 +116,21 @@ bool is_sharded(const Plan& plan) {
 Deal deal_of(const nn::ModelSpec& spec, const Plan& plan) {
   std::vector<LayerRange> stages;
   for (const Actor& actor : plan.actors) {
-    if (actor.kind == ActorKind::kOptimizer && actor.replica == 0)
+    if (actor.kind == ActorKind::kOptimizer && actor.replica == 0 && actor.rank == 0)
       stages.push_back({actor.first_layer, actor.last_layer});
   }
   return Deal(spec, stages, is_sharded(plan) ? plan.replicas : 1);
+}
+
+std::vector<RankDeal> deals_of(const job::Job& job, const Plan& plan) {
+  const nn::ModelSpec whole = job::spec_of(job);
+  std::vector<RankDeal> deals;
+  for (std::uint32_t t = 0; t < plan.ranks; ++t) {
+    nn::ModelSpec spec = nn::spec_of_rank(whole, {t, plan.ranks});
+    Deal deal = deal_of(spec, plan);
+    deals.push_back({std::move(spec), std::move(deal)});
+  }
+  return deals;
 }
 
 }  // namespace reef::plan

@@ -5,7 +5,9 @@
 //
 // A parameter is cut into pieces of kPieceElements, which is also the unit of the norm's sums. The
 // pieces of a stage, in the order of names, are dealt to the replicas as runs of about as many
-// elements. Without sharing all is the same with one owner, of which each replica is a copy.
+// elements; where tensor-parallel ranks share the stage, of what a rank holds, and parameters that
+// all of them have by themselves, so that in all ranks they have the same owner. Without sharing
+// all is the same with one owner, of which each replica is a copy.
 
 #include <cstdint>
 #include <map>
@@ -16,6 +18,7 @@
 
 #include "ops/catalog/catalog.h"
 #include "ops/nn/spec.h"
+#include "scheduler/job/job.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::plan {
@@ -62,15 +65,34 @@ class Deal {
 
  private:
   std::vector<std::string> names_of(LayerRange layers) const;
+  void deal(const std::vector<std::string>& names,
+            const std::map<std::string, std::int64_t, std::less<>>& elements);
 
   std::vector<std::vector<std::string>> names_;  ///< of the parameters of each layer
   std::uint32_t owners_;
   std::map<std::string, std::vector<Slice>, std::less<>> slices_;
 };
 
+/// A slice and the parameter that it is of, as a rank holds it.
+struct HeldSlice {
+  Slice slice;
+  nn::Parameter parameter;
+};
+
+/// What a tensor-parallel rank has, and how it is dealt.
+struct RankDeal {
+  nn::ModelSpec spec;
+  Deal deal;
+
+  /// Those that a replica's optimizer of these layers owns and the rank speaks for.
+  std::vector<HeldSlice> spoken_for(LayerRange layers, std::uint32_t replica) const;
+};
+
 /// Whether the plan shares the optimizer's state out: then it has all-gathers.
 bool is_sharded(const Plan& plan);
-/// By which a plan's actors work.
+/// By which a plan's actors of a rank work, `spec` being the rank's.
 Deal deal_of(const nn::ModelSpec& spec, const Plan& plan);
+/// Of each rank.
+std::vector<RankDeal> deals_of(const job::Job& job, const Plan& plan);
 
 }  // namespace reef::plan

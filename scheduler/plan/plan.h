@@ -23,13 +23,18 @@ using NodeIndex = std::uint32_t;
 /// The order of acts and ports of each kind is fixed and stands in the comment; actors rely on it.
 /// [xN] marks a port that exists N times; ports in brackets exist only where the plan needs them.
 enum class ActorKind : std::uint8_t {
-  kDataLoader,    ///< act load:     -> tokens, targets
-  kLayerShard,    ///< act forward:  input, weights, [tied weights] -> output, stash
-                  ///< act backward: grad output, stash -> gradients, [grad input]
-                  ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
-                  ///< or, in halves, act backward input: grad output, stash -> rest, [grad input]
-                  ///<            and act backward weights: rest -> gradients
-                  ///< of the last stage also act loss: logits, targets -> grad logits, report
+  kDataLoader,  ///< act load:     -> tokens [x ranks], targets [x ranks]
+  kLayerShard,  ///< acts forward i, backward i of each segment (one, or in a plan with ranks one a
+                ///< layer), in the order of layers; the first forward alone has weights, the
+                ///< first backward alone gradients:
+                ///< act forward:  input, weights, [tied weights] -> output, stash
+                ///< act backward: grad output, stash -> gradients, [grad input]
+                ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
+                ///< or, in halves, act backward input: grad output, stash -> rest, [grad input]
+                ///<            and act backward weights: rest [x segments] -> gradients
+                ///< of the last stage also act loss: logits, targets -> grad logits, report
+                ///< or, of ranks, act statistics: logits, targets -> judged, statistics
+                ///<           and act loss: judged, statistics -> grad logits, [report]
   kGradientSync,  ///< act offer:     gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
                   ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
@@ -38,14 +43,17 @@ enum class ActorKind : std::uint8_t {
                   ///< kept edge's codec, if it has one; tied reduced likewise through its own
                   ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
                   ///< In a sharded plan (pieces.h) what is kept and sent are halves.
-  kClipNorm,      ///< act norm:     squares [x stages] -> scale [x stages], [report of replica 0]
-                  ///< sharded: squares [x stages, of each: x replicas]
+  kClipNorm,      ///< act norm:     squares [x stages, of each: x ranks] -> scale [likewise],
+                  ///<               [report of replica 0]
+                  ///< sharded: squares [x stages, of each: x ranks, of each: x replicas]
   kOptimizer,     ///< act measure:  reduced, [tied gradients] -> squares, held
+                  ///< or, of ranks, act take: reduced, [tied gradients] -> split, [copied]
+                  ///<           and act measure: split, [sums of copied] -> squares, held
                   ///< act update:   held, scale -> weights, [tied weights], [snapshot]
                   ///< sharded: squares [x replicas' norms]; slices in place of both weights
   kParameterStore,  ///< act publish:  snapshot -> part
-  kCheckpointer,    ///< act write:    part [x stages], [residuals, by replica, then stage] ->
-                    ///< (nothing)
+  kCheckpointer,    ///< act write:    part [x stages, of each: x ranks], [residuals, by replica,
+                    ///< then stage] -> (nothing)
   kMetrics,  ///< act record k: report of replica k's loss -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
@@ -55,6 +63,10 @@ enum class ActorKind : std::uint8_t {
                ///< Partner at j: replica xor 2^(exchanges - 1 - j). What is offered first passes
                ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
                ///< bytes of the other.
+  kAllReduce,  ///< of plans with ranks, adds what the ranks of a stage made. act offer: value ->
+               ///< kept, sent; act combine k: kept, received -> kept, sent; last act: -> sum
+               ///< Partner at k: rank xor 2^k. What is kept and sent first passes through the kept
+               ///< edge's codec, if it has one.
 };
 
 /// What an edge carries: decides its codec, lane and deadline.
@@ -65,7 +77,8 @@ enum class Content : std::uint8_t {
   kGradient,
   kWeights,
   kScalars,
-  kState
+  kState,
+  kStatistics,  ///< of the loss, as exact as they are
 };
 
 /// One thing an actor does, at a fixed rate.
@@ -85,6 +98,7 @@ struct Actor {
   NodeIndex node = 0;
   std::uint32_t replica = 0;
   std::uint32_t stage = 0;
+  std::uint32_t rank = 0;  ///< tensor-parallel
   /// Layer shards, gradient sync, optimizers and all-gathers: [first, last) of ModelSpec::layers.
   std::uint32_t first_layer = 0;
   std::uint32_t last_layer = 0;
@@ -111,8 +125,9 @@ struct Edge {
   ops::DType dtype = ops::DType::kF32;
   bool wire = false;  ///< between a kSend and a kReceive on two nodes: sealed, encoded with `codec`
   /// "none", "bf16+zstd", "top-k:0.01", ... Set on wire edges, and on kept and tied reduced edges
-  /// of GradientSync and the first kept edge of AllGather where some replica sends through a
-  /// rounding codec: all replicas then have the same rounded numbers and stay equal.
+  /// of GradientSync, kept edges of AllReduce and the first kept edge of AllGather where some
+  /// replica or rank sends through a rounding codec: all then have the same rounded numbers and
+  /// stay equal.
   std::string codec;
   double ratio = 1;  ///< of a wire edge: expected encoded size over raw size
   bool operator==(const Edge&) const = default;
@@ -148,9 +163,10 @@ struct Plan {
   std::vector<Route> routes;  ///< one a pair of nodes that shares a wire edge
   std::uint32_t replicas = 1;
   std::uint32_t stages = 1;  ///< ranges of layers; a device may hold several of one replica
+  std::uint32_t ranks = 1;   ///< tensor-parallel; above 1 a shard has a segment a layer
   std::uint32_t leaves =
       8;  ///< V of rule 7; micro-batches per round and replica = leaves / replicas
-  bool reproducible = true;  ///< false when a lossy codec or an unaligned layout breaks rule 7
+  bool reproducible = true;  ///< false when a lossy codec or sums over ranks break rule 7
   double predicted_step_seconds = 0;
   std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would
                        ///< have cost

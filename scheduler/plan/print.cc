@@ -44,10 +44,12 @@ std::string rates_text(const Plan& plan) {
 void print_header(const Plan& plan, std::ostream& out) {
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
+      << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
       << plan.leaves / plan.replicas << " micro-batches a round on each replica\n"
       << "placement     " << plan.layout << '\n'
       << "reproducible  "
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
+          : plan.ranks > 1  ? "no: ranks add up what one device would sum in another order"
                             : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
@@ -140,6 +142,7 @@ Json json_of(const Actor& actor, const Plan& plan) {
           {"node", plan.nodes[actor.node].name},
           {"replica", actor.replica},
           {"stage", actor.stage},
+          {"rank", actor.rank},
           {"firstLayer", actor.first_layer},
           {"lastLayer", actor.last_layer},
           {"stateBytes", actor.state_bytes},
@@ -209,6 +212,8 @@ std::string_view kind_name(ActorKind kind) {
       return "receive";
     case ActorKind::kAllGather:
       return "all-gather";
+    case ActorKind::kAllReduce:
+      return "all-reduce";
   }
   return "unknown";
 }
@@ -229,6 +234,8 @@ std::string_view content_name(Content content) {
       return "scalars";
     case Content::kState:
       return "state";
+    case Content::kStatistics:
+      return "statistics";
   }
   return "unknown";
 }
@@ -266,6 +273,7 @@ std::string plan_to_json(const Plan& plan) {
                          {"descriptor", descriptor.is_discarded() ? Json() : descriptor},
                          {"replicas", plan.replicas},
                          {"stages", plan.stages},
+                         {"ranks", plan.ranks},
                          {"leaves", plan.leaves},
                          {"layout", plan.layout},
                          {"reproducible", plan.reproducible},

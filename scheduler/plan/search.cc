@@ -94,7 +94,8 @@ class Search {
     std::ranges::stable_sort(all, {}, &Option::promise);
     std::size_t shards = 0, kept = 0;
     while (kept < all.size() && (kept < 2 || shards < kMostShards)) {
-      shards += std::size_t{all[kept].parallelism.dp} * all[kept].parallelism.stages();
+      shards += std::size_t{all[kept].parallelism.dp} * all[kept].parallelism.stages() *
+                all[kept].parallelism.tp;
       ++kept;
     }
     all.resize(kept);
@@ -226,8 +227,9 @@ std::vector<Candidate> search(const job::Job& job, const topology::Topology& top
 
 std::string describe(const Candidate& candidate) {
   const Parallelism& p = candidate.parallelism;
-  std::string text =
-      "dp " + std::to_string(p.dp) + " x pp " + std::to_string(p.pp) + ", " + name_of(p.schedule);
+  std::string text = "dp " + std::to_string(p.dp) + " x pp " + std::to_string(p.pp);
+  if (p.tp > 1) text += " x tp " + std::to_string(p.tp);
+  text += ", " + name_of(p.schedule);
   if (p.recompute != nn::Recompute::kNone)
     text += ", recompute " + std::string(nn::name_of(p.recompute));
   if (p.dp == 1 || p.pp == 1) return text;

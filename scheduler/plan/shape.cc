@@ -21,6 +21,8 @@ char letter(Content content) {
       return 's';
     case Content::kState:
       return 'p';
+    case Content::kStatistics:
+      return 'l';
   }
   return '!';
 }
@@ -51,36 +53,66 @@ std::string scalars(std::uint64_t count, std::uint64_t ports) {
 
 std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sharded) {
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
-  const std::uint64_t squares = std::uint64_t{plan.stages} * (sharded ? plan.replicas : 1);
-  return {{scalars(squares, ports), std::string(plan.stages, 's') + "s?"}};
+  const std::uint64_t shards = std::uint64_t{plan.stages} * plan.ranks;
+  const std::string squares = scalars(shards * (sharded ? plan.replicas : 1), ports);
+  return {{squares, squares == "!" ? squares : std::string(shards, 's') + "s?"}};
 }
 
 std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, bool sharded) {
-  if (!sharded) return {{"gg?", "sg"}, {"gs", "ww?p?"}};
-  const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].outputs.size();
-  return {{"gg?", scalars(plan.replicas, ports - 1) + "g"}, {"gs", "wp?"}};
+  const std::size_t measure = plan.ranks > 1 ? 1 : 0;
+  if (actor.acts.size() != measure + 2) return std::vector<ActShape>(measure + 3);
+  const std::uint64_t ports = actor.acts[measure].outputs.size();
+  const std::string squares = sharded ? scalars(plan.replicas, ports - 1) : "s";
+  std::vector<ActShape> shapes;
+  if (measure > 0) shapes.push_back({"gg?", "gg?"});
+  shapes.push_back({"gg?", squares + "g"});
+  shapes.push_back({"gs", sharded ? "wp?" : "ww?p?"});
+  return shapes;
+}
+
+/// The acts of `segments` segments.
+std::vector<ActShape> pass_shapes(std::size_t segments, bool first, bool halves) {
+  std::vector<ActShape> shapes{{first ? "tww?" : "aww?", "aa", true}};
+  for (std::size_t i = 1; i < segments; ++i) shapes.push_back({"a", "aa", true});
+  shapes.push_back({"da", std::string(halves ? "a" : "g") + (first ? "" : "d"), true});
+  for (std::size_t i = 1; i < segments; ++i) shapes.push_back({"da", halves ? "ad" : "d", true});
+  if (halves) shapes.push_back({std::string(segments, 'a'), "g", true});
+  return shapes;
 }
 
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
-  const bool first = actor.stage == 0;
   const bool last = actor.stage + 1 == plan.stages;
-  const bool halves = actor.acts.size() == (last ? 4 : 3);
-  std::vector<ActShape> shapes{{first ? "tww?" : "aww?", "aa", true}};
-  if (halves) {
-    shapes.push_back({"da", first ? "a" : "ad", true});
-    shapes.push_back({"a", "g", true});
-  } else {
-    shapes.push_back({"da", first ? "g" : "gd", true});
+  const std::size_t segments = plan.ranks > 1 ? actor.last_layer - actor.first_layer : 1;
+  const std::size_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
+  const std::size_t least = 2 * segments + judging;
+  // A hostile plan of many layers must bring the acts before they cost us.
+  const bool halves = actor.acts.size() == least + 1;
+  if (segments == 0 || (actor.acts.size() != least && !halves)) return std::vector<ActShape>(1);
+  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves);
+  if (judging == 1) shapes.push_back({"at", "ds", true});
+  if (judging == 2) {
+    shapes.push_back({"at", "al", true});
+    shapes.push_back({"al", actor.rank == 0 ? "ds" : "d", true});
   }
-  if (last) shapes.push_back({"at", "ds", true});
+  return shapes;
+}
+
+/// As many acts as there are exchanges, and one, at the rate of the first.
+std::vector<ActShape> all_reduce_shapes(const Actor& actor, std::uint32_t ranks) {
+  if (ranks == 1 || actor.acts.empty()) return {};
+  const bool often = actor.acts[0].firings > 1;
+  std::vector<ActShape> shapes{{".", "..", often}};
+  for (std::uint32_t reach = 2; reach <= ranks; reach *= 2)
+    shapes.push_back({"..", reach == ranks ? "." : "..", often});
   return shapes;
 }
 
 /// Behind the stages' parts the residuals of as many shards as save any; or a part of each shard.
 std::string writer_inputs(const Actor& actor, const Plan& plan) {
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
-  const std::uint64_t most = plan.stages + std::uint64_t{plan.replicas} * plan.stages;
-  return std::string(std::clamp<std::uint64_t>(ports, plan.stages, most), 'p');
+  const std::uint64_t least = std::uint64_t{plan.stages} * plan.ranks;
+  const std::uint64_t most = least + plan.replicas * least;
+  return std::string(std::clamp<std::uint64_t>(ports, least, most), 'p');
 }
 
 std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
@@ -94,7 +126,7 @@ std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
 std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool sharded) {
   switch (actor.kind) {
     case ActorKind::kDataLoader:
-      return {{"", "tt", true}};
+      return {{"", std::string(std::size_t{2} * plan.ranks, 't'), true}};
     case ActorKind::kLayerShard:
       return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:
@@ -117,6 +149,8 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool shard
       return {{".", "."}};
     case ActorKind::kAllGather:
       return gather_shapes(plan.replicas);
+    case ActorKind::kAllReduce:
+      return all_reduce_shapes(actor, plan.ranks);
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "ops/nn/tensor_rank.h"
 #include "runtime/base/check.h"
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/act_cost.h"
@@ -125,14 +126,17 @@ class Simulation {
         wire_of_(plan.edges.size(), 0),
         layer_seconds_(plan.nodes.size(), 0) {
     CHECK(rounds >= 1);
+    std::vector<nn::ModelSpec> of_ranks;
+    for (std::uint32_t t = 0; t < plan.ranks; ++t)
+      of_ranks.push_back(nn::spec_of_rank(spec, {t, plan.ranks}));
     for (const Actor& actor : plan.actors) {
       ActorState& state = actors_[actor.id];
       state.first_act = static_cast<std::uint32_t>(acts_.size());
       state.stream = 2 * actor.node + (computes(actor.kind) ? 0 : 1);
       state.kind = actor.kind;
       for (std::size_t i = 0; i < actor.acts.size(); ++i) {
-        acts_.push_back({act_seconds(plan, spec, tokens, actor, i), actor.acts[i].firings,
-                         actor.acts[i].priority});
+        acts_.push_back({act_seconds(plan, of_ranks[actor.rank], tokens, actor, i),
+                         actor.acts[i].firings, actor.acts[i].priority});
       }
     }
     forecast_.nodes.resize(plan.nodes.size());

@@ -21,9 +21,10 @@ void add_parts(const nn::ModelSpec& spec, const nn::Layer& layer, StageSize& siz
   }
 }
 
-StageSize size_of(const nn::ModelSpec& spec, std::uint32_t first, std::uint32_t last,
-                  std::uint64_t tokens) {
-  const cost::Layer range = cost::range_cost(spec, first, last, tokens);
+}  // namespace
+
+StageSize size_of(const nn::ModelSpec& spec, LayerRange layers, std::uint64_t tokens) {
+  const cost::Layer range = cost::range_cost(spec, layers.first, layers.last, tokens);
   StageSize size;
   size.weights = range.weight_bytes;
   size.tied_weights = range.tied_weight_bytes;
@@ -33,12 +34,12 @@ StageSize size_of(const nn::ModelSpec& spec, std::uint32_t first, std::uint32_t 
   size.later = range.later_bytes;
   size.recomputed = range.recomputed_bytes;
   size.flops = range.forward_flops + range.backward_flops;
-  for (std::uint32_t i = first; i < last; ++i) add_parts(spec, spec.layers[i], size);
+  for (std::uint32_t i = layers.first; i < layers.last; ++i) add_parts(spec, spec.layers[i], size);
   return size;
 }
 
-std::vector<std::uint32_t> cuts_of(const job::Job& job, const topology::Topology& topology,
-                                   const nn::ModelSpec& spec, placement::Spread spread) {
+std::vector<std::uint32_t> cut_stages(const job::Job& job, const topology::Topology& topology,
+                                      const nn::ModelSpec& spec, placement::Spread spread) {
   std::vector<std::uint32_t> cuts{0};
   for (const std::uint32_t layers : job.parallelism.layers) cuts.push_back(cuts.back() + layers);
   if (cuts.size() > 1) return cuts;
@@ -49,20 +50,9 @@ std::vector<std::uint32_t> cuts_of(const job::Job& job, const topology::Topology
   }
   for (const topology::Node& node : topology.nodes)
     speeds.push_back(cost::flops_per_second(node.device, node.threads));
-  const placement::Shards shards{job.parallelism.dp, job.parallelism.pp};
+  const placement::Shards shards{job.parallelism.dp, job.parallelism.pp, job.parallelism.tp};
   return placement::cut(costs,
                         placement::stage_speeds(spread, shards, speeds, job.parallelism.stages()));
-}
-
-}  // namespace
-
-Stages cut_stages(const job::Job& job, const topology::Topology& topology,
-                  const nn::ModelSpec& spec, placement::Spread spread) {
-  Stages stages{cuts_of(job, topology, spec, spread), {}};
-  for (std::uint32_t s = 0; s < job.parallelism.stages(); ++s) {
-    stages.sizes.push_back(size_of(spec, stages.cuts[s], stages.cuts[s + 1], tokens_per_leaf(job)));
-  }
-  return stages;
 }
 
 }  // namespace reef::plan

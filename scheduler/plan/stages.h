@@ -8,6 +8,7 @@
 #include "ops/nn/spec.h"
 #include "scheduler/job/job.h"
 #include "scheduler/placement/placement.h"
+#include "scheduler/plan/pieces.h"
 #include "scheduler/topology/topology.h"
 
 namespace reef::plan {
@@ -28,14 +29,13 @@ struct StageSize {
   std::uint64_t all_gradients() const { return gradients + tied_gradients; }
 };
 
-struct Stages {
-  std::vector<std::uint32_t> cuts;  ///< stage s is layers [cuts[s], cuts[s + 1])
-  std::vector<StageSize> sizes;
-};
+/// Of these layers of a spec, whole or of a rank.
+StageSize size_of(const nn::ModelSpec& spec, LayerRange layers, std::uint64_t tokens);
 
-/// Where the job says, else so that the slowest device is as fast as can be. `spec` is the job's
-/// model. Preconditions: a checked job, placement::shards_fit().
-Stages cut_stages(const job::Job& job, const topology::Topology& topology,
-                  const nn::ModelSpec& spec, placement::Spread spread);
+/// Stage s is layers [cuts[s], cuts[s + 1]): where the job says, else so that the slowest device is
+/// as fast as can be. `spec` is the job's model. Preconditions: a checked job,
+/// placement::shards_fit().
+std::vector<std::uint32_t> cut_stages(const job::Job& job, const topology::Topology& topology,
+                                      const nn::ModelSpec& spec, placement::Spread spread);
 
 }  // namespace reef::plan

@@ -65,6 +65,7 @@ bool can_hold(Content content, ops::DType dtype) {
       return dtype == ops::DType::kF32 || dtype == ops::DType::kBF16;
     case Content::kGradient:
     case Content::kState:
+    case Content::kStatistics:
       return dtype == ops::DType::kF32;
     case Content::kScalars:
       return dtype == ops::DType::kF64;
@@ -113,6 +114,7 @@ class Validator {
     }
     if (plan_.stages < 1 || plan_.stages > kMostReplicas)
       return broken("stages", "none or too many");
+    if (!power(plan_.ranks)) return broken("ranks", "not a power of two, or too many");
     if (!std::isfinite(plan_.predicted_step_seconds) || plan_.predicted_step_seconds < 0) {
       return broken("predicted step", "not a time");
     }
@@ -150,7 +152,7 @@ class Validator {
     if (!has_act(edge.producer, edge.producer_act) || !has_act(edge.consumer, edge.consumer_act)) {
       return broken(edge.name, "an end that is no act");
     }
-    if (edge.content > Content::kState) return broken(edge.name, "unknown content");
+    if (edge.content > Content::kStatistics) return broken(edge.name, "unknown content");
     if (edge.slots < 1 || edge.slots > kMostSlots || edge.initial > edge.slots) {
       return broken(edge.name, "slots that cannot be");
     }
@@ -170,8 +172,9 @@ class Validator {
     if (edge.wire != between_carriers || edge.wire != (producer.node != consumer.node)) {
       return broken(edge.name, "only wire edges cross nodes, from a sender to a receiver");
     }
-    const bool rounds =
-        producer.kind == ActorKind::kGradientSync || producer.kind == ActorKind::kAllGather;
+    const bool rounds = producer.kind == ActorKind::kGradientSync ||
+                        producer.kind == ActorKind::kAllGather ||
+                        producer.kind == ActorKind::kAllReduce;
     const bool good_codec = edge.wire ? fits(edge.codec, edge)
                                       : edge.codec.empty() || (rounds && fits(edge.codec, edge));
     if (!good_codec) return broken(edge.name, "a codec that is none, or not for such an edge");
@@ -189,8 +192,8 @@ class Validator {
     }
     if (actor.id != index) return broken(actor.name, "its id is not its place");
     if (actor.node >= plan_.nodes.size() || actor.replica >= plan_.replicas ||
-        actor.stage >= plan_.stages) {
-      return broken(actor.name, "on a node, replica or stage that is not there");
+        actor.stage >= plan_.stages || actor.rank >= plan_.ranks) {
+      return broken(actor.name, "on a node, replica, stage or rank that is not there");
     }
     if (actor.first_layer > actor.last_layer)
       return broken(actor.name, "layers that end before they begin");

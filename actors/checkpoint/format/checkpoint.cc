@@ -9,6 +9,7 @@
 #include "actors/data/format/mapped_file.h"
 #include "actors/data/format/sha256.h"
 #include "actors/data/format/strict_json.h"
+#include "ops/nn/tensor_rank.h"
 
 namespace reef::checkpoint {
 namespace fs = std::filesystem;
@@ -36,8 +37,8 @@ Result<json> read_manifest(const fs::path& folder) {
     return damaged(path, "is not a checkpoint's manifest");
   }
   const json version = manifest.value("version", json());
-  if (version != 1 && version != 2) {
-    return damaged(path, "has another version; this Atoll reads versions 1 and 2");
+  if (version != 1 && version != 2 && version != 3) {
+    return damaged(path, "has another version; this Atoll reads versions 1 to 3");
   }
   return manifest;
 }
@@ -64,6 +65,37 @@ Status guarded(const fs::path& folder, Read read) {
   } catch (const std::exception& e) {
     return damaged(folder / kManifestName, std::string("cannot be used: ") + e.what());
   }
+}
+
+/// What the slice is a run of: the tensor, or a rank's part of it.
+Result<nn::Parameter> held_by(const json& slice, const std::vector<std::uint64_t>& shape,
+                              const Error& broken) {
+  constexpr std::uint64_t kMostElements = std::uint64_t{1} << 48;
+  nn::Parameter held;
+  std::uint64_t elements = 1;
+  for (const std::uint64_t extent : shape) {
+    if (extent == 0 || extent > kMostElements / elements) return broken;
+    elements *= extent;
+    held.shape.push_back(static_cast<std::int64_t>(extent));
+  }
+  if (!slice.contains("axis")) return held;
+  nn::Part part{held.shape, whole_number(slice.at("axis")), {}};
+  if (part.axis >= held.shape.size()) return broken;
+  std::int64_t extent = 0, next = 0;
+  for (const json& range : slice.at("ranges")) {
+    const std::uint64_t first = whole_number(range.at(0)), count = whole_number(range.at(1));
+    const auto most = static_cast<std::uint64_t>(part.whole[part.axis]);
+    if (first < static_cast<std::uint64_t>(next) || first > most || count == 0 ||
+        count > most - first)
+      return broken;
+    part.ranges.push_back({static_cast<std::int64_t>(first), static_cast<std::int64_t>(count)});
+    extent += part.ranges.back().count;
+    next = part.ranges.back().first + part.ranges.back().count;
+  }
+  if (extent == 0) return broken;
+  held.shape[part.axis] = extent;
+  held.part = std::move(part);
+  return held;
 }
 
 std::string_view without_suffix(std::string_view name) {
@@ -123,7 +155,7 @@ Status Checkpoint::load_index(const json& manifest) {
   for (const SafetensorsFile& part : parts_) held += part.tensors().size();
   for (const auto& [name, value] : tensors.items()) {
     ATOLL_ASSIGN(Entry entry, entry_of(name, value));
-    used += entry.slices.size();
+    used += entry.whole != nullptr ? 1 : value.at("slices").size();
     index_.emplace(name, std::move(entry));
   }
   // No entry uses a tensor of a part twice, so as many are the same.
@@ -132,21 +164,46 @@ Status Checkpoint::load_index(const json& manifest) {
 }
 
 Result<Checkpoint::Entry> Checkpoint::entry_of(const std::string& name, const json& value) const {
-  if (!value.contains("slices")) {
-    ATOLL_ASSIGN(const TensorView* tensor, tensor_in(name, value.at("part")));
-    return Entry{tensor->dtype, tensor->shape, {{0, tensor}}};
-  }
   Entry entry;
+  if (!value.contains("slices")) {
+    ATOLL_ASSIGN(entry.whole, tensor_in(name, value.at("part")));
+    entry.dtype = entry.whole->dtype;
+    entry.shape = entry.whole->shape;
+    const std::uint64_t size = byte_size(entry.dtype, {1}).value();
+    entry.runs = {{0, entry.whole->bytes.size() / size, entry.whole->bytes}};
+    return entry;
+  }
   std::set<std::uint64_t> parts;
   for (const json& extent : value.at("shape")) entry.shape.push_back(whole_number(extent));
   for (const json& slice : value.at("slices")) {
-    ATOLL_ASSIGN(const TensorView* run, tensor_in(name, slice.at("part")));
     if (!parts.insert(whole_number(slice.at("part"))).second)
       return damaged(folder_, "two slices of tensor '" + name + "' are in one part");
-    entry.slices.push_back({whole_number(slice.at("first")), run});
+    ATOLL_TRY(add_slice(name, slice, entry));
   }
   ATOLL_TRY(check_cover(name, entry));
   return entry;
+}
+
+/// Its runs, of which each has an element of the part at least.
+Status Checkpoint::add_slice(const std::string& name, const json& slice, Entry& entry) const {
+  const Error broken =
+      damaged(folder_, "a slice of tensor '" + name + "' is not a run of its elements");
+  ATOLL_ASSIGN(const TensorView* run, tensor_in(name, slice.at("part")));
+  if (entry.dtype.empty()) entry.dtype = run->dtype;
+  if (run->dtype != entry.dtype || run->shape.size() != 1 || run->shape[0] == 0) return broken;
+  ATOLL_ASSIGN(const nn::Parameter held, held_by(slice, entry.shape, broken));
+  const std::uint64_t first = whole_number(slice.at("first")), count = run->shape[0];
+  const auto elements = static_cast<std::uint64_t>(held.elements());
+  if (first > elements || count > elements - first) return broken;
+  const std::uint64_t size = run->bytes.size() / count;
+  nn::for_each_run(
+      held, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count),
+      [&](std::int64_t place, std::int64_t from, std::int64_t length) {
+        entry.runs.push_back({static_cast<std::uint64_t>(from), static_cast<std::uint64_t>(length),
+                              run->bytes.subspan(static_cast<std::size_t>(place) * size,
+                                                 static_cast<std::size_t>(length) * size)});
+      });
+  return {};
 }
 
 Result<const TensorView*> Checkpoint::tensor_in(const std::string& name, const json& part) const {
@@ -157,25 +214,20 @@ Result<const TensorView*> Checkpoint::tensor_in(const std::string& name, const j
   return tensor;
 }
 
-/// Puts the slices in order. Together they are no longer than the parts, so nobody can make us take
+/// Puts the runs in order. Together they are no longer than the parts, so nobody can make us take
 /// more memory to join them than was written.
 Status Checkpoint::check_cover(const std::string& name, Entry& entry) const {
   const Error broken =
       damaged(folder_, "the slices of tensor '" + name + "' do not make it up, each element once");
-  if (entry.slices.size() < 2) return broken;
-  std::ranges::sort(entry.slices, {}, &Slice::first);
-  entry.dtype = entry.slices[0].run->dtype;
+  std::ranges::sort(entry.runs, {}, &Run::first);
   std::uint64_t next = 0, bytes = 0;
-  for (const Slice& slice : entry.slices) {
-    const TensorView& run = *slice.run;
-    if (run.dtype != entry.dtype || run.shape.size() != 1 || run.shape[0] == 0 ||
-        slice.first != next)
-      return broken;
-    next += run.shape[0];
+  for (const Run& run : entry.runs) {
+    if (run.first != next) return broken;
+    next += run.count;
     bytes += run.bytes.size();
   }
   const auto whole = byte_size(entry.dtype, entry.shape);
-  return whole.ok() && *whole == bytes ? Status() : Status(broken);
+  return entry.runs.size() > 1 && whole.ok() && *whole == bytes ? Status() : Status(broken);
 }
 
 Status Checkpoint::check_moments() const {
@@ -193,7 +245,7 @@ const TensorView* Checkpoint::find(std::string_view name) const {
   const auto found = index_.find(name);
   if (found == index_.end()) return nullptr;
   const auto& [key, entry] = *found;
-  return entry.slices.size() == 1 ? entry.slices[0].run : join(key, entry);
+  return entry.whole != nullptr ? entry.whole : join(key, entry);
 }
 
 const TensorView* Checkpoint::join(std::string_view name, const Entry& entry) const {
@@ -201,8 +253,8 @@ const TensorView* Checkpoint::join(std::string_view name, const Entry& entry) co
   const auto [place, absent] = joinery_->joined.try_emplace(name);
   Joined& joined = place->second;
   if (absent) {
-    for (const Slice& slice : entry.slices)
-      joined.bytes.insert(joined.bytes.end(), slice.run->bytes.begin(), slice.run->bytes.end());
+    for (const Run& run : entry.runs)
+      joined.bytes.insert(joined.bytes.end(), run.bytes.begin(), run.bytes.end());
     joined.view = {std::string(name), entry.dtype, entry.shape, joined.bytes};
   }
   return &joined.view;
@@ -219,14 +271,14 @@ Status Checkpoint::read(std::string_view name, std::uint64_t elements, std::uint
                                 "' of this model's shape; resume with the model it was written by");
   }
   const std::uint64_t end = first + to.size();
-  for (const Slice& slice : found->second.slices) {
-    const std::uint64_t from = std::max(first, slice.first);
-    const std::uint64_t until =
-        std::min<std::uint64_t>(end, slice.first + slice.run->bytes.size() / sizeof(float));
+  const std::vector<Run>& runs = found->second.runs;
+  auto run = std::ranges::upper_bound(runs, first, {}, &Run::first);
+  for (run = run == runs.begin() ? run : run - 1; run != runs.end() && run->first < end; ++run) {
+    const std::uint64_t from = std::max(first, run->first);
+    const std::uint64_t until = std::min(end, run->first + run->count);
     if (from >= until) continue;
     // Files align as they like.
-    std::memcpy(to.data() + (from - first),
-                slice.run->bytes.data() + (from - slice.first) * sizeof(float),
+    std::memcpy(to.data() + (from - first), run->bytes.data() + (from - run->first) * sizeof(float),
                 (until - from) * sizeof(float));
   }
   return {};

@@ -14,7 +14,10 @@
 // holds that run as a vector of the tensor's name, and version 2 of the manifest says
 //   "<name>": {"shape": [768, 2304], "slices": [{"part": 0, "first": 0}, {"part": 2, "first":
 //   1048576}]}
-// Without such tensors the version is 1.
+// Where tensor-parallel ranks share a tensor out, a run is one of a rank's part: of the elements in
+// these ranges along the axis, as they follow each other there, {"part": 0, "first": 0, "axis": 1,
+// "ranges": [[0, 64], [192, 64]]}, each range by its first index and its count. Then the version is
+// 3; without slices it is 1.
 //
 // The folder is filled as ".step-00000100.tmp" and renamed when everything is on the disk: a folder
 // with its final name is complete, and a damaged one is known by its hashes.
@@ -34,6 +37,7 @@
 
 #include "actors/checkpoint/format/safetensors.h"
 #include "actors/data/format/staged_folder.h"
+#include "ops/nn/spec.h"
 #include "runtime/base/error.h"
 
 namespace reef::checkpoint {
@@ -63,11 +67,13 @@ struct Description {
   nlohmann::json state = nlohmann::json::object();  ///< whatever else a restart needs
 };
 
-/// A run of a tensor's elements. The tensor's other runs are in other parts.
+/// A run of a tensor's elements, or of those that a tensor-parallel rank has of it. The tensor's
+/// other runs are in other parts.
 struct TensorSlice {
   TensorView run;                    ///< a vector, under the tensor's name
   std::vector<std::uint64_t> shape;  ///< of the tensor
   std::uint64_t first = 0;           ///< element
+  std::optional<nn::Part> of = {};   ///< the rank's part; none: the tensor
 };
 
 /// Writes one checkpoint. Thread: one. Failure: destroyed before commit() it leaves nothing behind.
@@ -94,14 +100,20 @@ class CheckpointWriter {
     std::string file;
     WrittenFile written;
   };
+  struct SliceEntry {
+    std::size_t part = 0;
+    std::uint64_t first = 0;
+    std::optional<nn::Part> of;
+  };
   struct Sliced {
     std::vector<std::uint64_t> shape;
-    std::map<std::uint64_t, std::size_t> part_of;  ///< by first element
+    std::vector<SliceEntry> slices;
   };
 
   CheckpointWriter(std::filesystem::path place, std::uint64_t step, data::StagedFolder folder)
       : place_(std::move(place)), step_(step), folder_(std::move(folder)) {}
   Status write_part(const std::vector<TensorView>& tensors);
+  bool has(const TensorSlice& slice) const;
   nlohmann::json manifest(const Description& description) const;
 
   std::filesystem::path place_;
@@ -137,14 +149,17 @@ class Checkpoint {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  struct Slice {
+  /// Neighbouring elements.
+  struct Run {
     std::uint64_t first = 0;
-    const TensorView* run = nullptr;  ///< in parts_
+    std::uint64_t count = 0;
+    BytesView bytes;  ///< in parts_
   };
   struct Entry {
     std::string dtype;
     std::vector<std::uint64_t> shape;
-    std::vector<Slice> slices;  ///< by first element; all elements once. A whole tensor has one
+    const TensorView* whole = nullptr;  ///< where one part has all of it
+    std::vector<Run> runs;              ///< by first element; all elements once
   };
   struct Joined {
     Bytes bytes;
@@ -161,6 +176,7 @@ class Checkpoint {
   Status load_index(const nlohmann::json& manifest);
   Result<Entry> entry_of(const std::string& name, const nlohmann::json& entry) const;
   Result<const TensorView*> tensor_in(const std::string& name, const nlohmann::json& part) const;
+  Status add_slice(const std::string& name, const nlohmann::json& slice, Entry& entry) const;
   Status check_cover(const std::string& name, Entry& entry) const;
   Status check_moments() const;
   const TensorView* join(std::string_view name, const Entry& entry) const;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -39,10 +40,8 @@ Status CheckpointWriter::add_part(const std::vector<TensorSlice>& slices) {
   std::vector<TensorView> runs;
   for (const TensorSlice& slice : slices) {
     ATOLL_ASSIGN(const std::uint64_t bytes, byte_size(slice.run.dtype, slice.shape));
-    const auto sliced = sliced_.find(slice.run.name);
-    const bool twice = part_of_.contains(slice.run.name) ||
-                       (sliced != sliced_.end() && sliced->second.part_of.contains(slice.first));
-    if (twice) return Error{Code::kTensor, slice.run.name, "is in an earlier part already"};
+    if (part_of_.contains(slice.run.name) || has(slice))
+      return Error{Code::kTensor, slice.run.name, "is in an earlier part already"};
     runs.push_back(slice.run);
     if (slice.run.bytes.size() == bytes) runs.back().shape = slice.shape;
   }
@@ -55,10 +54,18 @@ Status CheckpointWriter::add_part(const std::vector<TensorSlice>& slices) {
     } else {
       Sliced& sliced = sliced_[slice.run.name];
       sliced.shape = slice.shape;
-      sliced.part_of[slice.first] = part;
+      sliced.slices.push_back({part, slice.first, slice.of});
     }
   }
   return {};
+}
+
+bool CheckpointWriter::has(const TensorSlice& slice) const {
+  const auto sliced = sliced_.find(slice.run.name);
+  return sliced != sliced_.end() &&
+         std::ranges::any_of(sliced->second.slices, [&](const SliceEntry& entry) {
+           return entry.first == slice.first && entry.of == slice.of;
+         });
 }
 
 Status CheckpointWriter::write_part(const std::vector<TensorView>& tensors) {
@@ -74,15 +81,22 @@ json CheckpointWriter::manifest(const Description& description) const {
     parts.push_back(
         {{"file", part.file}, {"bytes", part.written.bytes}, {"sha256", part.written.sha256}});
   }
+  int version = sliced_.empty() ? 1 : 2;
   json tensors = json::object();
   for (const auto& [name, part] : part_of_) tensors[name] = {{"part", part}};
   for (const auto& [name, sliced] : sliced_) {
     json slices = json::array();
-    for (const auto& [first, part] : sliced.part_of)
-      slices.push_back({{"part", part}, {"first", first}});
+    for (const SliceEntry& slice : sliced.slices) {
+      slices.push_back({{"part", slice.part}, {"first", slice.first}});
+      if (!slice.of) continue;
+      version = 3;
+      slices.back()["axis"] = slice.of->axis;
+      for (const nn::Part::Range& range : slice.of->ranges)
+        slices.back()["ranges"].push_back({range.first, range.count});
+    }
     tensors[name] = {{"shape", sliced.shape}, {"slices", std::move(slices)}};
   }
-  return {{"kind", "Checkpoint"},       {"version", sliced_.empty() ? 1 : 2},
+  return {{"kind", "Checkpoint"},       {"version", version},
           {"step", description.step},   {"job", description.job},
           {"seed", description.seed},   {"model", description.model},
           {"state", description.state}, {"data", {{"step", description.step}}},

@@ -9,6 +9,7 @@
 #include "actors/checkpoint/format/shard_index.h"
 #include "actors/data/format/strict_json.h"
 #include "ops/nn/config_json.h"
+#include "ops/nn/tensor_rank.h"
 #include "runtime/base/check.h"
 #include "runtime/base/file.h"
 
@@ -27,7 +28,7 @@ Error bad(const fs::path& where, const std::string& what) {
 }
 
 bool has_shape(const TensorView& tensor, const nn::Parameter& parameter) {
-  return std::ranges::equal(tensor.shape, parameter.shape,
+  return std::ranges::equal(tensor.shape, nn::whole_shape(parameter),
                             [](std::uint64_t there, std::int64_t wanted) {
                               return there == static_cast<std::uint64_t>(wanted);
                             });

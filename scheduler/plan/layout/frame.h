@@ -3,7 +3,6 @@
 // holds what, and the acts that edges join.
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,50 +22,83 @@ inline constexpr std::uint64_t kReportBytes = 4096;  ///< a loss, a norm, a few 
 struct Share {
   std::uint64_t weights = 0;
   std::uint64_t gradients = 0;
+  std::uint64_t copied = 0;                              ///< of these, what all ranks have
   std::uint64_t squares = 0;                             ///< a sum per piece
   std::uint64_t state() const { return 3 * gradients; }  ///< masters and two moments
+};
+
+/// What a tensor-parallel rank has of the model; the same in every replica.
+struct RankPart {
+  RankPart(const nn::ModelSpec& its_spec, const std::vector<LayerRange>& stages,
+           std::vector<StageSize> its_sizes, std::uint32_t owners);
+
+  nn::ModelSpec spec;
+  std::vector<StageSize> sizes;
+  Deal deal;
+  std::vector<std::vector<Share>> shares;     ///< by stage, then owner
+  std::vector<std::vector<Slice>> gradients;  ///< by stage, with those of tied uses
+  std::vector<Slice> tied;                    ///< those of tied uses of the last stage
 };
 
 /// The acts of one shard and of what serves it.
 struct Shard {
   ActorId actor = 0;
-  ActRef forward, backward;
-  ActRef gradients;          ///< backward, or its second half
-  std::vector<ActRef> sync;  ///< offer, combine 0, combine 1, ...
-  ActRef measure, update;
-  std::vector<ActRef> gather;  ///< of a sharded plan: offer, combine 0, combine 1, ...
+  std::vector<ActRef> forward, backward;  ///< by segment
+  ActRef gradients;                       ///< the last backward, or the second half
+  ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
+  std::vector<ActRef> sync;               ///< offer, combine 0, combine 1, ...
+  ActRef take, measure, update;           ///< take: the act that gets what was summed
+  std::vector<ActRef> gather;             ///< of a sharded plan: offer, combine 0, combine 1, ...
 };
 
 struct Replica {
-  ActRef load, loss, norm, record;
-  std::vector<Shard> shards;
+  ActRef load, norm, record;
+  std::vector<std::vector<Shard>> shards;  ///< by stage, then rank
+};
+
+struct Place {
+  std::uint32_t replica = 0;
+  std::uint32_t stage = 0;
+  std::uint32_t rank = 0;
 };
 
 struct Frame {
   /// `job` and `topology` outlive the frame.
   Frame(const job::Job& job, const topology::Topology& topology, placement::Spread spread);
 
-  NodeIndex node(std::uint32_t replica, std::uint32_t stage) const;
-  const Share& share(std::uint32_t replica, std::uint32_t stage) const {
-    return shares[stage][deal->owner(replica)];
+  NodeIndex node(Place place) const;
+  Shard& shard(Place place) { return replicas[place.replica].shards[place.stage][place.rank]; }
+  const StageSize& size(Place place) const { return ranks[place.rank].sizes[place.stage]; }
+  const Share& share(Place place) const {
+    const RankPart& part = ranks[place.rank];
+    return part.shares[place.stage][part.deal.owner(place.replica)];
   }
+  /// Replicas of whom one owner of all there are is in each.
+  std::uint32_t owners() const { return ranks.front().deal.owners(); }
   /// The owners that a replica's norm hears of.
   std::vector<std::uint32_t> owners_heard(std::uint32_t replica) const;
   bool in_halves() const { return schedule.kind == job::Schedule::Kind::kZeroBubble; }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
-  bool ties_across() const { return last > 0 && sizes[last].tied_weights > 0; }
+  bool ties_across() const { return last > 0 && ranks[0].sizes[last].tied_weights > 0; }
+  /// Layers that a shard runs by themselves, because ranks add up between them; else all as one.
+  std::uint32_t segments(std::uint32_t stage) const {
+    return shards.ranks > 1 ? cuts[stage + 1] - cuts[stage] : 1;
+  }
+  StageSize segment_size(Place place, std::uint32_t segment) const;
 
   /// Of one micro-batch.
   std::uint64_t hidden_bytes() const;
-  std::uint64_t logits_bytes() const;
+  std::uint64_t logits_bytes(std::uint32_t rank) const;
 
-  ActorId add(ActorKind kind, const std::string& name, std::uint32_t replica, std::uint32_t stage,
-              std::uint64_t state_bytes = 0);
+  ActorId add(ActorKind kind, const std::string& name, Place place, std::uint64_t state_bytes = 0);
+  /// Names: ".r0", ".r0.s1" or, where ranks share stages, ".r0.s1.t0"; actors have slashes.
+  std::string of_replica(std::uint32_t replica, char separator = '.') const;
+  std::string of_rank(std::uint32_t replica, std::uint32_t rank) const;
+  std::string of_shard(Place place, char separator = '.') const;
 
   const job::Job& job;
   const topology::Topology& topology;
   Builder builder;
-  const nn::ModelSpec spec;
   const placement::Shards shards;
   const job::Schedule schedule;
   const std::uint32_t stages;
@@ -75,23 +107,14 @@ struct Frame {
   const std::uint32_t last;       ///< stage
   const bool sharded;             ///< replicas share the optimizer's state out
   const std::uint32_t exchanges;  ///< in which replicas meet
+  const ops::DType activations;
   std::vector<std::uint32_t> cuts;
-  std::vector<StageSize> sizes;
-  std::optional<Deal> deal;
-  std::vector<std::vector<Share>> shares;     ///< by stage, then owner
-  std::vector<std::vector<Slice>> gradients;  ///< by stage, with those of tied uses
-  std::vector<Slice> tied;                    ///< those of tied uses of the last stage
+  std::vector<RankPart> ranks;
   std::vector<Replica> replicas;
-  std::vector<ActRef> publish;  ///< by owner, then stage
+  std::vector<ActRef> publish;  ///< by owner, then stage, then rank
   ActRef write, metrics_norm;
-
- private:
-  void deal_pieces();
 };
 
-/// Names of edges: ".r0", ".r0.s1".
-std::string of_replica(std::uint32_t replica);
-std::string of_shard(std::uint32_t replica, std::uint32_t stage);
 /// Of these slices of gradients, what a replica holds after so many exchanges.
 std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,
                        std::uint32_t exchanges);

@@ -5,6 +5,7 @@
 
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/layout/all_reduce.h"
 
 namespace reef::plan {
 namespace {
@@ -13,67 +14,149 @@ using ops::DType;
 
 class Pipeline {
  public:
-  explicit Pipeline(Frame& frame) : f_(frame) {}
+  Pipeline(Frame& frame, std::uint32_t replica)
+      : f_(frame), index_(replica), replica_(frame.replicas[replica]) {}
 
-  void connect_forward(std::uint32_t index) {
-    const Replica& replica = f_.replicas[index];
+  void connect_forward() {
     const std::uint64_t token_bytes = 4 * tokens_per_leaf(f_.job);
-    f_.builder.connect({"tokens" + of_replica(index), replica.load, replica.shards[0].forward,
-                        Content::kTokens, f_.micro, f_.job.data.prefetch, 0, token_bytes,
-                        DType::kI32});
-    for (std::uint32_t s = 0; s < f_.last; ++s) {
-      f_.builder.connect({"hidden" + of_shard(index, s), replica.shards[s].forward,
-                          replica.shards[s + 1].forward, Content::kActivation, f_.micro, 2, 0,
-                          f_.hidden_bytes(), f_.spec.activations});
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      f_.builder.connect({"tokens" + f_.of_rank(index_, t), replica_.load,
+                          replica_.shards[0][t].forward[0], Content::kTokens, f_.micro,
+                          f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
-    f_.builder.connect({"logits" + of_replica(index), replica.shards[f_.last].forward, replica.loss,
-                        Content::kActivation, f_.micro, 1, 0, f_.logits_bytes()});
+    for (std::uint32_t s = 0; s < f_.stages; ++s) connect_forward(s);
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      const Shard& shard = replica_.shards[f_.last][t];
+      f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back(), judge(shard),
+                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
+    }
     // Targets wait while their tokens do, and then while those pass through the pipeline.
-    f_.builder.connect({"targets" + of_replica(index), replica.load, replica.loss, Content::kTokens,
-                        f_.micro, stash_slots(index, 0) - 1 + f_.job.data.prefetch, 0, token_bytes,
-                        DType::kI32});
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      f_.builder.connect({"targets" + f_.of_rank(index_, t), replica_.load,
+                          judge(replica_.shards[f_.last][t]), Content::kTokens, f_.micro,
+                          stash_slots(0) - 1 + f_.job.data.prefetch, 0, token_bytes, DType::kI32});
+    }
+    if (f_.shards.ranks > 1) connect_statistics(token_bytes);
   }
 
-  void connect_backward(std::uint32_t index) {
-    const Replica& replica = f_.replicas[index];
-    f_.builder.connect({"logits-gradient" + of_replica(index), replica.loss,
-                        replica.shards[f_.last].backward, Content::kActivationGradient, f_.micro, 1,
-                        0, f_.logits_bytes()});
-    for (std::uint32_t s = f_.stages; s-- > 0;) {
-      const Shard& shard = replica.shards[s];
-      if (f_.in_halves()) {
-        f_.builder.connect({"rest" + of_shard(index, s), shard.backward, shard.gradients,
-                            Content::kActivation, f_.micro, rest_slots(index, s), 0,
-                            f_.sizes[s].later, f_.spec.activations});
-      }
-      f_.builder.connect({"gradients" + of_shard(index, s), shard.gradients, shard.sync[0],
-                          Content::kGradient, 1, 1, 0, f_.sizes[s].all_gradients()});
-      if (s == 0) break;
-      f_.builder.connect({"hidden-gradient" + of_shard(index, s), shard.backward,
-                          replica.shards[s - 1].backward, Content::kActivationGradient, f_.micro, 2,
-                          0, f_.hidden_bytes(), f_.spec.activations});
+  void connect_backward() {
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      const Shard& shard = replica_.shards[f_.last][t];
+      f_.builder.connect({"logits-gradient" + f_.of_rank(index_, t), shard.loss,
+                          shard.backward.back(), Content::kActivationGradient, f_.micro, 1, 0,
+                          f_.logits_bytes(t)});
     }
-    for (std::uint32_t s = 0; s < f_.stages; ++s) {
-      const Shard& shard = replica.shards[s];
-      f_.builder.connect({"stash" + of_shard(index, s), shard.forward, shard.backward,
-                          Content::kActivation, f_.micro, stash_slots(index, s), 0,
-                          f_.sizes[s].stash, f_.spec.activations});
-    }
-    f_.builder.connect({"report" + of_replica(index), replica.loss, replica.record,
-                        Content::kScalars, f_.micro, 2, 0, kReportBytes, DType::kF64});
+    for (std::uint32_t s = f_.stages; s-- > 0;) connect_backward(s);
+    for (std::uint32_t s = 0; s < f_.stages; ++s) connect_stashes(s);
+    f_.builder.connect({"report" + f_.of_replica(index_), replica_.shards[f_.last][0].loss,
+                        replica_.record, Content::kScalars, f_.micro, 2, 0, kReportBytes,
+                        DType::kF64});
   }
 
  private:
+  /// The act that sees the logits.
+  const ActRef& judge(const Shard& shard) const {
+    return f_.shards.ranks > 1 ? shard.statistics : shard.loss;
+  }
+
+  /// What is added up or handed on behind each segment of a stage, but the head.
+  void connect_forward(std::uint32_t s) {
+    const std::uint32_t segments = f_.segments(s);
+    for (std::uint32_t i = 0; i < segments; ++i) {
+      const bool last = i + 1 == segments;
+      if (last && s == f_.last) return;
+      std::vector<ActRef> from, to;
+      for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+        from.push_back(replica_.shards[s][t].forward[i]);
+        to.push_back(last ? replica_.shards[s + 1][t].forward[0]
+                          : replica_.shards[s][t].forward[i + 1]);
+      }
+      hand_on("hidden", s, i, Content::kActivation, from, to, last);
+    }
+  }
+
+  void connect_backward(std::uint32_t s) {
+    const std::uint32_t segments = f_.segments(s);
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      const Shard& shard = replica_.shards[s][t];
+      const Place place{index_, s, t};
+      for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
+        f_.builder.connect({"rest" + of_segment(place, i), shard.backward[i], shard.gradients,
+                            Content::kActivation, f_.micro, rest_slots(s), 0,
+                            f_.segment_size(place, i).later, f_.activations});
+      }
+      f_.builder.connect({"gradients" + f_.of_shard(place), shard.gradients, shard.sync[0],
+                          Content::kGradient, 1, 1, 0, f_.size(place).all_gradients()});
+    }
+    for (std::uint32_t i = segments; i-- > 0;) {
+      if (i == 0 && s == 0) return;
+      std::vector<ActRef> from, to;
+      for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+        from.push_back(replica_.shards[s][t].backward[i]);
+        to.push_back(i == 0 ? replica_.shards[s - 1][t].backward.back()
+                            : replica_.shards[s][t].backward[i - 1]);
+      }
+      hand_on("hidden-gradient", s, i, Content::kActivationGradient, from, to, i == 0);
+    }
+  }
+
+  void connect_stashes(std::uint32_t s) {
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      const Shard& shard = replica_.shards[s][t];
+      const Place place{index_, s, t};
+      for (std::uint32_t i = 0; i < f_.segments(s); ++i) {
+        f_.builder.connect({"stash" + of_segment(place, i), shard.forward[i], shard.backward[i],
+                            Content::kActivation, f_.micro, stash_slots(s), 0,
+                            f_.segment_size(place, i).stash, f_.activations});
+      }
+    }
+  }
+
+  /// What ranks made of a segment: their sum, to each of them; of one rank, as it is.
+  void hand_on(const std::string& what, std::uint32_t s, std::uint32_t segment, Content content,
+               const std::vector<ActRef>& from, const std::vector<ActRef>& to, bool leaves_stage) {
+    const std::uint32_t slots = leaves_stage ? 2 : 1;
+    if (f_.shards.ranks == 1) {
+      f_.builder.connect({what + f_.of_shard({index_, s}), from[0], to[0], content, f_.micro, slots,
+                          0, f_.hidden_bytes(), f_.activations});
+      return;
+    }
+    connect_all_reduce(f_, {index_, s},
+                       {what + ".r" + std::to_string(index_) + ".s" + std::to_string(s) + ".l" +
+                            std::to_string(segment),
+                        content, f_.micro, f_.hidden_bytes(), f_.activations, slots, from, to});
+  }
+
+  /// Of the logits, whose columns the ranks share.
+  void connect_statistics(std::uint64_t token_bytes) {
+    std::vector<ActRef> from, to;
+    for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
+      const Shard& shard = replica_.shards[f_.last][t];
+      f_.builder.connect({"judged" + f_.of_rank(index_, t), shard.statistics, shard.loss,
+                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t) + token_bytes});
+      from.push_back(shard.statistics);
+      to.push_back(shard.loss);
+    }
+    connect_all_reduce(f_, {index_, f_.last},
+                       {"statistics.r" + std::to_string(index_), Content::kStatistics, f_.micro,
+                        8 * f_.shards.ranks * tokens_per_leaf(f_.job), DType::kF32, 1, from, to});
+  }
+
+  std::string of_segment(Place place, std::uint32_t segment) const {
+    return f_.of_shard(place) + (f_.shards.ranks > 1 ? ".l" + std::to_string(segment) : "");
+  }
+
   /// Micro-batches that are on the lines behind stage s, there and back, while all devices work.
-  std::uint32_t under_way(std::uint32_t replica, std::uint32_t s) const {
+  std::uint32_t under_way(std::uint32_t s) const {
     double way = 0, period = 0;
     for (std::uint32_t k = 0; k < f_.stages; ++k) {
-      const topology::Node& here = f_.topology.nodes[f_.node(replica, k)];
-      period =
-          std::max(period, f_.sizes[k].flops / cost::flops_per_second(here.device, here.threads));
-      if (k < s || k == f_.last || f_.node(replica, k) == f_.node(replica, k + 1)) continue;
+      const Place place{index_, k}, next{index_, k + 1};
+      const topology::Node& here = f_.topology.nodes[f_.node(place)];
+      period = std::max(period,
+                        f_.size(place).flops / cost::flops_per_second(here.device, here.threads));
+      if (k < s || k == f_.last || f_.node(place) == f_.node(next)) continue;
       const topology::Line line = topology::line_between(
-          f_.topology, here.datacenter, f_.topology.nodes[f_.node(replica, k + 1)].datacenter);
+          f_.topology, here.datacenter, f_.topology.nodes[f_.node(next)].datacenter);
       way += seconds(line.round_trip) +
              2 * cost::transfer_seconds(line, static_cast<double>(f_.hidden_bytes()));
     }
@@ -81,26 +164,28 @@ class Pipeline {
   }
   /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
   /// must come back, and those that are under way.
-  std::uint32_t stash_slots(std::uint32_t replica, std::uint32_t s) const {
-    return std::min(f_.micro, f_.stages - s + under_way(replica, s));
+  std::uint32_t stash_slots(std::uint32_t s) const {
+    return std::min(f_.micro, f_.stages - s + under_way(s));
   }
   /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
   /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
-  std::uint32_t rest_slots(std::uint32_t replica, std::uint32_t s) const {
-    return std::min(f_.micro, s + 1 + under_way(replica, 0));
+  std::uint32_t rest_slots(std::uint32_t s) const {
+    return std::min(f_.micro, s + 1 + under_way(0));
   }
 
   Frame& f_;
+  const std::uint32_t index_;
+  const Replica& replica_;
 };
 
 }  // namespace
 
 void connect_forward(Frame& frame, std::uint32_t replica) {
-  Pipeline(frame).connect_forward(replica);
+  Pipeline(frame, replica).connect_forward();
 }
 
 void connect_backward(Frame& frame, std::uint32_t replica) {
-  Pipeline(frame).connect_backward(replica);
+  Pipeline(frame, replica).connect_backward();
 }
 
 }  // namespace reef::plan

@@ -15,36 +15,37 @@ class Sync {
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
   /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
   /// recursive halving along the same tree: each gives away what its partner's half owns.
-  void connect_sync(std::uint32_t s) {
+  void connect_sync(std::uint32_t s, std::uint32_t t) {
     for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
       const std::string suffix = "." + std::to_string(k);
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-        const auto& sync = f_.replicas[i].shards[s].sync;
-        f_.builder.connect({"kept" + of_shard(i, s) + suffix, sync[k], sync[k + 1],
-                            Content::kGradient, 1, 1, 0, exchanged(i, s, k), DType::kF32,
-                            rounding(s, k)});
+        const Place place{i, s, t};
+        const auto& sync = f_.shard(place).sync;
+        f_.builder.connect({"kept" + f_.of_shard(place) + suffix, sync[k], sync[k + 1],
+                            Content::kGradient, 1, 1, 0, exchanged(place, k), DType::kF32,
+                            rounding(place, k)});
       }
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-        const std::uint32_t other = i ^ (1u << k);
-        const ActRef partner = f_.replicas[other].shards[s].sync[k + 1];
-        f_.builder.connect({"sent" + of_shard(i, s) + suffix,
-                            f_.replicas[i].shards[s].sync[k],
-                            partner,
+        const Place place{i, s, t}, other{i ^ (1u << k), s, t};
+        f_.builder.connect({"sent" + f_.of_shard(place) + suffix,
+                            f_.shard(place).sync[k],
+                            f_.shard(other).sync[k + 1],
                             Content::kGradient,
                             1,
                             1,
                             0,
-                            exchanged(other, s, k),
+                            exchanged(other, k),
                             DType::kF32,
                             {},
-                            f_.sizes[s].parts});
+                            f_.size(place).parts});
       }
     }
-    for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) connect_reduced(i, s);
+    for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) connect_reduced({i, s, t});
   }
 
-  Remembered remembered(std::uint32_t replica, std::uint32_t s) const {
+  Remembered remembered(Place place) const {
     const auto codec = codec::parse_edge(f_.builder.codec_of(Content::kGradient));
+    const StageSize& size = f_.size(place);
     Remembered sum;
     if (!codec.ok() || !codec::has_feedback(*codec)) return sum;
     const auto count = [&](std::uint64_t residual, const auto& parts, bool saves) {
@@ -53,57 +54,61 @@ class Sync {
       if (saves) sum.saved += bytes;
     };
     for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
-      if (rounding(s, k).empty()) continue;
-      count(f_.sizes[s].all_gradients(), f_.sizes[s].parts, replica >> k << k == replica);
+      if (rounding(place, k).empty()) continue;
+      count(size.all_gradients(), size.parts, place.replica >> k << k == place.replica);
     }
-    if (s == f_.last && f_.ties_across() && !tied_rounding().empty())
-      count(f_.sizes[s].tied_gradients, f_.sizes[s].tied_parts, replica == 0);
+    if (place.stage == f_.last && f_.ties_across() && !tied_rounding(place.rank).empty())
+      count(size.tied_gradients, size.tied_parts, place.replica == 0);
     return sum;
   }
 
  private:
   /// What a replica keeps at exchange k of the sync, and its partner sends it.
-  std::uint64_t exchanged(std::uint32_t replica, std::uint32_t s, std::uint32_t k) const {
-    return f_.sharded ? bytes_of(f_.gradients[s], replica, k + 1) : f_.sizes[s].all_gradients();
+  std::uint64_t exchanged(Place place, std::uint32_t k) const {
+    if (!f_.sharded) return f_.size(place).all_gradients();
+    return bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, k + 1);
   }
 
   /// The codec through which all replicas pass their sums at combine k: one that rounds, where any
   /// pair of partners is on two nodes. Otherwise a replica would add its own exact sum to its
   /// partner's rounded one, and the replicas would drift apart. A sum with one owner cannot.
-  std::string rounding(std::uint32_t s, std::uint32_t k) const {
+  std::string rounding(Place place, std::uint32_t k) const {
     if (f_.sharded) return {};
     const std::string codec = f_.builder.codec_of(Content::kGradient);
     if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-      if (f_.node(i, s) != f_.node(i ^ (1u << k), s)) return codec;
+      if (f_.node({i, place.stage, place.rank}) !=
+          f_.node({i ^ (1u << k), place.stage, place.rank}))
+        return codec;
     }
     return {};
   }
 
   /// The same for the gradient of a tied use: it rounds on the way to its owner in all replicas or
   /// in none.
-  std::string tied_rounding() const {
+  std::string tied_rounding(std::uint32_t rank) const {
     if (f_.sharded) return {};
     const std::string codec = f_.builder.codec_of(Content::kGradient);
     if (!cost::codec_is_lossy(codec, DType::kF32)) return {};
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-      if (f_.node(i, 0) != f_.node(i, f_.last)) return codec;
+      if (f_.node({i, 0, rank}) != f_.node({i, f_.last, rank})) return codec;
     }
     return {};
   }
 
-  void connect_reduced(std::uint32_t index, std::uint32_t s) {
-    const Shard& shard = f_.replicas[index].shards[s];
-    const bool splits = s == f_.last && f_.ties_across();
+  void connect_reduced(Place place) {
+    const Shard& shard = f_.shard(place);
+    const RankPart& part = f_.ranks[place.rank];
+    const bool splits = place.stage == f_.last && f_.ties_across();
     const std::uint32_t exchanges = f_.sharded ? f_.exchanges : 0;
-    const std::uint64_t tied = bytes_of(f_.tied, index, exchanges);
-    f_.builder.connect({"reduced" + of_shard(index, s), shard.sync.back(), shard.measure,
-                        Content::kGradient, 1, 1, 0,
-                        bytes_of(f_.gradients[s], index, exchanges) - (splits ? tied : 0)});
+    const std::uint64_t tied = bytes_of(part.tied, place.replica, exchanges);
+    f_.builder.connect(
+        {"reduced" + f_.of_shard(place), shard.sync.back(), shard.take, Content::kGradient, 1, 1, 0,
+         bytes_of(part.gradients[place.stage], place.replica, exchanges) - (splits ? tied : 0)});
     if (!splits) return;
-    f_.builder.connect({"tied-reduced" + of_replica(index), shard.sync.back(),
-                        f_.replicas[index].shards[0].measure, Content::kGradient, 1, 1, 0, tied,
-                        DType::kF32, tied_rounding(), f_.sizes[s].tied_parts});
+    f_.builder.connect({"tied-reduced" + f_.of_rank(place.replica, place.rank), shard.sync.back(),
+                        f_.shard({place.replica, 0, place.rank}).take, Content::kGradient, 1, 1, 0,
+                        tied, DType::kF32, tied_rounding(place.rank), f_.size(place).tied_parts});
   }
 
   Frame& f_;
@@ -111,10 +116,10 @@ class Sync {
 
 }  // namespace
 
-void connect_sync(Frame& frame, std::uint32_t stage) { Sync(frame).connect_sync(stage); }
-
-Remembered remembered(Frame& frame, std::uint32_t replica, std::uint32_t stage) {
-  return Sync(frame).remembered(replica, stage);
+void connect_sync(Frame& frame, std::uint32_t stage) {
+  for (std::uint32_t t = 0; t < frame.shards.ranks; ++t) Sync(frame).connect_sync(stage, t);
 }
+
+Remembered remembered(Frame& frame, Place place) { return Sync(frame).remembered(place); }
 
 }  // namespace reef::plan

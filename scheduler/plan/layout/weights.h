@@ -5,7 +5,7 @@
 
 namespace reef::plan {
 
-/// To all norms.
+/// What ranks must add up first, and from the optimizers to all norms.
 void connect_squares(Frame& frame);
 /// Optimizers, and how layers come by their new weights.
 void connect_weights(Frame& frame);
