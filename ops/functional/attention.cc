@@ -14,6 +14,14 @@ Attributes attributes_of(const AttentionOptions& options) {
   return attributes;
 }
 
+Attributes rope_attributes(double base, std::int64_t first, bool reverse) {
+  Attributes attributes;
+  attributes.scale = base;
+  attributes.first = first;
+  attributes.reverse = reverse;
+  return attributes;
+}
+
 }  // namespace
 
 Attention attention(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
@@ -64,11 +72,21 @@ Tensor packed_attention_grad(Context& context, const Tensor& qkv, const Attentio
 }
 
 Tensor rope(Context& context, const Tensor& x, double base, std::int64_t first, bool reverse) {
-  Attributes attributes;
-  attributes.scale = base;
-  attributes.first = first;
-  attributes.reverse = reverse;
-  return call_one(context, Op::kRope, std::array{x}, attributes);
+  return call_one(context, Op::kRope, std::array{x}, rope_attributes(base, first, reverse));
+}
+
+Tensor rope(Context& context, const Tensor& x, double base, std::span<const Run> runs,
+            bool reverse) {
+  const Tensor result = Tensor::empty(context.pool(), x.dtype(), x.shape());
+  std::int64_t row = 0;
+  for (const Run& place : runs) {
+    std::array<Tensor, 1> out{result.narrow(1, row, place.count)};
+    run(context, Op::kRope, std::array{x.narrow(1, row, place.count)}, out,
+        rope_attributes(base, place.first, reverse));
+    row += place.count;
+  }
+  CHECK_EQ(row, x.shape()[1]);
+  return result;
 }
 
 }  // namespace reef::ops

@@ -2,9 +2,11 @@
 // Attention and positions.
 
 #include <cstdint>
+#include <span>
 
 #include "ops/catalog/attributes.h"
 #include "ops/tensor/context.h"
+#include "ops/tensor/run.h"
 
 namespace reef::ops {
 
@@ -52,6 +54,9 @@ Tensor packed_attention_grad(Context& context, const Tensor& qkv, const Attentio
 /// element i of the first half turns with element i of the second by position / base^(2i / D), the
 /// positions counting from `first`. `reverse` turns back: the gradient.
 Tensor rope(Context& context, const Tensor& x, double base, std::int64_t first = 0,
+            bool reverse = false);
+/// The same where the rows along T stand at the positions of `runs`, one after another.
+Tensor rope(Context& context, const Tensor& x, double base, std::span<const Run> runs,
             bool reverse = false);
 
 }  // namespace reef::ops

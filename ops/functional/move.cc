@@ -40,6 +40,12 @@ Tensor concat(Context& context, std::span<const Tensor> parts, std::size_t axis)
   return out[0];
 }
 
+Tensor take_runs(Context& context, const Tensor& x, std::size_t axis, std::span<const Run> runs) {
+  std::vector<Tensor> parts;
+  for (const Run& run : runs) parts.push_back(x.narrow(axis, run.first, run.count));
+  return parts.size() == 1 ? parts[0] : concat(context, parts, axis);
+}
+
 std::vector<Tensor> split(const Tensor& x, std::size_t axis, std::int64_t parts) {
   const std::int64_t extent = x.shape()[axis] / parts;
   CHECK_EQ(extent * parts, x.shape()[axis]);

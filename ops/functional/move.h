@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/tensor/context.h"
+#include "ops/tensor/run.h"
 
 namespace reef::ops {
 
@@ -22,6 +23,8 @@ void copy_into(Context& context, const Tensor& from, const Tensor& to);
 Tensor cast(Context& context, const Tensor& x, DType to);
 /// Joined along an axis.
 Tensor concat(Context& context, std::span<const Tensor> parts, std::size_t axis);
+/// The elements of `axis` in some runs, side by side. One run gives a view.
+Tensor take_runs(Context& context, const Tensor& x, std::size_t axis, std::span<const Run> runs);
 /// Views of `parts` equal parts of an axis.
 std::vector<Tensor> split(const Tensor& x, std::size_t axis, std::int64_t parts);
 /// `before` and `after` elements of `value` around an axis.

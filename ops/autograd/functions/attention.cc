@@ -55,4 +55,13 @@ Variable rope(Context& context, Tape& tape, const Variable& x, double base, std:
       });
 }
 
+Variable rope(Context& context, Tape& tape, const Variable& x, double base,
+              const std::vector<Run>& runs, bool reverse) {
+  return tape.record(
+      rope(context, x.value, base, runs, reverse), {x}, {},
+      [base, runs, reverse](Context& context, const Variable& grad, Tape::Gradients& gradients) {
+        gradients.add(0, rope(context, gradients.tape(), grad, base, runs, !reverse));
+      });
+}
+
 }  // namespace reef::ops

@@ -3,6 +3,7 @@
 // number a query.
 
 #include <cstdint>
+#include <vector>
 
 #include "ops/autograd/tape.h"
 #include "ops/functional/attention.h"
@@ -22,5 +23,8 @@ Variable attention(Context& context, Tape& tape, const Variable& qkv, std::int64
 /// Keeps nothing: the gradient is turned back. Primitive.
 Variable rope(Context& context, Tape& tape, const Variable& x, double base, std::int64_t first = 0,
               bool reverse = false);
+/// The same where the rows along T stand at the positions of `runs`, one after another.
+Variable rope(Context& context, Tape& tape, const Variable& x, double base,
+              const std::vector<Run>& runs, bool reverse = false);
 
 }  // namespace reef::ops

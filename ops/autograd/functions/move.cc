@@ -99,6 +99,15 @@ Variable concat(Context& context, Tape& tape, std::span<const Variable> parts, s
       });
 }
 
+Variable take_runs(Context& context, Tape& tape, const Variable& x, std::size_t axis,
+                   std::span<const Run> runs) {
+  std::vector<Variable> parts;
+  for (const Run& run : runs) {
+    parts.push_back(narrow(context, tape, x, axis, run.first, run.count));
+  }
+  return parts.size() == 1 ? parts[0] : concat(context, tape, parts, axis);
+}
+
 Variable pad(Context& context, Tape& tape, const Variable& x, std::size_t axis, std::int64_t before,
              std::int64_t after, double value) {
   return tape.record(pad(context, x.value, axis, before, after, value), {x}, {},

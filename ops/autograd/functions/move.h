@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/autograd/tape.h"
+#include "ops/tensor/run.h"
 
 namespace reef::ops {
 
@@ -32,6 +33,9 @@ std::vector<Variable> split(Context& context, Tape& tape, const Variable& x, std
 
 Variable contiguous(Context& context, Tape& tape, const Variable& x);
 Variable concat(Context& context, Tape& tape, std::span<const Variable> parts, std::size_t axis);
+/// The elements of `axis` in some runs, side by side. One run gives a view.
+Variable take_runs(Context& context, Tape& tape, const Variable& x, std::size_t axis,
+                   std::span<const Run> runs);
 Variable pad(Context& context, Tape& tape, const Variable& x, std::size_t axis, std::int64_t before,
              std::int64_t after, double value = 0);
 /// The gradient comes back in x's dtype. To anything but a floating dtype: a constant.

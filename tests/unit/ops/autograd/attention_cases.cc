@@ -48,6 +48,13 @@ std::vector<Case> attention_cases() {
       {Op::kRope, "rope", {input({1, 3, 2, 4}, 1)}, [](Context& context, Tape& tape, Inputs in) {
          return rope(context, tape, in[0], 100, 2);
        }});
+  cases.push_back({Op::kRope,
+                   "rope at runs of positions",
+                   {input({2, 3, 2, 4}, 1)},
+                   [](Context& context, Tape& tape, Inputs in) {
+                     const std::vector<Run> runs{{1, 2}, {7, 1}};
+                     return rope(context, tape, in[0], 100, runs);
+                   }});
   return cases;
 }
 

@@ -52,6 +52,10 @@ std::vector<Case> move_cases() {
              const std::vector<Variable> parts = split(context, tape, in[0], 2, 2);
              return concat(context, tape, std::vector{parts[1], in[1], parts[0]}, 2);
            });
+  add_case(Op::kConcat, "take_runs", {x}, [](Context& context, Tape& tape, Inputs in) {
+    constexpr Run kRuns[] = {{2, 1}, {0, 2}};
+    return take_runs(context, tape, in[0], 1, kRuns);
+  });
   add_case(Op::kPad, "pad", {x}, [](Context& context, Tape& tape, Inputs in) {
     return pad(context, tape, in[0], 1, 1, 2, 5);
   });
