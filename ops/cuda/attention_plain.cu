@@ -82,14 +82,17 @@ __global__ void __launch_bounds__(kPlainThreads) plain_forward_kernel(Forward<M>
   }
 }
 
-/// The sums again, as exact as the scores: log_sum_exp of the call is f32.
+/// The sums again, as exact as the scores: log_sum_exp of the call is f32. It may be of more keys
+/// than are here; then the difference is added.
 template <typename M>
 __global__ void __launch_bounds__(kPlainThreads)
     plain_sums_kernel(Backward<M> p, Compute<M>* sums) {  // (B, H, T)
   const Job job = job_of(p.a.queries, p.a.heads);
   const Compute<M> total = log_sum_exp(p.a, job, p.q.of(job.b, job.h).at(job.t),
                                        p.k.of(job.b, job.h / p.a.heads_per_group()));
-  if (threadIdx.x == 0) sums[blockIdx.x] = total;
+  if (threadIdx.x != 0) return;
+  const float more = isinf(total) ? 0 : p.log_sum_exp[blockIdx.x] - static_cast<float>(total);
+  sums[blockIdx.x] = total + more;
 }
 
 /// The weight of a pair and the gradient of its score.

@@ -31,8 +31,9 @@ Attention attention(Context& context, const Tensor& q, const Tensor& k, const Te
 struct AttentionGrad {
   Tensor q, k, v;
 };
-/// Recomputes the weights from log_sum_exp instead of keeping them. Tensors in `into` that are
-/// defined are written instead of new ones.
+/// Recomputes the weights from log_sum_exp instead of keeping them. `forward` may be of more keys
+/// than k and v: then these are its gradients by them, and their part of those by q. Tensors in
+/// `into` that are defined are written instead of new ones.
 AttentionGrad attention_grad(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
                              const Attention& forward, const Tensor& grad,
                              const AttentionOptions& options, AttentionGrad into = {});

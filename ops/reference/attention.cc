@@ -125,16 +125,33 @@ void forward(const Call& call) {
   });
 }
 
+/// The weights of one query's keys among all that the forward pass met, by its log-sum-exp. These
+/// may be more than the keys here, whose gradients are then their part. Where they are the same the
+/// factor is 1, although the log-sum-exp is f32.
+template <typename T>
+std::vector<double> weights(const Head<T>& h, std::int64_t query) {
+  std::vector<double> p = h.scores(query);
+  const auto here = static_cast<float>(log_sum_exp(p));
+  to_weights(p);
+  const Tensor& met = h.call.in[4];
+  const double all =
+      met.data<float>()[h.sample * met.stride(0) + h.head * met.stride(1) + query * met.stride(2)];
+  const double share = std::isinf(here) ? 0 : std::exp(static_cast<double>(here) - all);
+  for (double& weight : p) weight *= share;
+  return p;
+}
+
 /// Adds one query's part to the gradients. `keys` and `values` are sums in double, (S, D).
 template <typename T>
 void query_grad(const Head<T>& h, const Factors& factors, std::int64_t query,
                 std::vector<double>& keys, std::vector<double>& values) {
   const T* grad = h.row(h.call.in[5], query);
   const T* q = h.row(h.call.in[0], query);
-  std::vector<double> p = h.scores(query);
-  to_weights(p);
+  const T* y = h.row(h.call.in[3], query);
+  const std::vector<double> p = weights(h, query);
   std::vector<double> dp(p.size());
-  double mean = 0;
+  double mean = 0;  // of dp by all weights
+  for (std::int64_t c = 0; c < h.width(); ++c) mean += static_cast<double>(grad[c]) * y[c];
   for (std::int64_t key = 0; key < h.keys(); ++key) {
     const auto at = static_cast<std::size_t>(key);
     const double factor = factors.at(h, query, key);
@@ -143,7 +160,6 @@ void query_grad(const Head<T>& h, const Factors& factors, std::int64_t query,
       dp[at] += factor * grad[c] * v[c];
       values[static_cast<std::size_t>(key * h.width() + c)] += p[at] * factor * grad[c];
     }
-    mean += p[at] * dp[at];
   }
   std::vector<double> dq(static_cast<std::size_t>(h.width()));
   for (std::int64_t key = 0; key < h.keys(); ++key) {
