@@ -19,22 +19,25 @@ class Gpt {
   Variable embed(const Variable& tokens, const Parameter& table) {
     if (table.part) return embed_part(tokens.value, table);
     const Variable x = ops::embedding(pass_.context, pass_.tape, tokens.value,
-                                      pass_.leaf("wte.weight"), pass_.leaf("wpe.weight"));
+                                      pass_.leaf("wte.weight"), positions(tokens.value.shape()[1]));
     return dropout(x, pass_.draw(config_.embd_pdrop, 0));
   }
 
   Variable attention(const Variable& x, std::int64_t block) {
+    const Variable a = attend(open(x, block), block);
+    return close(a, x, block);
+  }
+  Variable open(const Variable& x, std::int64_t block) {
     const std::string name = "h." + std::to_string(block);
-    Variable a = ops::norm_linear(pass_.context, pass_.tape, x, norm(name + ".ln_1"),
-                                  linear(name + ".attn.c_attn"));
-    const std::int64_t heads = a.value.shape()[2] / (3 * (config_.n_embd / config_.n_head));
-    a = ops::attention(pass_.context, pass_.tape, a, heads,
-                       block_draw(config_.attn_pdrop, block, 0));
+    return ops::norm_linear(pass_.context, pass_.tape, x, norm(name + ".ln_1"),
+                            linear(name + ".attn.c_attn"));
+  }
+  Variable close(const Variable& a, const Variable& x, std::int64_t block) {
+    const std::string name = "h." + std::to_string(block) + ".attn.c_proj";
     if (!pass_.tensor.is_first()) {
-      return ops::linear(pass_.context, pass_.tape, a, pass_.leaf(name + ".attn.c_proj.weight"),
-                         {});
+      return ops::linear(pass_.context, pass_.tape, a, pass_.leaf(name + ".weight"), {});
     }
-    const ops::LinearLeaves projection = linear(name + ".attn.c_proj");
+    const ops::LinearLeaves projection = linear(name);
     const Draw dropped = block_draw(config_.resid_pdrop, block, 1);
     if (dropped.probability <= 0) {
       return ops::linear_residual(pass_.context, pass_.tape, a, projection.weight, projection.bias,
@@ -67,6 +70,11 @@ class Gpt {
   }
 
  private:
+  Variable attend(const Variable& qkv, std::int64_t block) {
+    const std::int64_t heads = qkv.value.shape()[2] / (3 * (config_.n_embd / config_.n_head));
+    return ops::attention(pass_.context, pass_.tape, qkv, heads,
+                          block_draw(config_.attn_pdrop, block, 0));
+  }
   /// Each token's row comes from the rank that holds it, its position from the first.
   Variable embed_part(const ops::Tensor& tokens, const Parameter& table) {
     const Variable x = embed_held(pass_, table, tokens);
@@ -77,7 +85,13 @@ class Gpt {
     std::iota(place.begin(), place.end(), 0);
     return ops::add(pass_.context, pass_.tape, x,
                     ops::embedding(pass_.context, pass_.tape, ops::to_device(pass_.context, places),
-                                   pass_.leaf("wpe.weight")));
+                                   positions(tokens.shape()[1])));
+  }
+  /// Rows of the table for `length` tokens: those of the places where they stand.
+  Variable positions(std::int64_t length) {
+    const Variable table = pass_.leaf("wpe.weight");
+    if (pass_.sample.share.is_whole()) return table;
+    return ops::take_runs(pass_.context, pass_.tape, table, 0, pass_.positions(length));
   }
 
   ops::NormLeaves norm(const std::string& name) {
@@ -116,6 +130,22 @@ Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& layer, co
       break;
   }
   return gpt.head(x);
+}
+
+Variable gpt_open(Pass& pass, const GptConfig& config, const Layer& layer, const Variable& x) {
+  const Variable packed = Gpt(pass, config).open(x, layer.block);
+  const ops::Shape& shape = packed.value.shape();
+  const std::int64_t width = config.n_embd / config.n_head;
+  return ops::reshape(pass.context, pass.tape, packed,
+                      {shape[0], shape[1], shape[2] / width, width});
+}
+
+Variable gpt_close(Pass& pass, const GptConfig& config, const Layer& layer,
+                   const Variable& attended, const Variable& x) {
+  const ops::Shape& shape = attended.value.shape();
+  const Variable joined =
+      ops::reshape(pass.context, pass.tape, attended, {shape[0], shape[1], shape[2] * shape[3]});
+  return Gpt(pass, config).close(joined, x, layer.block);
 }
 
 }  // namespace reef::nn

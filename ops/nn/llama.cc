@@ -1,3 +1,5 @@
+#include <array>
+
 #include "ops/autograd/functions.h"
 #include "ops/autograd/functions/composite.h"
 #include "ops/nn/pass.h"
@@ -19,7 +21,22 @@ class Llama {
   }
 
   Variable attention(const Variable& x, const std::string& name) {
-    return joined(x, attend(norm(x, name + ".input_layernorm"), name + ".self_attn"));
+    const auto [q, k, v] = open(x, name);
+    return close(ops::attention(pass_.context, pass_.tape, q, k, v, {}), x, name);
+  }
+  /// Queries, keys and values; several heads of queries share one of keys and values.
+  std::array<Variable, 3> open(const Variable& x, const std::string& name) {
+    const Variable n = norm(x, name + ".input_layernorm");
+    const std::string part = name + ".self_attn";
+    const Variable q = turned(heads(linear(n, part + ".q_proj")));
+    const Variable k = turned(heads(linear(n, part + ".k_proj")));
+    return {q, k, heads(linear(n, part + ".v_proj"))};
+  }
+  Variable close(const Variable& a, const Variable& x, const std::string& name) {
+    const ops::Shape& shape = a.value.shape();
+    const Variable packed =
+        ops::reshape(pass_.context, pass_.tape, a, {shape[0], shape[1], shape[2] * shape[3]});
+    return joined(x, linear(packed, name + ".self_attn.o_proj"));
   }
 
   Variable feed_forward(const Variable& x, const std::string& name) {
@@ -35,18 +52,6 @@ class Llama {
   }
 
  private:
-  /// Several heads of queries share one of keys and values.
-  Variable attend(const Variable& x, const std::string& name) {
-    const Variable q = turned(heads(linear(x, name + ".q_proj")));
-    const Variable k = turned(heads(linear(x, name + ".k_proj")));
-    const Variable v = heads(linear(x, name + ".v_proj"));
-    const Variable a = ops::attention(pass_.context, pass_.tape, q, k, v, {});
-    const ops::Shape& shape = a.value.shape();
-    return linear(
-        ops::reshape(pass_.context, pass_.tape, a, {shape[0], shape[1], shape[2] * shape[3]}),
-        name + ".o_proj");
-  }
-
   Variable gated(const Variable& x, const std::string& name) {
     const Variable gate = linear(x, name + ".gate_proj");
     const Variable up = linear(x, name + ".up_proj");
@@ -72,19 +77,24 @@ class Llama {
     return ops::reshape(pass_.context, pass_.tape, x, {shape[0], shape[1], shape[2] / size, size});
   }
   Variable turned(const Variable& x) {
-    return ops::rope(pass_.context, pass_.tape, x, config_.rope_theta);
+    return ops::rope(pass_.context, pass_.tape, x, config_.rope_theta,
+                     pass_.positions(x.value.shape()[1]));
   }
 
   Pass& pass_;
   const LlamaConfig& config_;
 };
 
+std::string name_of_block(const Layer& layer) {
+  return "model.layers." + std::to_string(layer.block);
+}
+
 }  // namespace
 
 Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,
                        const Variable& x) {
   Llama llama(pass, config);
-  const std::string name = "model.layers." + std::to_string(layer.block);
+  const std::string name = name_of_block(layer);
   switch (layer.kind) {
     case LayerKind::kEmbedding:
       return llama.embed(x, layer.parameters.front());
@@ -96,6 +106,15 @@ Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer
       break;
   }
   return llama.head(x);
+}
+
+Variable llama_open(Pass& pass, const LlamaConfig& config, const Layer& layer, const Variable& x) {
+  return ops::concat(pass.context, pass.tape, Llama(pass, config).open(x, name_of_block(layer)), 2);
+}
+
+Variable llama_close(Pass& pass, const LlamaConfig& config, const Layer& layer,
+                     const Variable& attended, const Variable& x) {
+  return Llama(pass, config).close(attended, x, name_of_block(layer));
 }
 
 }  // namespace reef::nn

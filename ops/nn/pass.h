@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ops/autograd/tape.h"
 #include "ops/catalog/attributes.h"
+#include "ops/nn/context_share.h"
 #include "ops/nn/spec.h"
 #include "ops/tensor/context.h"
 #include "ops/tensor/tensor.h"
@@ -25,6 +27,7 @@ struct Sample {
   std::uint64_t step = 0;
   std::uint64_t first_sample = 0;
   bool training = true;
+  ContextShare share = {};  ///< of its sequences that is here
 };
 
 /// What all layers of a stage share during the pass.
@@ -44,6 +47,10 @@ struct Pass {
   ops::Draw draw(float probability, std::uint64_t op) const {
     return {sample.training ? probability : 0.0f, sample.seed, sample.step, op,
             sample.first_sample};
+  }
+  /// Where the `length` tokens of each sequence stand that are here.
+  std::vector<ops::Run> positions(std::int64_t length) const {
+    return sample.share.runs(length * sample.share.ranks);
   }
 
  private:
@@ -65,5 +72,19 @@ ops::Variable gpt_forward(Pass& pass, const GptConfig& config, const Layer& laye
                           const ops::Variable& x);
 ops::Variable llama_forward(Pass& pass, const LlamaConfig& config, const Layer& layer,
                             const ops::Variable& x);
+
+// An attention layer without its middle, which is a ring's where ranks share sequences: what comes
+// before, and what follows.
+
+/// x (B, L, C) -> queries, keys and values side by side, (B, L, H + 2 G, D).
+ops::Variable gpt_open(Pass& pass, const GptConfig& config, const Layer& layer,
+                       const ops::Variable& x);
+ops::Variable llama_open(Pass& pass, const LlamaConfig& config, const Layer& layer,
+                         const ops::Variable& x);
+/// attended (B, L, H, D) and the layer's input x -> the layer's output (B, L, C).
+ops::Variable gpt_close(Pass& pass, const GptConfig& config, const Layer& layer,
+                        const ops::Variable& attended, const ops::Variable& x);
+ops::Variable llama_close(Pass& pass, const LlamaConfig& config, const Layer& layer,
+                          const ops::Variable& attended, const ops::Variable& x);
 
 }  // namespace reef::nn
