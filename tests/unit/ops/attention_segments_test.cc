@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "ops/nn/stage.h"
+#include "ops/nn/tensor_rank.h"
 #include "tests/unit/ops/agreement.h"
 #include "tests/unit/ops/ring.h"
 
@@ -110,6 +113,15 @@ class Shared {
     outcome.grads = std::move(grads_);
     return outcome;
   }
+  /// One attention layer of whole sequences: its output, and the gradient of its input.
+  std::pair<Tensor, Tensor> run_layer(std::size_t layer, const Tensor& x, const Tensor& grad) {
+    x_ = testing::shared_out(context_, x, shares_.front().ranks);
+    forward_attention(layer);
+    const Tensor y = testing::joined(context_, x_);
+    x_ = testing::shared_out(context_, grad, shares_.front().ranks);
+    backward_attention(layer);
+    return {y, testing::joined(context_, x_)};
+  }
 
  private:
   /// What one rank keeps of a layer.
@@ -188,7 +200,9 @@ class Shared {
 
   std::int64_t query_heads() const {
     const auto* gpt = std::get_if<GptConfig>(&spec_.config);
-    return gpt != nullptr ? gpt->n_head : std::get<LlamaConfig>(spec_.config).num_attention_heads;
+    const std::int64_t all =
+        gpt != nullptr ? gpt->n_head : std::get<LlamaConfig>(spec_.config).num_attention_heads;
+    return all / spec_.tensor.ranks;
   }
 
   /// Gradients are sums over ranks.
@@ -249,6 +263,34 @@ TEST(AttentionSegments, OfOneRankHaveTheSameBits) {
         EXPECT_TRUE(same_bits(one.grads.at(name), grad)) << name;
       }
     }
+  }
+}
+
+TEST(AttentionSegments, OfTensorParallelRanksSumToTheLayer) {
+  ThreadPool context(2);
+  GptConfig gpt = std::get<GptConfig>(families()[0]);
+  gpt.n_head = 6;
+  for (const ModelConfig& config : {ModelConfig(gpt), families()[2]}) {
+    const ModelSpec spec = model_spec(config);
+    SCOPED_TRACE(describe(spec, 2));
+    const Tensor x = ops::testing::normal({kBatch, kTokens, 48}, "x");
+    const Tensor grad = ops::testing::normal({kBatch, kTokens, 48}, "grad");
+    std::unique_ptr<Tape> tape;
+    const Stage layer(spec, 1, 2);
+    const Parameters weights = initial_weights(spec);
+    const Tensor y = layer.forward(context, weights, x, sample_of({}), &tape);
+    Parameters grads;
+    const Tensor grad_x = layer.backward(context, weights, *tape, grad, grads);
+    std::pair<Tensor, Tensor> sum;
+    for (const std::uint32_t rank : {0u, 1u}) {
+      const ModelSpec part = spec_of_rank(spec, {rank, 2});
+      const Parameters held = initial_weights(part);
+      auto [summand, grad_summand] = Shared(context, part, held, 2).run_layer(1, x, grad);
+      sum.first = rank == 0 ? summand : ops::add(context, sum.first, summand);
+      sum.second = rank == 0 ? grad_summand : ops::add(context, sum.second, grad_summand);
+    }
+    EXPECT_LE(difference_of(sum.first, y), 2e-6);
+    EXPECT_LE(difference_of(sum.second, grad_x), 2e-6);
   }
 }
 

@@ -109,6 +109,17 @@ TEST(RingAttention, IsWholeAttention) {
   }
 }
 
+TEST(RingAttention, AgreesWithThePlainKernels) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    ops::testing::expect_agreement(
+        [&](Context& context) {
+          const Results results = by_ring(context, Operands(dtype, 2), 4);
+          return std::vector<Tensor>{results.out, results.log_sum_exp, results.grad_qkv};
+        },
+        "ring");
+  }
+}
+
 TEST(RingAttention, OfOneRankHasTheSameBits) {
   ThreadPool context(2);
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
