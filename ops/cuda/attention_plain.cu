@@ -1,6 +1,8 @@
 // Attention for any width and dtype, a block for each query (or key): slower than its siblings, and
 // short. Scores are computed once for the sums, and again for each kPlainThreads columns.
 
+#include <cfloat>
+
 #include "ops/cuda/attention.cuh"
 
 namespace reef::ops::cuda {
@@ -83,7 +85,7 @@ __global__ void __launch_bounds__(kPlainThreads) plain_forward_kernel(Forward<M>
 }
 
 /// The sums again, as exact as the scores: log_sum_exp of the call is f32. It may be of more keys
-/// than are here; then the difference is added.
+/// than are here; then the difference is added, which is one if it is more than a rounding.
 template <typename M>
 __global__ void __launch_bounds__(kPlainThreads)
     plain_sums_kernel(Backward<M> p, Compute<M>* sums) {  // (B, H, T)
@@ -91,8 +93,9 @@ __global__ void __launch_bounds__(kPlainThreads)
   const Compute<M> total = log_sum_exp(p.a, job, p.q.of(job.b, job.h).at(job.t),
                                        p.k.of(job.b, job.h / p.a.heads_per_group()));
   if (threadIdx.x != 0) return;
-  const float more = isinf(total) ? 0 : p.log_sum_exp[blockIdx.x] - static_cast<float>(total);
-  sums[blockIdx.x] = total + more;
+  const auto here = static_cast<float>(total);
+  const float more = isinf(here) ? 0 : p.log_sum_exp[blockIdx.x] - here;
+  sums[blockIdx.x] = fabsf(more) > FLT_EPSILON * fabsf(here) ? total + more : total;
 }
 
 /// The weight of a pair and the gradient of its score.
