@@ -28,7 +28,8 @@ std::vector<ops::Run> ContextShare::runs(std::int64_t tokens) const {
 }
 
 std::string problem_of_context(const ModelConfig& config, std::int64_t ranks, std::int64_t tokens) {
-  if (ranks < 1) return "the ranks that share a sequence must be at least 1";
+  constexpr std::int64_t kMost = std::int64_t{1} << 20;  // far above any, and twice it is a number
+  if (ranks < 1 || ranks > kMost) return "the ranks that share a sequence must be in 1..2^20";
   if (ranks == 1) return "";
   if (tokens < 2 * ranks || tokens % (2 * ranks) != 0) {
     return "a sequence of " + count_of(tokens, "token") +

@@ -46,8 +46,10 @@ TEST(ContextShare, SaysWhatIsWrong) {
   const GptConfig plain;
   EXPECT_EQ(problem_of_context(plain, 1, 7), "");
   EXPECT_EQ(problem_of_context(plain, 2, 128), "");
-  EXPECT_EQ(problem_of_context(plain, 0, 128),
-            "the ranks that share a sequence must be at least 1");
+  for (const std::int64_t ranks : {std::int64_t{-1}, std::int64_t{0}, std::int64_t{1} << 62}) {
+    EXPECT_EQ(problem_of_context(plain, ranks, 128),
+              "the ranks that share a sequence must be in 1..2^20");
+  }
   EXPECT_EQ(
       problem_of_context(plain, 4, 100),
       "a sequence of 100 tokens cannot be cut into two equal chunks for each of 4 ranks; make "
