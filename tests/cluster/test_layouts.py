@@ -63,6 +63,35 @@ class Layouts(ClusterTest):
                 self.assertGreater(worst, 0)
                 self.assertLess(worst, 2e-2)
 
+    def assert_close(self, losses, reference, bound):
+        self.assertEqual(len(losses), len(reference))
+        worst = 0
+        for ours, theirs in zip(losses, reference):
+            self.assertEqual(ours.keys(), theirs.keys())
+            worst = max(worst, *(abs(ours[key] - theirs[key]) / theirs[key] for key in theirs if key != "step"))
+        self.assertLess(worst, bound)
+        return worst
+
+    def test_ranks_that_share_layers_learn_the_same(self):
+        # Heads, inner channels and the vocabulary are split, and what ranks make is added up in another order.
+        for fields, bound in ((dict(clip=0.5), 1e-4), (dict(family=LLAMA, model=", tie_word_embeddings: true"), 1e-4),
+                              (dict(training=", precision: bf16", steps=5), 5e-3)):
+            reference, _ = self.train(1, **fields)
+            for nodes, layout in ((2, dict(tp=2)), (1, dict(tp=2, pp=2)), (4, dict(tp=2, pp=2, schedule="zero-bubble")),
+                                  (4, dict(tp=2, dp=2)), (4, dict(tp=2, dp=2, zero=1)),
+                                  (2, dict(tp=2, pp=2, schedule="interleaved:2", recompute="full"))):
+                with self.subTest(processes=nodes, **layout, **fields):
+                    self.assert_close(self.train(nodes, **layout, **fields)[0], reference, bound)
+
+    def test_four_ranks_share_layers_and_stay_alike_under_codecs(self):
+        reference, _ = self.train(1, clip=0.5)
+        worst = self.assert_close(self.train(4, clip=0.5, tp=4)[0], reference, 1e-4)
+        self.assertGreater(worst, 0)
+        rounded, _ = self.train(4, clip=0.5, tp=4, codec="bf16+zstd")
+        self.assert_close(rounded, reference, 2e-2)
+        both, _ = self.train(4, clip=0.5, tp=2, dp=2, codec="int8")
+        self.assert_close(both, reference, 5e-2)
+
     def test_recomputing_changes_no_bit(self):
         reference, _ = self.train(1, clip=0.5)
         for nodes, pp, recompute, schedule in ((1, 1, "selective", "1f1b"), (2, 2, "full", "1f1b"),

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
+#include <deque>
 
 #include "tests/unit/scratch_folder.h"
 
@@ -179,7 +181,7 @@ TEST_F(Checkpoints, RefuseHostileManifests) {
       {"deep", std::string(100'000, '[')},
       {"only a kind", R"({"kind":"Checkpoint","version":1})"},
       {"another kind", replaced(good, "\"Checkpoint\"", "\"TokenShards\"")},
-      {"another version", replaced(good, "\"version\": 1", "\"version\": 3")},
+      {"another version", replaced(good, "\"version\": 1", "\"version\": 4")},
       {"version as text", replaced(good, "\"version\": 1", "\"version\": \"1\"")},
       {"a negative step", replaced(good, "\"seed\": 7", "\"seed\": -7")},
       {"a fractional seed", replaced(good, "\"seed\": 7", "\"seed\": 7.5")},
@@ -277,6 +279,77 @@ TEST_F(SlicedCheckpoints, RefuseSlicesThatDoNotMakeUpTheTensor) {
   refused("a shape that overflows", [](Json& w) { w["shape"] = {1ull << 63, 1ull << 63}; });
   refused("a negative extent", [](Json& w) { w["shape"] = {-2, -3}; });
   refused("a slice as the tensor", [](Json& w) { w = {{"part", 0}}; });
+}
+
+/// w, 2 x 6, of which two ranks have columns {0, 1, 3} and {2, 4, 5}; the second rank's in two
+/// runs.
+class SharedCheckpoints : public Checkpoints {
+ protected:
+  SharedCheckpoints() {
+    auto writer = CheckpointWriter::begin(folder_.path(), 5).value();
+    EXPECT_TRUE(writer.add_part(std::vector{slice(first_, 0, {0, 1, 3, 6, 7, 9})}).ok());
+    EXPECT_TRUE(writer.add_part(std::vector{slice(second_, 0, {2, 4})}).ok());
+    EXPECT_TRUE(writer.add_part(std::vector{slice(second_, 2, {5, 8, 10, 11})}).ok());
+    EXPECT_EQ(writer.add_part(std::vector{slice(second_, 2, {5})}).error().code, Code::kTensor);
+    EXPECT_TRUE(writer.commit(description(5)).ok());
+  }
+
+  TensorSlice slice(const nn::Part& part, std::uint64_t first, std::vector<float> values) {
+    const std::vector<float>& kept = values_.emplace_back(std::move(values));
+    return {{"w", "F32", {kept.size()}, std::as_bytes(std::span(kept))}, {2, 6}, first, part};
+  }
+
+  const nn::Part first_{{2, 6}, 1, {{0, 2}, {3, 1}}}, second_{{2, 6}, 1, {{2, 1}, {4, 2}}};
+  std::deque<std::vector<float>> values_;
+};
+
+TEST_F(SharedCheckpoints, AreReadWhoeverHeldWhichPart) {
+  const auto checkpoint = Checkpoint::open(step_folder(5));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().text();
+  for (std::size_t first = 0; first <= 12; ++first) {
+    for (std::size_t count = 0; first + count <= 12; ++count) {
+      std::vector<float> read(count);
+      ASSERT_TRUE(checkpoint->read("w", 12, first, read).ok());
+      for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(read[i], static_cast<float>(first + i));
+    }
+  }
+  const TensorView* w = checkpoint->find("w");
+  ASSERT_NE(w, nullptr);
+  EXPECT_EQ(w->shape, (std::vector<std::uint64_t>{2, 6}));
+  for (std::size_t i = 0; i < 12; ++i) {
+    float value = -1;
+    std::memcpy(&value, w->bytes.data() + i * sizeof value, sizeof value);
+    EXPECT_EQ(value, static_cast<float>(i));
+  }
+}
+
+TEST_F(SharedCheckpoints, RefusePartsThatAreNone) {
+  const fs::path path = step_folder(5) / "manifest.json";
+  const auto good = nlohmann::json::parse(get(path));
+  EXPECT_EQ(good["version"], 3);
+  const auto refused = [&](const char* what, auto change) {
+    nlohmann::json manifest = good;
+    change(manifest["tensors"]["w"]["slices"][0]);
+    put(path, manifest.dump());
+    const auto opened = Checkpoint::open(step_folder(5));
+    ASSERT_FALSE(opened.ok()) << what;
+    EXPECT_EQ(opened.error().code, Code::kCheckpoint) << what;
+  };
+  using Json = nlohmann::json;
+  refused("an axis too far", [](Json& s) { s["axis"] = 2; });
+  refused("a negative axis", [](Json& s) { s["axis"] = -1; });
+  refused("no axis", [](Json& s) { s.erase("axis"); });
+  refused("no ranges", [](Json& s) { s.erase("ranges"); });
+  refused("an empty list of ranges", [](Json& s) { s["ranges"] = Json::array(); });
+  refused("an empty range", [](Json& s) { s["ranges"][0] = {0, 0}; });
+  refused("a range past the end", [](Json& s) { s["ranges"][1] = {3, 4}; });
+  refused("a range that overflows", [](Json& s) { s["ranges"][1] = {3, 1ull << 63}; });
+  refused("ranges in another order", [](Json& s) { s["ranges"] = {{3, 1}, {0, 2}}; });
+  refused("ranges that overlap", [](Json& s) { s["ranges"] = {{0, 2}, {1, 1}}; });
+  refused("a range of three", [](Json& s) { s["ranges"][0] = 3; });
+  refused("others' columns", [](Json& s) { s["ranges"][1] = {2, 1}; });
+  refused("fewer than the run", [](Json& s) { s["ranges"] = {{0, 2}}; });
+  refused("a run from too far on", [](Json& s) { s["first"] = 1; });
 }
 
 TEST_F(Checkpoints, RefuseMomentsWithoutTheirWeight) {

@@ -46,7 +46,28 @@ TEST(ShardsFit, NamesIdleNodes) {
             "E_NO_FIT: spec.parallelism: 1 replicas x 2 pipeline devices = 2 shards for 4 nodes; "
             "c, d would "
             "stand idle; "
-            "raise dp or pp, or take them out of the topology");
+            "raise dp, pp or tp, or take them out of the topology");
+  EXPECT_NE(shards_fit({1, 1, 2}, {"a", "b", "c"}).error().what.find("x 2 ranks = 2 shards"),
+            std::string::npos);
+  EXPECT_TRUE(shards_fit({1, 2, 2}, {"a", "b", "c", "d"}).ok());
+}
+
+TEST(NodeOf, RanksOfAStageAreNeighbours) {
+  const Shards shards{2, 2, 2};
+  for (std::uint32_t r = 0; r < 2; ++r) {
+    for (std::uint32_t s = 0; s < 2; ++s) {
+      for (std::uint32_t t = 0; t < 2; ++t) {
+        EXPECT_EQ(node_of(Spread::kReplicas, shards, 8, r, s, t), 4 * r + 2 * s + t);
+        EXPECT_EQ(node_of(Spread::kStages, shards, 8, r, s, t), 4 * s + 2 * r + t);
+        EXPECT_EQ(node_of(Spread::kReplicas, shards, 4, r, s, t), 2 * r + s) << "ranks share it";
+      }
+    }
+  }
+}
+
+TEST(StageSpeeds, CountTheRanksThatShareAStage) {
+  const std::vector<double> speeds{4, 2, 8, 8};
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {1, 2, 2}, speeds, 2), (std::vector<double>{4, 16}));
 }
 
 TEST(Cost, CountsMessagesOnTheWay) {
