@@ -58,6 +58,27 @@ class Checkpoint(ClusterTest):
         self.assertEqual(self.losses(folder), [line for line in reference if line["step"] > 2])
         self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
+    def test_what_ranks_shared_is_resumed_by_other_ranks_and_by_none(self):
+        shared = {"nodes": 4, "dp": 2, "tp": 2, "zero": 1}
+        status, _, stderr, folder = self.run_job(self.job(**shared))
+        self.assertEqual(status, 0, stderr)
+        middle = folder / "checkpoints" / "step-00000010"
+        tensors = json.loads((middle / "manifest.json").read_text())["tensors"]
+        self.assertEqual({tuple(map(tuple, s["ranges"])) for s in tensors["h.0.attn.c_attn.weight"]["slices"]},
+                         {((0, 24), (48, 24), (96, 24)), ((24, 24), (72, 24), (120, 24))})
+        self.assertNotIn("slices", tensors["h.0.ln_1.weight"])  # a copy is written once
+        reference = [line for line in self.losses(folder) if line["step"] > 10]
+        for after in (shared, {}, {"nodes": 4, "tp": 4}, {"nodes": 2, "pp": 2}):
+            with self.subTest(after=after):
+                status, _, stderr, folder = self.run_job(self.job(resume=f", resume: {middle}", **after))
+                self.assertEqual(status, 0, stderr)
+                losses = self.losses(folder)
+                if after == shared:
+                    self.assertEqual(losses, reference)
+                for ours, theirs in zip(losses, reference, strict=True):
+                    for key in theirs:
+                        self.assertAlmostEqual(ours[key], theirs[key], delta=1e-4 * theirs[key])
+
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
             for layout in ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2},

@@ -60,7 +60,7 @@ class HuggingFace(ClusterTest):
         for family, model in ((GPT2, ""), (LLAMA, ", tie_word_embeddings: true"), (LLAMA, "")):
             with self.subTest(family=family.split(",")[0] + model):
                 status, summary, stderr, folder = self.run_job(
-                    self.job(nodes=2, pp=2, family=family, model=model, steps=10))
+                    self.job(nodes=2, tp=2, family=family, model=model, steps=10))
                 self.assertEqual(status, 0, stderr)
                 cut = folder / "cut"
                 subprocess.run([ATOLL, "export", "--checkpoint", summary["checkpoint"], "--shard-size", "64KiB", cut],
@@ -104,6 +104,11 @@ class HuggingFace(ClusterTest):
             self.assertEqual(status, 0, stderr)
             reference = reference or self.losses(run)
             self.assertEqual(self.losses(run), reference)
+        status, _, stderr, run = self.run_job(self.job(nodes=2, tp=2, family=f"from: {folder}", steps=5))
+        self.assertEqual(status, 0, stderr)
+        for ours, theirs in zip(self.losses(run), reference, strict=True):
+            for key in theirs:
+                self.assertAlmostEqual(ours[key], theirs[key], delta=1e-4 * theirs[key])
 
     def test_a_tokenizer_goes_with_its_model(self):
         data = self.root / "pairs"
