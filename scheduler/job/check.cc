@@ -12,6 +12,19 @@ namespace {
 
 std::string text(std::int64_t value) { return std::to_string(value); }
 
+/// Whether ranks can pass sums of activations through the codec: not where each would choose, and
+/// what rounds bf16 has no way back.
+bool sums_agree(const Job& job) {
+  const std::string& codec = job.codecs.activations;
+  if (!std::holds_alternative<codec::Codec>(codec::parse_edge(codec).value())) return false;
+  return job.training.precision == nn::Precision::kF32 ||
+         !cost::codec_is_lossy(codec, ops::DType::kBF16);
+}
+
+bool remembers(const Job& job) {
+  return codec::has_feedback(codec::parse_edge(job.codecs.gradients).value());
+}
+
 class Check {
  public:
   Check(const Job& job, const Document& document) : job_(job), document_(document) {}
@@ -114,28 +127,23 @@ class Check {
                     " remembers whole gradients, of which zero_stage 1 sends each replica only its "
                     "own part; use zero_stage 0, or a codec without feedback, such as int8+zstd");
     }
-    ATOLL_TRY(shared_sums());
-    if (job_.parallelism.tp > 1 && codec::has_feedback(*gradients)) {
-      return no("/spec/codecs/gradients",
-                job_.codecs.gradients +
-                    " remembers whole gradients, of which tensor-parallel ranks have parts; use tp "
-                    "1, or a codec without feedback, such as int8+zstd");
-    }
+    if (job_.parallelism.tp > 1) ATOLL_TRY(shared_sums());
     return {};
   }
 
   /// Ranks that add up activations must all see the same rounded numbers.
   Status shared_sums() const {
-    const auto activations = codec::parse_edge(job_.codecs.activations);
-    const bool fixed = std::holds_alternative<codec::Codec>(*activations);
-    const bool bf16 = job_.training.precision == nn::Precision::kBF16;
-    if (job_.parallelism.tp == 1 ||
-        (fixed && !(bf16 && cost::codec_is_lossy(job_.codecs.activations, ops::DType::kBF16))))
-      return {};
-    return no("/spec/codecs/activations",
-              job_.codecs.activations + " cannot carry the sums of tensor-parallel ranks" +
-                  (fixed ? " in bf16" : ", which would have to choose alike") +
-                  "; use none+zstd or bf16+zstd, or tp 1");
+    if (!sums_agree(job_)) {
+      return no("/spec/codecs/activations",
+                job_.codecs.activations +
+                    " cannot carry the sums of tensor-parallel ranks, which would see different "
+                    "numbers; use none+zstd or bf16+zstd, or tp 1");
+    }
+    if (!remembers(job_)) return {};
+    return no("/spec/codecs/gradients",
+              job_.codecs.gradients +
+                  " remembers whole gradients, of which tensor-parallel ranks have parts; use tp "
+                  "1, or a codec without feedback, such as int8+zstd");
   }
 
   Status others() const {
@@ -178,6 +186,11 @@ class Check {
 };
 
 }  // namespace
+
+bool can_share_layers(const Job& job, std::uint32_t ranks) {
+  return ranks == 1 ||
+         (nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
+}
 
 Status check_values(const Job& job, const Document& document) {
   const Check check(job, document);

@@ -10,4 +10,8 @@ namespace reef::job {
 /// kJobValue with the arithmetic, placed in `document`.
 Status check_values(const Job& job, const Document& document);
 
+/// Whether so many tensor-parallel ranks can share the layers of a checked job: its model and its
+/// codecs let them.
+bool can_share_layers(const Job& job, std::uint32_t ranks);
+
 }  // namespace reef::job

@@ -78,6 +78,18 @@ void print_device(const topology::Device& device, std::ostream& out) {
   if (device.paced) out << ", PACED";
 }
 
+/// Whether the actor only serves a sum over ranks, of which there are two a layer: people see the
+/// sums, JSON has all.
+bool adds_up(const Plan& plan, const Actor& actor) {
+  if (actor.kind == ActorKind::kAllReduce) return true;
+  const bool sends = actor.kind == ActorKind::kSend, receives = actor.kind == ActorKind::kReceive;
+  if (!sends && !receives) return false;
+  const Edge& edge =
+      plan.edges[sends ? actor.acts[0].inputs[0].edge : actor.acts[0].outputs[0].edge];
+  return plan.actors[sends ? edge.producer : edge.consumer].kind == ActorKind::kAllReduce &&
+         (sends || edge.name.starts_with("sent/"));
+}
+
 void print_nodes(const Plan& plan, std::ostream& out) {
   const auto memory = memory_of(plan);
   std::vector<std::vector<ActorId>> actors(plan.nodes.size());
@@ -90,14 +102,23 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     print_device(node.device, out);
     print_ucx(plan, node, out);
     out << '\n';
+    std::size_t sums = 0, carriers = 0;
     for (const ActorId id : actors[n]) {
       const Actor& actor = plan.actors[id];
+      if (adds_up(plan, actor)) {
+        ++(actor.kind == ActorKind::kAllReduce ? sums : carriers);
+        continue;
+      }
       out << "  " << padded(std::string(kind_name(actor.kind)), 16) << padded(actor.name, 32);
       if (actor.last_layer > actor.first_layer) {
         out << " layers " << actor.first_layer << ".." << actor.last_layer - 1;
       }
       if (actor.state_bytes > 0) out << "  state " << format_size(actor.state_bytes);
       out << '\n';
+    }
+    if (sums > 0) {
+      out << "  " << padded("all-reduce", 16) << sums << " sums over ranks, " << carriers
+          << " actors that carry what is added\n";
     }
   }
 }
@@ -115,14 +136,20 @@ void print_relayed(const Plan& plan, std::ostream& out) {
 
 void print_edges(const Plan& plan, std::ostream& out) {
   std::size_t width = 4, codec = 9;
+  std::vector<const Edge*> shown;
   for (const Edge& edge : plan.edges) {
+    if (!adds_up(plan, plan.actors[edge.consumer])) shown.push_back(&edge);
+  }
+  for (const Edge* one : shown) {
+    const Edge& edge = *one;
     width = std::max(width, edge.name.size());
     codec = std::max(codec, edge.codec.size());
   }
   out << '\n'
       << padded("edge", width) << "  tokens  slots  " << padded("bytes", 10) << "  dtype  "
       << padded("codec", codec) << "  from -> to\n";
-  for (const Edge& edge : plan.edges) {
+  for (const Edge* one : shown) {
+    const Edge& edge = *one;
     out << padded(edge.name, width) << "  " << padded(std::to_string(edge.tokens), 6) << "  "
         << padded(std::to_string(edge.slots), 5) << "  " << padded(format_size(edge.bytes), 10)
         << "  " << padded(std::string(ops::name_of(edge.dtype)), 5) << "  "

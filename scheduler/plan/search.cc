@@ -4,10 +4,13 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <map>
+#include <string_view>
 #include <tuple>
 
 #include "runtime/base/units.h"
 #include "scheduler/cost/cost.h"
+#include "scheduler/job/check.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/validate.h"
@@ -58,22 +61,34 @@ class Search {
     std::vector<Option> all;
     const auto nodes = static_cast<std::uint32_t>(workers_.nodes.size());
     const auto layers = static_cast<std::uint32_t>(spec_.layers.size());
-    for (std::uint32_t dp = 1; dp <= job_.training.leaves; dp *= 2) {
-      // One shard a node, or where that does not come out even as few more as keep all at work.
-      const std::uint32_t pp = (nodes + dp - 1) / dp;
-      if (pp > layers || (dp > nodes && nodes > 1)) continue;
-      for (const Schedule& schedule : kSchedules) {
-        Parallelism parallelism;
-        parallelism.dp = dp;
-        parallelism.pp = pp;
-        parallelism.schedule = schedule;
-        const bool pipeline = pp > 1 || schedule == Schedule{};
-        if (!pipeline || parallelism.stages() > layers) continue;
-        for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+    for (std::uint32_t tp = 1; can_share(tp); tp *= 2) {
+      for (std::uint32_t dp = 1; dp <= job_.training.leaves; dp *= 2) {
+        // One shard a node, or where that does not come out even as few more as keep all at work.
+        const std::uint32_t pp = (nodes + dp * tp - 1) / (dp * tp);
+        if (pp > layers || (dp * tp > nodes && nodes > 1)) continue;
+        for (const Schedule& schedule : kSchedules) {
+          Parallelism parallelism;
+          parallelism.dp = dp;
+          parallelism.pp = pp;
+          parallelism.tp = tp;
+          parallelism.schedule = schedule;
+          const bool pipeline = pp > 1 || schedule == Schedule{};
+          if (!pipeline || parallelism.stages() > layers) continue;
+          for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+        }
+        if (nodes == 1) break;  // more replicas of one device only hold more
       }
-      if (nodes == 1) break;  // more replicas of one device only hold more
     }
     return all;
+  }
+
+  /// Whether so many ranks may share layers, each group within one datacenter.
+  bool can_share(std::uint32_t tp) const {
+    if (tp == 1) return true;
+    if (!job::can_share_layers(job_, tp)) return false;
+    std::map<std::string_view, std::uint32_t> nodes;
+    for (const topology::Node& node : workers_.nodes) ++nodes[node.datacenter];
+    return std::ranges::all_of(nodes, [tp](const auto& entry) { return entry.second % tp == 0; });
   }
 
   /// Both spreads, where they differ.
@@ -94,17 +109,22 @@ class Search {
     std::ranges::stable_sort(all, {}, &Option::promise);
     std::size_t shards = 0, kept = 0;
     while (kept < all.size() && (kept < 2 || shards < kMostShards)) {
-      shards += std::size_t{all[kept].parallelism.dp} * all[kept].parallelism.stages() *
-                all[kept].parallelism.tp;
+      shards += shards_of(all[kept].parallelism);
       ++kept;
     }
     all.resize(kept);
     return all;
   }
 
+  /// Ranks cost a sum a layer and direction beside each shard.
+  std::size_t shards_of(const Parallelism& p) const {
+    const std::size_t shards = std::size_t{p.dp} * p.stages() * p.tp;
+    return p.tp == 1 ? shards : shards + std::size_t{2} * p.dp * p.tp * spec_.layers.size();
+  }
+
   /// All FLOPs over all devices and the pipeline's bubble, or the activations on a slow line if
-  /// they take longer, and then what replicas exchange: in all but the outermost exchanges within a
-  /// datacenter.
+  /// they take longer, what ranks add up, and then what replicas exchange: in all but the outermost
+  /// exchanges within a datacenter.
   double promise_of(const Option& option) const {
     const Parallelism& p = option.parallelism;
     double speed = 0;
@@ -125,20 +145,22 @@ class Search {
     const topology::Line far = topology::line_between(topology_, first, last);
     const double gradients = 4.0 * static_cast<double>(all.parameters) *
                              cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
+    const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
+                          static_cast<double>(tokens_per_leaf(job_)) *
+                          static_cast<double>(nn::width_of(spec_.config)) *
+                          cost::codec_ratio(job_.codecs.activations, spec_.activations);
+    work += leaves / p.dp * 2.0 * static_cast<double>(spec_.layers.size() - 1) / p.pp *
+            std::log2(p.tp) * cost::transfer_seconds(near, hidden);
     double outer = 0;  // exchanges that cross, each replica's over the one line
     if (places > 1 && p.dp > 1 && option.spread == Spread::kReplicas) {
       outer = std::min(std::log2(places), std::log2(p.dp));
     } else if (places > 1) {
-      const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
-                            static_cast<double>(tokens_per_leaf(job_)) *
-                            static_cast<double>(nn::width_of(spec_.config)) *
-                            cost::codec_ratio(job_.codecs.activations, spec_.activations);
       work = std::max(work, leaves * cost::transfer_seconds(far, hidden));
     }
     const double crossing =
         outer * cost::transfer_seconds(far, gradients * std::max(1.0, p.dp / places));
     const double inner = std::log2(p.dp) - outer;
-    return work + crossing + inner * cost::transfer_seconds(near, gradients / p.pp);
+    return work + crossing + inner * cost::transfer_seconds(near, gradients / p.pp / p.tp);
   }
 
   double datacenters() const {

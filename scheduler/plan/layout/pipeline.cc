@@ -163,14 +163,18 @@ class Pipeline {
     return static_cast<std::uint32_t>(std::ceil(std::min(way / period, 1e6)));
   }
   /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
-  /// must come back, and those that are under way.
+  /// must come back, and those that are under way; and where ranks add up over a network one more,
+  /// which computes meanwhile.
   std::uint32_t stash_slots(std::uint32_t s) const {
-    return std::min(f_.micro, f_.stages - s + under_way(s));
+    return std::min(f_.micro, f_.stages - s + under_way(s) + (ranks_are_apart(s) ? 1 : 0));
+  }
+  bool ranks_are_apart(std::uint32_t s) const {
+    return f_.node({index_, s, 0}) != f_.node({index_, s, f_.shards.ranks - 1});
   }
   /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
   /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
   std::uint32_t rest_slots(std::uint32_t s) const {
-    return std::min(f_.micro, s + 1 + under_way(0));
+    return std::min(f_.micro, s + 1 + under_way(0) + (ranks_are_apart(s) ? 1 : 0));
   }
 
   Frame& f_;
