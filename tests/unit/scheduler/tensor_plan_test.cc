@@ -150,8 +150,9 @@ TEST(TensorPlan, JobsSayWhatCannotBe) {
   EXPECT_NE(error("tp: 8").find("8 ranks cannot share 6 heads"), std::string::npos);
   EXPECT_NE(error("tp: 2", "  codecs: {gradients: \"top-k:0.01\"}\n").find("use tp 1"),
             std::string::npos);
-  EXPECT_NE(error("tp: 2", "  codecs: {activations: \"auto:0.01\"}\n").find("see different numbers"),
-            std::string::npos);
+  EXPECT_NE(
+      error("tp: 2", "  codecs: {activations: \"auto:0.01\"}\n").find("see different numbers"),
+      std::string::npos);
 }
 
 }  // namespace
