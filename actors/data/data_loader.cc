@@ -2,6 +2,7 @@
 
 #include "actors/data/batch_reader.h"
 #include "ops/cpu/thread_pool.h"
+#include "scheduler/plan/leaf_order.h"
 
 namespace reef::actors {
 namespace {
@@ -11,7 +12,7 @@ class DataLoader final : public Task {
   DataLoader(const TaskSetup& setup, const plan::Actor& actor, BatchReader reader,
              RoundSchedule schedule)
       : replica_(actor.replica),
-        micro_batches_(setup.plan.leaves / setup.plan.replicas),
+        order_(setup.plan),
         reader_(std::move(reader)),
         workers_(setup.job.data.workers),
         schedule_(schedule) {}
@@ -36,14 +37,14 @@ class DataLoader final : public Task {
       round_ = schedule_.next(begun_ ? &round_ : nullptr);
       begun_ = true;
     }
-    const std::uint64_t leaf = std::uint64_t{replica_} * micro_batches_ + micro_;
+    const std::uint64_t leaf = order_.leaf(replica_, micro_);
     ATOLL_ASSIGN(Batch batch, reader_.read(workers_, firing.context.pool(), round_, leaf));
     const std::size_t ranks = firing.outputs.size() / 2;
     for (std::size_t t = 0; t < ranks; ++t) {
       fill(*firing.outputs[t], batch.tokens);
       fill(*firing.outputs[ranks + t], batch.targets);
     }
-    micro_ = (micro_ + 1) % micro_batches_;
+    micro_ = (micro_ + 1) % order_.micro_batches();
     return {};
   }
 
@@ -55,7 +56,7 @@ class DataLoader final : public Task {
   }
 
   std::uint32_t replica_;
-  std::uint32_t micro_batches_;
+  plan::LeafOrder order_;
   BatchReader reader_;
   ops::ThreadPool workers_;
   RoundSchedule schedule_;

@@ -5,6 +5,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "scheduler/plan/leaf_order.h"
+
 namespace reef::actors {
 namespace {
 
@@ -13,7 +15,7 @@ class Metrics final : public Task {
  public:
   Metrics(const TaskSetup& setup, std::ofstream file)
       : setup_(setup),
-        micro_batches_(setup.plan.leaves / setup.plan.replicas),
+        order_(setup.plan),
         file_(std::move(file)),
         last_time_(setup.clock.now()),
         first_time_(last_time_) {}
@@ -24,7 +26,7 @@ class Metrics final : public Task {
     if (sums.losses.empty()) sums.losses.resize(setup_.plan.leaves);
     sums.round = token.round;
     if (firing.act < setup_.plan.replicas) {
-      const std::size_t leaf = firing.act * micro_batches_ + token.micro;
+      const std::size_t leaf = order_.leaf(static_cast<std::uint32_t>(firing.act), token.micro);
       if (leaf >= sums.losses.size() || token.scalars.size() != 2) {
         return Error{Code::kProto, "metrics", "a loss that belongs to no leaf"};
       }
@@ -102,7 +104,7 @@ class Metrics final : public Task {
   }
 
   const TaskSetup setup_;
-  std::uint32_t micro_batches_;
+  plan::LeafOrder order_;
   std::ofstream file_;
   std::map<std::uint64_t, Sums> rounds_;
   double evaluation_loss_ = 0;

@@ -7,6 +7,7 @@
 #include "collectives/algorithms/leaf_tree.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
+#include "scheduler/plan/leaf_order.h"
 
 namespace reef::actors {
 namespace {
@@ -23,7 +24,7 @@ class LayerShard final : public Task {
         config_(setup.job.model),
         seed_(setup.job.training.seed),
         sequences_(setup.job.training.sequences_per_leaf),
-        micro_batches_(setup.plan.leaves / setup.plan.replicas),
+        order_(setup.plan),
         replica_(actor.replica),
         hidden_{sequences_, setup.job.training.context, nn::width_of(config_)},
         activations_(setup.model.activations),
@@ -80,7 +81,7 @@ class LayerShard final : public Task {
       return Error{Code::kProto, "input",
                    "micro-batch " + std::to_string(input.micro) + " out of order"};
     }
-    segment.expected = (segment.expected + 1) % micro_batches_;
+    segment.expected = (segment.expected + 1) % order_.micro_batches();
     ATOLL_TRY(check_input(segment, input.tensors.at(0)));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
     std::unique_ptr<ops::Tape> tape;
@@ -217,14 +218,14 @@ class LayerShard final : public Task {
   }
 
   std::uint64_t first_sample(std::uint32_t micro) const {
-    return (std::uint64_t{replica_} * micro_batches_ + micro) * sequences_;
+    return order_.leaf(replica_, micro) * sequences_;
   }
 
   nn::Stage stage_;
   nn::ModelConfig config_;
   std::uint64_t seed_;
   std::uint32_t sequences_;
-  std::uint32_t micro_batches_;
+  plan::LeafOrder order_;
   std::uint32_t replica_;
   ops::Shape hidden_;  ///< of one micro-batch between layers
   ops::DType activations_;
