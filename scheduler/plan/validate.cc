@@ -167,6 +167,9 @@ class Validator {
     if (edge.tokens < 1 || produced % edge.tokens != 0 || consumed % edge.tokens != 0) {
       return broken(edge.name, "tokens that do not divide the firings of its ends");
     }
+    // Tasks rely on it: else a port could have no token where its act always makes one.
+    if (edge.tokens != std::min(produced, consumed))
+      return broken(edge.name, "fewer tokens than firings of the end that fires less often");
     const bool between_carriers =
         producer.kind == ActorKind::kSend && consumer.kind == ActorKind::kReceive;
     if (edge.wire != between_carriers || edge.wire != (producer.node != consumer.node)) {

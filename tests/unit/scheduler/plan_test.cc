@@ -334,6 +334,30 @@ TEST(Validate, RefusesAPlanThatIsShardedInPart) {
   refused(plan, "feedback for weights");
 }
 
+/// Ports agree, and all rates divide: only the act would find no token where it makes one.
+TEST(Validate, RefusesAnEdgeWithFewerTokensThanItsSlowerEndFires) {
+  Plan plan = sample_plan(2, 2, 1);
+  Edge& edge = edge_named(plan, "hidden.r0.s0");
+  const auto group = [&plan, &edge](ActorId actor, std::uint32_t act) {
+    for (auto* ports :
+         {&plan.actors[actor].acts[act].inputs, &plan.actors[actor].acts[act].outputs}) {
+      for (Port& port : *ports) {
+        if (port.edge == edge.id) port.group = edge.tokens == 1 ? 4 : 1;
+      }
+    }
+  };
+  edge.tokens = 1;
+  group(edge.producer, edge.producer_act);
+  group(edge.consumer, edge.consumer_act);
+  ASSERT_FALSE(validate(plan).ok());
+  EXPECT_EQ(validate(plan).error().what,
+            "fewer tokens than firings of the end that fires less often");
+  edge.tokens = 4;
+  group(edge.producer, edge.producer_act);
+  group(edge.consumer, edge.consumer_act);
+  EXPECT_TRUE(validate(plan).ok());
+}
+
 TEST(Validate, RefusesDamage) {
   const Plan good = sample_plan(2, 2, 2);
   const std::vector<std::function<void(Plan&)>> damages = {
