@@ -1,6 +1,7 @@
 #include "actors/sync/halving.h"
 
 #include "actors/sync/exchanges.h"
+#include "collectives/algorithms/leaf_tree.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/spec.h"
 #include "scheduler/plan/pieces.h"
@@ -11,12 +12,16 @@ namespace {
 using ops::Tensor;
 
 /// act offer: gradients -> kept, sent; act combine k: kept, received -> kept, sent; the last act:
-/// -> reduced, [tied reduced]. A codec that rounds may do so on the wire: as each sum has one
-/// owner, no replica sees another one.
+/// -> reduced, [tied reduced]. All fire once a round, or once a micro-batch: then the last act adds
+/// the sums over replicas along the upper levels of the leaf tree, and only its last firing has
+/// outputs. A codec that rounds may do so on the wire: as each sum has one owner, no replica sees
+/// another one.
 class HalvingSync final : public Task {
  public:
   HalvingSync(const TaskSetup& setup, const plan::Actor& actor)
-      : replica_(actor.replica), exchanges_(static_cast<std::uint32_t>(actor.acts.size() - 1)) {
+      : replica_(actor.replica),
+        exchanges_(static_cast<std::uint32_t>(actor.acts.size() - 1)),
+        firings_(actor.acts.back().firings) {
     const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
     const bool splits = actor.acts.back().outputs.size() > 1;
     for (const Gradient& gradient : gradients_of(setup.model, actor, false)) {
@@ -31,7 +36,9 @@ class HalvingSync final : public Task {
   Status run(Firing& firing) override {
     const Token& input = *firing.inputs[0];
     for (Token* output : firing.outputs) {
+      if (output == nullptr) continue;
       output->round = input.round;
+      output->micro = input.micro;
       output->empty = input.empty;
     }
     if (input.empty) return {};
@@ -42,13 +49,15 @@ class HalvingSync final : public Task {
     } else {
       ATOLL_ASSIGN(value, combine(firing, done));
     }
-    std::size_t at = 0;
-    for (const Part& part : slices_) {
-      if (!plan::holds(replica_, part.slice, done)) continue;
-      const bool first = done < exchanges_ ? plan::holds(replica_, part.slice, done + 1)  // kept
-                                           : !part.foreign;                               // own
-      firing.outputs[first ? 0 : 1]->tensors.push_back(std::move(value[at++]));
+    if (done == exchanges_) {
+      leaves_.add(firing.context, std::move(value));
+      if (firing.outputs[0] == nullptr) return {};
+      // Tokens of micro-batches may come from other nodes.
+      if (leaves_.count() != firings_)
+        return Error{Code::kProto, "gradients", "some micro-batches of a round had none"};
+      value = leaves_.take();
     }
+    give(firing, done, std::move(value));
     return {};
   }
 
@@ -59,6 +68,16 @@ class HalvingSync final : public Task {
     std::size_t gradient = 0;
     bool foreign = false;  ///< of a use of a tensor that another stage owns
   };
+
+  void give(Firing& firing, std::uint32_t done, std::vector<Tensor> value) const {
+    std::size_t at = 0;
+    for (const Part& part : slices_) {
+      if (!plan::holds(replica_, part.slice, done)) continue;
+      const bool first = done < exchanges_ ? plan::holds(replica_, part.slice, done + 1)  // kept
+                                           : !part.foreign;                               // own
+      firing.outputs[first ? 0 : 1]->tensors.push_back(std::move(value[at++]));
+    }
+  }
 
   Result<std::vector<Tensor>> cut(const std::vector<Tensor>& gradients) const {
     const auto same = [](const Tensor& tensor, const ops::Shape& shape) {
@@ -77,10 +96,10 @@ class HalvingSync final : public Task {
   /// What was kept and what the partner sent of the same slices, added.
   Result<std::vector<Tensor>> combine(Firing& firing, std::uint32_t done) const {
     const Token &kept = *firing.inputs[0], &received = *firing.inputs[1];
-    if (received.empty || received.round != kept.round ||
+    if (received.empty || received.round != kept.round || received.micro != kept.micro ||
         received.tensors.size() != kept.tensors.size()) {
       return Error{Code::kProto, "gradients",
-                   "a partner sent the gradients of another round or stage"};
+                   "a partner sent the gradients of another round, micro-batch or stage"};
     }
     std::vector<Tensor> value;
     for (const Part& part : slices_) {
@@ -98,8 +117,10 @@ class HalvingSync final : public Task {
 
   const std::uint32_t replica_;
   const std::uint32_t exchanges_;
+  const std::uint32_t firings_;     ///< of each act, a round
   std::vector<ops::Shape> shapes_;  ///< of the stage's gradients
   std::vector<Part> slices_;        ///< of them, in order
+  collectives::LeafTree leaves_;    ///< of the own slices
 };
 
 }  // namespace

@@ -37,6 +37,8 @@ class LeafTree {
  public:
   /// One leaf: a list of tensors, the same shapes each time.
   void add(ops::Context& context, std::vector<ops::Tensor> leaf);
+  /// Leaves since the last take.
+  std::uint64_t count() const { return count_; }
   /// The sum of all leaves since the last take; their number must be a power of two.
   std::vector<ops::Tensor> take();
 

@@ -39,9 +39,11 @@ struct Parallelism {
   Schedule schedule;
   nn::Recompute recompute = nn::Recompute::kNone;
   std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds
-  std::uint32_t zero_stage = 0;  ///< 1: replicas share the optimizer's state out, instead of copies
+  /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too.
+  std::uint32_t zero_stage = 0;
   /// Whether there is something to share out among several.
   bool shares_state() const { return zero_stage > 0 && dp > 1; }
+  bool shares_gradients() const { return zero_stage > 1 && dp > 1; }
   /// Ranges of layers a replica is cut into.
   std::uint32_t stages() const { return pp * schedule.stages_per_device; }
   bool operator==(const Parallelism&) const = default;

@@ -63,6 +63,19 @@ class Actors {
     f_.replicas.push_back(std::move(replica));
   }
 
+  /// Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
+  /// sibling.
+  static std::uint64_t partial_sums(std::uint32_t leaves) {
+    return static_cast<std::uint64_t>(std::bit_width(leaves));
+  }
+
+  std::uint64_t sync_state(Place place) const {
+    // A codec with feedback works on a copy as long as what it remembers.
+    if (f_.syncs == 1) return 2 * remembered(f_, place).held;
+    return partial_sums(f_.syncs) *
+           bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, f_.exchanges);
+  }
+
   void add_store(Place place) {
     const std::string name =
         "store" + (f_.sharded ? f_.of_shard(place, '/')
@@ -74,20 +87,16 @@ class Actors {
 
   Shard add_shard(Place place) {
     const std::string suffix = f_.of_shard(place, '/');
-    // Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
-    // sibling.
-    const std::uint64_t partial_sums = static_cast<std::uint64_t>(std::bit_width(f_.micro));
     const StageSize& size = f_.size(place);
     Shard shard;
     shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place,
-                         partial_sums * size.all_gradients() + size.recomputed);
+                         partial_sums(f_.micro / f_.syncs) * size.all_gradients() + size.recomputed);
     add_passes(place, shard);
-    // A codec with feedback works on a copy as long as what it remembers.
     const ActorId sync =
-        f_.add(ActorKind::kGradientSync, "sync" + suffix, place, 2 * remembered(f_, place).held);
-    shard.sync.push_back(f_.builder.add_act(sync, "offer"));
+        f_.add(ActorKind::kGradientSync, "sync" + suffix, place, sync_state(place));
+    shard.sync.push_back(f_.builder.add_act(sync, "offer", f_.syncs));
     for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
-      shard.sync.push_back(f_.builder.add_act(sync, "combine " + std::to_string(k)));
+      shard.sync.push_back(f_.builder.add_act(sync, "combine " + std::to_string(k), f_.syncs));
     }
     const ActorId optimizer =
         f_.add(ActorKind::kOptimizer, "optimizer" + suffix, place, f_.share(place).state());

@@ -42,7 +42,8 @@ enum class ActorKind : std::uint8_t {
                   ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the
                   ///< kept edge's codec, if it has one; tied reduced likewise through its own
                   ///< edge's. Tied reduced: from the head's stage to the owner's optimizer.
-                  ///< In a sharded plan (pieces.h) what is kept and sent are halves.
+                  ///< In a sharded plan (pieces.h) what is kept and sent are halves; all its
+                  ///< syncs may do so after each micro-batch, where others do once a round.
   kClipNorm,      ///< act norm:     squares [x stages, of each: x ranks] -> scale [likewise],
                   ///<               [report of replica 0]
                   ///< sharded: squares [x stages, of each: x ranks, of each: x replicas]

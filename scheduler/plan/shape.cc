@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "scheduler/plan/leaf_order.h"
+#include "scheduler/plan/pieces.h"
+
 namespace reef::plan {
 namespace {
 
@@ -27,11 +30,12 @@ char letter(Content content) {
   return '!';
 }
 
-std::vector<ActShape> sync_shapes(std::uint32_t replicas) {
-  if (replicas == 1) return {{"g", "gg?p?"}};
-  std::vector<ActShape> shapes{{"g", "gg"}};
+std::vector<ActShape> sync_shapes(std::uint32_t replicas, Sharing sharing) {
+  const char* const last = sharing.state ? "gg?" : "gg?p?";
+  if (replicas == 1) return {{"g", last}};
+  std::vector<ActShape> shapes{{"g", "gg", sharing.gradients}};
   for (std::uint32_t reach = 2; reach <= replicas; reach *= 2) {
-    shapes.push_back({"gg", reach == replicas ? "gg?p?" : "gg"});
+    shapes.push_back({"gg", reach == replicas ? last : "gg", sharing.gradients});
   }
   return shapes;
 }
@@ -123,18 +127,23 @@ std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
 
 }  // namespace
 
-std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool sharded) {
+Sharing sharing_of(const Plan& plan) {
+  const bool state = is_sharded(plan);
+  return {state, state && sums_each_micro_batch(plan)};
+}
+
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing) {
   switch (actor.kind) {
     case ActorKind::kDataLoader:
       return {{"", std::string(std::size_t{2} * plan.ranks, 't'), true}};
     case ActorKind::kLayerShard:
       return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:
-      return sync_shapes(plan.replicas);
+      return sync_shapes(plan.replicas, sharing);
     case ActorKind::kClipNorm:
-      return norm_shapes(actor, plan, sharded);
+      return norm_shapes(actor, plan, sharing.state);
     case ActorKind::kOptimizer:
-      return optimizer_shapes(actor, plan, sharded);
+      return optimizer_shapes(actor, plan, sharing.state);
     case ActorKind::kParameterStore:
       return {{"p", "p"}};
     case ActorKind::kCheckpointer:

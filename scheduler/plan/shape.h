@@ -18,9 +18,16 @@ struct ActShape {
       false;  ///< fires leaves / replicas times a round; else once, or as its edge for carriers
 };
 
-/// The acts that an actor of this kind has in a plan with these counts. `sharded`: is_sharded() of
-/// the plan. An empty answer: no such kind.
-std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, bool sharded);
+/// What the replicas of a plan share out, which all its actors must agree on.
+struct Sharing {
+  bool state = false;      ///< is_sharded()
+  bool gradients = false;  ///< and sums_each_micro_batch()
+};
+Sharing sharing_of(const Plan& plan);
+
+/// The acts that an actor of this kind has in a plan with these counts, of which `sharing` is
+/// sharing_of(). An empty answer: no such kind.
+std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing);
 
 /// True when the ports' contents match.
 bool matches(const std::string& shape, const std::vector<Content>& contents);

@@ -8,7 +8,6 @@
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
-#include "scheduler/plan/pieces.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 #include "scheduler/topology/topology.h"
@@ -77,7 +76,7 @@ bool carries(ActorKind kind) { return kind == ActorKind::kSend || kind == ActorK
 
 class Validator {
  public:
-  explicit Validator(const Plan& plan) : plan_(plan), sharded_(is_sharded(plan)) {}
+  explicit Validator(const Plan& plan) : plan_(plan), sharing_(sharing_of(plan)) {}
 
   Status run() {
     ATOLL_TRY(header());
@@ -200,7 +199,7 @@ class Validator {
     }
     if (actor.first_layer > actor.last_layer)
       return broken(actor.name, "layers that end before they begin");
-    const std::vector<ActShape> shapes = shapes_of(actor, plan_, sharded_);
+    const std::vector<ActShape> shapes = shapes_of(actor, plan_, sharing_);
     if (shapes.empty()) return broken(actor.name, "unknown kind");
     if (shapes.size() != actor.acts.size()) return broken(actor.name, "not the acts of its kind");
     for (std::uint32_t i = 0; i < actor.acts.size(); ++i) ATOLL_TRY(check(actor, i, shapes[i]));
@@ -288,7 +287,7 @@ class Validator {
   }
 
   const Plan& plan_;
-  const bool sharded_;
+  const Sharing sharing_;
   std::vector<Ends> seen_;
   std::unordered_set<std::string_view> nodes_, edge_names_, actor_names_;
 };

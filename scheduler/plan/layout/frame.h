@@ -106,6 +106,7 @@ struct Frame {
   const std::uint32_t micro;      ///< micro-batches a round and replica
   const std::uint32_t last;       ///< stage
   const bool sharded;             ///< replicas share the optimizer's state out
+  const std::uint32_t syncs;      ///< of gradients a round: one, or one a micro-batch
   const std::uint32_t exchanges;  ///< in which replicas meet
   const ops::DType activations;
   std::vector<std::uint32_t> cuts;

@@ -85,8 +85,10 @@ class Pipeline {
                             Content::kActivation, f_.micro, rest_slots(s), 0,
                             f_.segment_size(place, i).later, f_.activations});
       }
+      // One slot: the sync is on its way while the next backward computes. A second one would only
+      // hold more of what is not to be held.
       f_.builder.connect({"gradients" + f_.of_shard(place), shard.gradients, shard.sync[0],
-                          Content::kGradient, 1, 1, 0, f_.size(place).all_gradients()});
+                          Content::kGradient, f_.syncs, 1, 0, f_.size(place).all_gradients()});
     }
     for (std::uint32_t i = segments; i-- > 0;) {
       if (i == 0 && s == 0) return;

@@ -14,7 +14,8 @@ class Sync {
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
   /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
-  /// recursive halving along the same tree: each gives away what its partner's half owns.
+  /// recursive halving along the same tree: each gives away what its partner's half owns, once a
+  /// round or after each micro-batch.
   void connect_sync(std::uint32_t s, std::uint32_t t) {
     for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
       const std::string suffix = "." + std::to_string(k);
@@ -22,7 +23,7 @@ class Sync {
         const Place place{i, s, t};
         const auto& sync = f_.shard(place).sync;
         f_.builder.connect({"kept" + f_.of_shard(place) + suffix, sync[k], sync[k + 1],
-                            Content::kGradient, 1, 1, 0, exchanged(place, k), DType::kF32,
+                            Content::kGradient, f_.syncs, 1, 0, exchanged(place, k), DType::kF32,
                             rounding(place, k)});
       }
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
@@ -31,7 +32,7 @@ class Sync {
                             f_.shard(place).sync[k],
                             f_.shard(other).sync[k + 1],
                             Content::kGradient,
-                            1,
+                            f_.syncs,
                             1,
                             0,
                             exchanged(other, k),
