@@ -64,15 +64,24 @@ class Actors {
   }
 
   /// Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
-  /// sibling.
-  static std::uint64_t partial_sums(std::uint32_t leaves) {
-    return static_cast<std::uint64_t>(std::bit_width(leaves));
+  /// sibling. By the layer shard, or where replicas meet after each micro-batch by the sync, which
+  /// has its own slices only; then the shard's leaf is in the slot that it will leave by.
+  std::uint64_t partial_sums() const {
+    return static_cast<std::uint64_t>(std::bit_width(f_.micro));
+  }
+  /// Of several segments it is with the shard until the last of them is done, with those that have
+  /// begun behind it.
+  std::uint64_t shard_state(Place place) const {
+    const StageSize& size = f_.size(place);
+    std::uint64_t sums = f_.syncs == 1 ? partial_sums() : 0;
+    if (f_.syncs > 1 && f_.segments(place.stage) > 1) sums = stash_slots(f_, place);
+    return sums * size.all_gradients() + size.recomputed;
   }
 
   std::uint64_t sync_state(Place place) const {
     // A codec with feedback works on a copy as long as what it remembers.
     if (f_.syncs == 1) return 2 * remembered(f_, place).held;
-    return partial_sums(f_.syncs) *
+    return partial_sums() *
            bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, f_.exchanges);
   }
 
@@ -87,10 +96,8 @@ class Actors {
 
   Shard add_shard(Place place) {
     const std::string suffix = f_.of_shard(place, '/');
-    const StageSize& size = f_.size(place);
     Shard shard;
-    shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place,
-                         partial_sums(f_.micro / f_.syncs) * size.all_gradients() + size.recomputed);
+    shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place, shard_state(place));
     add_passes(place, shard);
     const ActorId sync =
         f_.add(ActorKind::kGradientSync, "sync" + suffix, place, sync_state(place));

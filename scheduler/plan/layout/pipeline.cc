@@ -12,10 +12,52 @@ namespace {
 
 using ops::DType;
 
+/// How many micro-batches may be under way at a stage.
+class Slots {
+ public:
+  Slots(const Frame& frame, std::uint32_t replica) : f_(frame), index_(replica) {}
+
+  /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
+  /// must come back, and those that are under way; and where ranks add up over a network one more,
+  /// which computes meanwhile.
+  std::uint32_t stash(std::uint32_t s) const {
+    return std::min(f_.micro, f_.stages - s + under_way(s) + (ranks_are_apart(s) ? 1 : 0));
+  }
+  /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
+  /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
+  std::uint32_t rest(std::uint32_t s) const {
+    return std::min(f_.micro, s + 1 + under_way(0) + (ranks_are_apart(s) ? 1 : 0));
+  }
+
+ private:
+  /// Micro-batches that are on the lines behind stage s, there and back, while all devices work.
+  std::uint32_t under_way(std::uint32_t s) const {
+    double way = 0, period = 0;
+    for (std::uint32_t k = 0; k < f_.stages; ++k) {
+      const Place place{index_, k}, next{index_, k + 1};
+      const topology::Node& here = f_.topology.nodes[f_.node(place)];
+      period = std::max(period,
+                        f_.size(place).flops / cost::flops_per_second(here.device, here.threads));
+      if (k < s || k == f_.last || f_.node(place) == f_.node(next)) continue;
+      const topology::Line line = topology::line_between(
+          f_.topology, here.datacenter, f_.topology.nodes[f_.node(next)].datacenter);
+      way += seconds(line.round_trip) +
+             2 * cost::transfer_seconds(line, static_cast<double>(f_.hidden_bytes()));
+    }
+    return static_cast<std::uint32_t>(std::ceil(std::min(way / period, 1e6)));
+  }
+  bool ranks_are_apart(std::uint32_t s) const {
+    return f_.node({index_, s, 0}) != f_.node({index_, s, f_.shards.ranks - 1});
+  }
+
+  const Frame& f_;
+  const std::uint32_t index_;
+};
+
 class Pipeline {
  public:
   Pipeline(Frame& frame, std::uint32_t replica)
-      : f_(frame), index_(replica), replica_(frame.replicas[replica]) {}
+      : f_(frame), index_(replica), replica_(frame.replicas[replica]), slots_(frame, replica) {}
 
   void connect_forward() {
     const std::uint64_t token_bytes = 4 * tokens_per_leaf(f_.job);
@@ -34,7 +76,7 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       f_.builder.connect({"targets" + f_.of_rank(index_, t), replica_.load,
                           judge(replica_.shards[f_.last][t]), Content::kTokens, f_.micro,
-                          stash_slots(0) - 1 + f_.job.data.prefetch, 0, token_bytes, DType::kI32});
+                          slots_.stash(0) - 1 + f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
     if (f_.shards.ranks > 1) connect_statistics(token_bytes);
   }
@@ -82,7 +124,7 @@ class Pipeline {
       const Place place{index_, s, t};
       for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
         f_.builder.connect({"rest" + of_segment(place, i), shard.backward[i], shard.gradients,
-                            Content::kActivation, f_.micro, rest_slots(s), 0,
+                            Content::kActivation, f_.micro, slots_.rest(s), 0,
                             f_.segment_size(place, i).later, f_.activations});
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
@@ -108,7 +150,7 @@ class Pipeline {
       const Place place{index_, s, t};
       for (std::uint32_t i = 0; i < f_.segments(s); ++i) {
         f_.builder.connect({"stash" + of_segment(place, i), shard.forward[i], shard.backward[i],
-                            Content::kActivation, f_.micro, stash_slots(s), 0,
+                            Content::kActivation, f_.micro, slots_.stash(s), 0,
                             f_.segment_size(place, i).stash, f_.activations});
       }
     }
@@ -148,43 +190,17 @@ class Pipeline {
     return f_.of_shard(place) + (f_.shards.ranks > 1 ? ".l" + std::to_string(segment) : "");
   }
 
-  /// Micro-batches that are on the lines behind stage s, there and back, while all devices work.
-  std::uint32_t under_way(std::uint32_t s) const {
-    double way = 0, period = 0;
-    for (std::uint32_t k = 0; k < f_.stages; ++k) {
-      const Place place{index_, k}, next{index_, k + 1};
-      const topology::Node& here = f_.topology.nodes[f_.node(place)];
-      period = std::max(period,
-                        f_.size(place).flops / cost::flops_per_second(here.device, here.threads));
-      if (k < s || k == f_.last || f_.node(place) == f_.node(next)) continue;
-      const topology::Line line = topology::line_between(
-          f_.topology, here.datacenter, f_.topology.nodes[f_.node(next)].datacenter);
-      way += seconds(line.round_trip) +
-             2 * cost::transfer_seconds(line, static_cast<double>(f_.hidden_bytes()));
-    }
-    return static_cast<std::uint32_t>(std::ceil(std::min(way / period, 1e6)));
-  }
-  /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
-  /// must come back, and those that are under way; and where ranks add up over a network one more,
-  /// which computes meanwhile.
-  std::uint32_t stash_slots(std::uint32_t s) const {
-    return std::min(f_.micro, f_.stages - s + under_way(s) + (ranks_are_apart(s) ? 1 : 0));
-  }
-  bool ranks_are_apart(std::uint32_t s) const {
-    return f_.node({index_, s, 0}) != f_.node({index_, s, f_.shards.ranks - 1});
-  }
-  /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
-  /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
-  std::uint32_t rest_slots(std::uint32_t s) const {
-    return std::min(f_.micro, s + 1 + under_way(0) + (ranks_are_apart(s) ? 1 : 0));
-  }
-
   Frame& f_;
   const std::uint32_t index_;
   const Replica& replica_;
+  const Slots slots_;
 };
 
 }  // namespace
+
+std::uint32_t stash_slots(const Frame& frame, Place place) {
+  return Slots(frame, place.replica).stash(place.stage);
+}
 
 void connect_forward(Frame& frame, std::uint32_t replica) {
   Pipeline(frame, replica).connect_forward();

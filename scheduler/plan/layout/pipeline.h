@@ -6,6 +6,9 @@
 
 namespace reef::plan {
 
+/// Micro-batches that a shard may have between forward and backward.
+std::uint32_t stash_slots(const Frame& frame, Place place);
+
 void connect_forward(Frame& frame, std::uint32_t replica);
 void connect_backward(Frame& frame, std::uint32_t replica);
 
