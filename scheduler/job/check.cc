@@ -123,9 +123,10 @@ class Check {
     const auto gradients = codec::parse_edge(job_.codecs.gradients);
     if (job_.parallelism.zero_stage > 0 && codec::has_feedback(*gradients)) {
       return no("/spec/codecs/gradients",
-                job_.codecs.gradients +
-                    " remembers whole gradients, of which zero_stage 1 sends each replica only its "
-                    "own part; use zero_stage 0, or a codec without feedback, such as int8+zstd");
+                job_.codecs.gradients + " remembers whole gradients, of which zero_stage " +
+                    text(job_.parallelism.zero_stage) +
+                    " sends each replica only its own part; use zero_stage 0, or a codec without "
+                    "feedback, such as int8+zstd");
     }
     if (job_.parallelism.tp > 1) ATOLL_TRY(shared_sums());
     return {};

@@ -72,10 +72,6 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
     }
   }
-  if (mode == "auto" && from.contains("zero_stage")) {
-    return complaint(document, Code::kJobValue, "/spec/parallelism/zero_stage",
-                     "is not tried in mode auto; leave it out, or say mode: manual");
-  }
   take(from, "layers", parallelism.layers);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
@@ -134,7 +130,8 @@ std::string duration_text(Duration duration) {
 }
 
 Json parallelism_to(const Parallelism& parallelism) {
-  if (parallelism.mode == Parallelism::Mode::kAuto) return {{"mode", "auto"}};
+  if (parallelism.mode == Parallelism::Mode::kAuto)
+    return {{"mode", "auto"}, {"zero_stage", parallelism.zero_stage}};
   Json written = {{"mode", "manual"},
                   {"dp", parallelism.dp},
                   {"pp", parallelism.pp},

@@ -9,6 +9,7 @@
 #include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/route.h"
+#include "scheduler/plan/shape.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -41,12 +42,22 @@ std::string rates_text(const Plan& plan) {
                    " nodes, else defaults";
 }
 
+/// What no replica has all of.
+std::string sharing_text(const Plan& plan) {
+  const Sharing sharing = sharing_of(plan);
+  if (!sharing.state) return {};
+  return sharing.gradients
+             ? "shared out    masters, moments and sums of gradients, which travel after each "
+               "micro-batch\n"
+             : "shared out    masters and moments\n";
+}
+
 void print_header(const Plan& plan, std::ostream& out) {
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
       << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
       << plan.leaves / plan.replicas << " micro-batches a round on each replica\n"
-      << "placement     " << plan.layout << '\n'
+      << sharing_text(plan) << "placement     " << plan.layout << '\n'
       << "reproducible  "
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
           : plan.ranks > 1  ? "no: ranks add up what one device would sum in another order"

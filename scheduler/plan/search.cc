@@ -72,6 +72,7 @@ class Search {
           parallelism.pp = pp;
           parallelism.tp = tp;
           parallelism.schedule = schedule;
+          parallelism.zero_stage = job_.parallelism.zero_stage;
           const bool pipeline = pp > 1 || schedule == Schedule{};
           if (!pipeline || parallelism.stages() > layers) continue;
           for (const Option& option : spreads_of(parallelism)) all.push_back(option);
@@ -143,7 +144,8 @@ class Search {
                       &last = workers_.nodes.back().datacenter;
     const topology::Line near = topology::line_between(topology_, first, first);
     const topology::Line far = topology::line_between(topology_, first, last);
-    const double gradients = 4.0 * static_cast<double>(all.parameters) *
+    const double syncs = p.shares_gradients() ? leaves / p.dp : 1;  // a step
+    const double gradients = 4.0 * static_cast<double>(all.parameters) * syncs *
                              cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
     const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
                           static_cast<double>(tokens_per_leaf(job_)) *

@@ -54,11 +54,27 @@ class Layouts(ClusterTest):
                 with self.subTest(processes=nodes, dp=dp, pp=pp, **fields):
                     self.assertEqual(self.train(nodes, dp=dp, pp=pp, zero=1, **fields)[0], reference)
 
+    def test_sharing_gradients_out_changes_no_bit(self):
+        # Leaves are dealt to replicas in turn, so samples, dropout and the sum of losses must follow.
+        fields = dict(clip=0.5, model=", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1")
+        reference, _ = self.train(1, **fields)
+        for nodes, dp, pp, schedule in ((1, 2, 1, "1f1b"), (2, 2, 1, "1f1b"), (4, 4, 1, "1f1b"), (4, 2, 2, "1f1b"),
+                                        (2, 4, 2, "1f1b"), (2, 8, 1, "1f1b"), (4, 2, 2, "zero-bubble"),
+                                        (4, 2, 2, "interleaved:2")):
+            with self.subTest(processes=nodes, dp=dp, pp=pp, schedule=schedule):
+                self.assertEqual(self.train(nodes, dp=dp, pp=pp, schedule=schedule, zero=2, **fields)[0], reference)
+        fields = dict(family=LLAMA, model=", tie_word_embeddings: true", training=", precision: bf16", steps=5)
+        reference, _ = self.train(1, **fields)
+        for nodes, dp, pp in ((2, 2, 1), (4, 2, 2)):
+            with self.subTest(processes=nodes, dp=dp, pp=pp, **fields):
+                self.assertEqual(self.train(nodes, dp=dp, pp=pp, zero=2, **fields)[0], reference)
+
     def test_sharing_the_optimizer_out_keeps_replicas_equal_under_codecs(self):
         reference, _ = self.train(4, dp=4, zero=1)
-        for codecs in (dict(gradients="int8"), dict(weights="bf16+zstd"), dict(codec="auto:0.01")):
+        for codecs in (dict(gradients="int8"), dict(weights="bf16+zstd"), dict(codec="auto:0.01"),
+                       dict(gradients="int8", zero=2), dict(codec="auto:0.01", zero=2)):
             with self.subTest(**codecs):
-                rounded, _ = self.train(4, dp=4, zero=1, **codecs)
+                rounded, _ = self.train(4, dp=4, **(dict(zero=1) | codecs))
                 worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(reference, rounded) if "loss" in a)
                 self.assertGreater(worst, 0)
                 self.assertLess(worst, 2e-2)

@@ -114,12 +114,13 @@ INSTANTIATE_TEST_SUITE_P(
             "gradients, "
             "of which zero_stage 1 sends each replica only its own part; use zero_stage 0, or a "
             "codec without feedback, such as int8+zstd"},
-        Row{"    dp: 2\n    pp: 2\n", "    mode: auto\n    zero_stage: 1\n",
-            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: is not tried in mode auto; "
-            "leave "
-            "it out, or say mode: manual"},
-        Row{"pp: 2", "zero_stage: 2",
-            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 2 is greater than 1"},
+        Row{"  parallelism:",
+            "  codecs: {gradients: power-sgd:4}\n  parallelism:\n    zero_stage: 2",
+            "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: power-sgd:4 remembers whole "
+            "gradients, of which zero_stage 2 sends each replica only its own part; use zero_stage "
+            "0, or a codec without feedback, such as int8+zstd"},
+        Row{"pp: 2", "zero_stage: 3",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 3 is greater than 2"},
         Row{"  parallelism:", "  codecs: {gradients: top-k:2}\n  parallelism:",
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k keeps 2 of the values; use a "
             "fraction over 0 and at most 1"},
@@ -176,14 +177,20 @@ TEST(Descriptor, KeepsWhatWasSaidThroughJson) {
   EXPECT_EQ(*again, *job);
 }
 
-TEST(Descriptor, KeepsWhoOwnsTheOptimizersState) {
-  std::string yaml = sample_yaml();
-  EXPECT_EQ(parse_job(yaml, "x.yaml").value().parallelism.zero_stage, 0u);
-  yaml += "    zero_stage: 1\n";
-  const auto job = parse_job(yaml, "x.yaml");
-  ASSERT_TRUE(job.ok()) << job.error().text();
-  EXPECT_EQ(job->parallelism.zero_stage, 1u);
-  EXPECT_EQ(job::job_from_json(job::job_to_json(*job)).value(), *job);
+TEST(Descriptor, KeepsWhatReplicasShareOut) {
+  EXPECT_EQ(parse_job(sample_yaml(), "x.yaml").value().parallelism.zero_stage, 0u);
+  std::string chosen = sample_yaml();
+  const std::string split = "    dp: 2\n    pp: 2\n";
+  chosen.replace(chosen.find(split), split.size(), "    mode: auto\n");
+  for (const std::uint32_t stage : {1, 2}) {
+    for (const std::string& yaml : {sample_yaml(), chosen}) {
+      const auto job =
+          parse_job(yaml + "    zero_stage: " + std::to_string(stage) + "\n", "x.yaml");
+      ASSERT_TRUE(job.ok()) << job.error().text();
+      EXPECT_EQ(job->parallelism.zero_stage, stage);
+      EXPECT_EQ(job::job_from_json(job::job_to_json(*job)).value(), *job);
+    }
+  }
 }
 
 TEST(Descriptor, ComputesInF32UnlessItSaysOtherwise) {

@@ -10,7 +10,7 @@ namespace {
 TEST(Encoding, RoundTrips) {
   for (const std::uint32_t nodes : {1, 4}) {
     job::Job job = sample_job(2, 2);
-    job.parallelism.zero_stage = nodes == 4 ? 1 : 0;
+    job.parallelism.zero_stage = nodes == 4 ? 2 : 0;
     job.training.precision = nn::Precision::kBF16;
     auto topology = sample_topology(nodes);
     topology.nodes[0].ucx = "shm,lo";
@@ -34,12 +34,14 @@ void receive(BytesView bytes) {
 
 TEST(Encoding, FlippedBitsOfAShardedPlanNeverCrash) {
   job::Job job = sample_job(2, 1);
-  job.parallelism.zero_stage = 1;
-  const Bytes good = encode(make_plan(job, sample_topology(1)).value());
-  for (std::size_t bit = 0; bit < good.size() * 8; bit += 29) {
-    Bytes bytes = good;
-    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
-    receive(bytes);
+  for (const std::uint32_t zero_stage : {1, 2}) {
+    job.parallelism.zero_stage = zero_stage;
+    const Bytes good = encode(make_plan(job, sample_topology(1)).value());
+    for (std::size_t bit = 0; bit < good.size() * 8; bit += 29) {
+      Bytes bytes = good;
+      bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+      receive(bytes);
+    }
   }
 }
 

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <numeric>
+#include <sstream>
 
 #include "samples.h"
+#include "scheduler/plan/leaf_order.h"
+#include "scheduler/plan/print.h"
+#include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {
@@ -92,14 +96,15 @@ TEST(Pieces, HalveWithEachExchange) {
   }
 }
 
-job::Job sharded_job(std::uint32_t replicas, std::uint32_t stages) {
+job::Job sharded_job(std::uint32_t replicas, std::uint32_t stages, std::uint32_t zero_stage = 1) {
   job::Job job = sample_job(replicas, stages);
-  job.parallelism.zero_stage = 1;
+  job.parallelism.zero_stage = zero_stage;
   return job;
 }
 
-Plan sharded_plan(std::uint32_t replicas, std::uint32_t stages, std::uint32_t nodes) {
-  auto plan = make_plan(sharded_job(replicas, stages), sample_topology(nodes));
+Plan sharded_plan(std::uint32_t replicas, std::uint32_t stages, std::uint32_t nodes,
+                  std::uint32_t zero_stage = 1) {
+  auto plan = make_plan(sharded_job(replicas, stages, zero_stage), sample_topology(nodes));
   EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().text());
   return plan.ok() ? *plan : Plan{};
 }
@@ -109,12 +114,26 @@ TEST(ShardedPlan, IsValidAndLiveOnEveryLayout) {  // make_plan() proves both
     for (const std::uint32_t stages : {1, 2, 4}) {
       for (const std::uint32_t nodes : {1, 2, 4}) {
         if (replicas * stages < nodes) continue;
-        SCOPED_TRACE(testing::Message() << replicas << " x " << stages << " on " << nodes);
-        const Plan plan = sharded_plan(replicas, stages, nodes);
-        EXPECT_TRUE(is_sharded(plan));
-        EXPECT_TRUE(plan.reproducible);
+        for (const std::uint32_t zero_stage : {1, 2}) {
+          SCOPED_TRACE(testing::Message() << replicas << " x " << stages << " on " << nodes
+                                          << ", ZeRO stage " << zero_stage);
+          const Plan plan = sharded_plan(replicas, stages, nodes, zero_stage);
+          EXPECT_TRUE(is_sharded(plan));
+          EXPECT_EQ(sums_each_micro_batch(plan), zero_stage == 2 && replicas < 8);
+          EXPECT_TRUE(plan.reproducible);
+        }
       }
     }
+  }
+}
+
+TEST(ShardedPlan, SharesGradientsOutInEverySchedule) {
+  for (const char* schedule : {"zero-bubble", "interleaved:2"}) {
+    job::Job job = sharded_job(2, 2, 2);
+    job.parallelism.schedule = job::parse_schedule(schedule).value();
+    const auto plan = make_plan(job, sample_topology(4));
+    ASSERT_TRUE(plan.ok()) << plan.error().text();
+    EXPECT_TRUE(sums_each_micro_batch(*plan));
   }
 }
 
@@ -124,12 +143,69 @@ TEST(ShardedPlan, IsAnotherOnlyWithSeveralReplicas) {
   EXPECT_EQ(plan.edges, sample_plan(1, 2, 2).edges);
 }
 
-std::uint64_t state_of(const Plan& plan, std::uint32_t replica) {
+TEST(ShardedPlan, SharesNothingMoreOutWithOneMicroBatch) {
+  EXPECT_EQ(sharded_plan(8, 1, 2, 2).edges, sharded_plan(8, 1, 2, 1).edges);
+}
+
+std::uint64_t state_of(const Plan& plan, std::uint32_t replica,
+                       ActorKind kind = ActorKind::kOptimizer) {
   std::uint64_t bytes = 0;
   for (const Actor& actor : plan.actors) {
-    if (actor.kind == ActorKind::kOptimizer && actor.replica == replica) bytes += actor.state_bytes;
+    if (actor.kind == kind && actor.replica == replica) bytes += actor.state_bytes;
   }
   return bytes;
+}
+
+TEST(ShardedPlan, KeepsPartialSumsOfOwnGradientsOnly) {
+  Plan state = sharded_plan(2, 1, 2, 1), gradients = sharded_plan(2, 1, 2, 2);
+  const std::uint64_t all = edge_named(state, "gradients.r0.s0").bytes;
+  constexpr std::uint64_t kPartialSums = 3;  // of 4 micro-batches
+  std::uint64_t summed = 0;
+  for (const std::uint32_t replica : {0u, 1u}) {
+    EXPECT_EQ(state_of(state, replica, ActorKind::kLayerShard), kPartialSums * all);
+    EXPECT_EQ(state_of(state, replica, ActorKind::kGradientSync), 0u);
+    EXPECT_EQ(state_of(gradients, replica, ActorKind::kLayerShard), 0u);
+    summed += state_of(gradients, replica, ActorKind::kGradientSync);
+  }
+  EXPECT_EQ(summed, kPartialSums * all);
+  const auto before = memory_of(state), after = memory_of(gradients);
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_LT(after[i], before[i]);
+}
+
+TEST(ShardedPlan, SendsGradientsAfterEachMicroBatchAndReducesThemOnce) {
+  Plan state = sharded_plan(2, 2, 4, 1), gradients = sharded_plan(2, 2, 4, 2);
+  ASSERT_EQ(gradients.edges.size(), state.edges.size());
+  for (const char* name : {"gradients.r0.s1", "kept.r0.s0.0", "sent.r1.s1.0/wire"}) {
+    Edge& edge = edge_named(gradients, name);
+    EXPECT_EQ(edge.tokens, 4u) << name;
+    EXPECT_EQ(edge.slots, 1u) << name;
+    EXPECT_EQ(edge.bytes, edge_named(state, name).bytes) << name;
+    edge.tokens = 1;
+    EXPECT_EQ(edge, edge_named(state, name)) << name;
+  }
+  for (const char* name : {"reduced.r0.s0", "reduced.r1.s1", "tied-reduced.r0", "held.r0.s0"})
+    EXPECT_EQ(edge_named(gradients, name), edge_named(state, name)) << name;
+}
+
+TEST(ShardedPlan, FillsALongLineWithNoMoreThanOneGradient) {
+  auto topology = sample_topology(2);
+  ASSERT_FALSE(topology.lines.empty());
+  for (auto& line : topology.lines) line.round_trip = std::chrono::seconds(1);
+  Plan plan = make_plan(sharded_job(2, 1, 2), topology).value();
+  EXPECT_EQ(edge_named(plan, "sent.r0.s0.0/wire").slots, 1u);
+}
+
+TEST(ShardedPlan, SaysWhatIsSharedOut) {
+  const auto text = [](const Plan& plan) {
+    std::ostringstream out;
+    print_plan(plan, out);
+    return out.str();
+  };
+  EXPECT_EQ(text(sample_plan(2, 2, 2)).find("shared out"), std::string::npos);
+  EXPECT_NE(text(sharded_plan(2, 2, 2, 1)).find("\nshared out    masters and moments\n"),
+            std::string::npos);
+  EXPECT_NE(text(sharded_plan(2, 2, 2, 2)).find("sums of gradients, which travel after each micro"),
+            std::string::npos);
 }
 
 TEST(ShardedPlan, HoldsEachMomentOnceAndSendsHalfTheGradients) {

@@ -334,6 +334,54 @@ TEST(Validate, RefusesAPlanThatIsShardedInPart) {
   refused(plan, "feedback for weights");
 }
 
+TEST(Validate, RefusesAPlanWhoseSyncsDoNotAgree) {
+  job::Job job = sample_job(2, 2);
+  job.parallelism.zero_stage = 2;
+  const Plan good = make_plan(job, sample_topology(1)).value();
+  ASSERT_TRUE(validate(good).ok());
+  const auto what = [](const Plan& plan) {
+    const Status status = validate(plan);
+    return status.ok() ? "" : status.error().what;
+  };
+  /// One act of a sync that fires once a round, with its edges.
+  const auto slow = [](Plan& plan, const Actor& sync) {
+    for (std::size_t i = 0; i < sync.acts.size(); ++i) {
+      Act& act = plan.actors[sync.id].acts[i];
+      act.firings = 1;
+      for (auto* ports : {&act.inputs, &act.outputs}) {
+        for (Port& port : *ports) {
+          plan.edges[port.edge].tokens = 1;
+          port.group = 1;
+        }
+      }
+    }
+  };
+  Plan plan = good;
+  for (const Actor& actor : good.actors) {
+    if (actor.kind != ActorKind::kGradientSync) continue;
+    slow(plan, actor);
+    break;
+  }
+  EXPECT_NE(what(plan), "");
+  for (const Actor& actor : good.actors) {
+    if (actor.kind == ActorKind::kGradientSync) slow(plan, actor);
+  }
+  EXPECT_EQ(what(plan),
+            "a group that is not its rate");  // of the layer shard; all else is in order
+  for (Actor& actor : plan.actors) {
+    for (Act& act : actor.acts) {
+      for (Port& port : act.outputs) port.group = act.firings / plan.edges[port.edge].tokens;
+    }
+  }
+  EXPECT_EQ(what(plan), "");
+  // A sync of whole gradients meets once a round.
+  plan = sample_plan(2, 2, 1);
+  for (Actor& actor : plan.actors) {
+    if (actor.kind == ActorKind::kGradientSync) actor.acts[0].firings = 4;
+  }
+  EXPECT_NE(what(plan), "");
+}
+
 /// Ports agree, and all rates divide: only the act would find no token where it makes one.
 TEST(Validate, RefusesAnEdgeWithFewerTokensThanItsSlowerEndFires) {
   Plan plan = sample_plan(2, 2, 1);

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "samples.h"
+#include "scheduler/plan/pieces.h"
 #include "scheduler/plan/print_choice.h"
 
 namespace reef::plan {
@@ -46,6 +47,19 @@ TEST(Search, TakesNothingWorseThanAnyManualLayout) {
           }
         }
       }
+    }
+  }
+}
+
+TEST(Search, SharesOutWhatTheJobSays) {
+  for (const std::uint32_t zero_stage : {0, 1, 2}) {
+    job::Job job = auto_job(8);
+    job.parallelism.zero_stage = zero_stage;
+    const std::vector<Candidate> all = search(job, one_place(4));
+    EXPECT_GT(all.size(), 3u);
+    for (const Candidate& one : all) {
+      EXPECT_EQ(one.parallelism.zero_stage, zero_stage);
+      EXPECT_EQ(is_sharded(one.plan), zero_stage > 0 && one.parallelism.dp > 1);
     }
   }
 }
