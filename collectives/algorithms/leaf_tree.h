@@ -8,7 +8,8 @@
 // and so gets the same bits: a replica adds its own subtree as leaves arrive (LeafTree), and
 // replicas then exchange partial sums with a partner at distance 1, 2, 4, ... (recursive doubling;
 // Thakur, Rabenseifner and Gropp, 2005). a + b and b + a have the same bits, so both partners
-// compute the parent alike.
+// compute the parent alike. Or replicas exchange leaf by leaf and then add: then they hold every
+// R-th leaf, and the same holds.
 
 #include <cstdint>
 #include <vector>

@@ -29,7 +29,11 @@ class Checkpoint(ClusterTest):
     def test_shared_out_or_not_it_is_resumed_by_either(self):
         for before, after in (({"nodes": 4, "dp": 4, "zero": 1}, {"nodes": 2, "pp": 2}),
                               ({"nodes": 4, "dp": 2, "pp": 2, "zero": 1}, {"nodes": 4, "dp": 4, "zero": 1}),
-                              ({"nodes": 1}, {"nodes": 2, "dp": 2, "zero": 1})):
+                              ({"nodes": 1}, {"nodes": 2, "dp": 2, "zero": 1}),
+                              ({"nodes": 4, "dp": 2, "pp": 2, "zero": 2}, {"nodes": 2, "dp": 2}),
+                              ({"nodes": 2, "dp": 2, "zero": 1}, {"nodes": 4, "dp": 4, "zero": 2}),
+                              ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2, "zero": 2}),
+                              ({"nodes": 2, "dp": 2, "zero": 2}, {"nodes": 1})):
             with self.subTest(before=before, after=after):
                 status, whole, stderr, folder = self.run_job(self.job(**before))
                 self.assertEqual(status, 0, stderr)
@@ -53,10 +57,12 @@ class Checkpoint(ClusterTest):
         middle = folder / "checkpoints" / "step-00000002"
         tensors = json.loads((middle / "manifest.json").read_text())["tensors"]
         self.assertEqual(len(tensors["wte.weight"]["slices"]), 2)
-        status, resumed, stderr, folder = self.run_job(self.job(nodes=4, dp=4, zero=1, resume=f", resume: {middle}", **wide))
-        self.assertEqual(status, 0, stderr)
-        self.assertEqual(self.losses(folder), [line for line in reference if line["step"] > 2])
-        self.assertEqual(resumed["val_loss"], whole["val_loss"])
+        for zero in (1, 2):
+            status, resumed, stderr, folder = self.run_job(
+                self.job(nodes=4, dp=4, zero=zero, resume=f", resume: {middle}", **wide))
+            self.assertEqual(status, 0, stderr)
+            self.assertEqual(self.losses(folder), [line for line in reference if line["step"] > 2])
+            self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
     def test_what_ranks_shared_is_resumed_by_other_ranks_and_by_none(self):
         shared = {"nodes": 4, "dp": 2, "tp": 2, "zero": 1}
