@@ -29,7 +29,8 @@ class LayerShard final : public Task {
         hidden_{sequences_, setup.job.training.context, nn::width_of(config_)},
         activations_(setup.model.activations),
         columns_(nn::columns_of(setup.model).count),
-        shared_(setup.plan.ranks > 1) {
+        shared_(setup.plan.ranks > 1),
+        leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1 : order_.micro_batches()) {
     for (std::uint32_t layer = actor.first_layer; layer < actor.last_layer; ++layer) {
       segments_.emplace_back(nn::Stage(setup.model, layer, shared_ ? layer + 1 : actor.last_layer));
       if (!shared_) break;
@@ -67,10 +68,12 @@ class LayerShard final : public Task {
 
     nn::Stage layers;
     std::vector<std::size_t> places;  ///< of its gradients among the stage's, in their order
-    std::uint32_t expected = 0;       ///< micro-batch
+    std::uint32_t expected = 0;       ///< micro-batch,
+    Round round;                      ///< of this round behind its first
     std::deque<std::unique_ptr<ops::Tape>> stash;
-    std::deque<ops::LaterGradients> later;  ///< between the halves of backward
-    collectives::LeafTree leaves;
+    std::deque<ops::LaterGradients> later;   ///< between the halves of backward
+    std::deque<collectives::LeafTree> sums;  ///< the first is given next; later ones have begun
+    std::uint32_t leaves = 0;                ///< of the last one
   };
 
   /// input, of the first segment weights, [tied weights] -> output, stash
@@ -81,6 +84,9 @@ class LayerShard final : public Task {
       return Error{Code::kProto, "input",
                    "micro-batch " + std::to_string(input.micro) + " out of order"};
     }
+    if (input.micro != 0 && input.round != segment.round)
+      return Error{Code::kProto, "input", "micro-batches of different rounds"};
+    segment.round = input.round;
     segment.expected = (segment.expected + 1) % order_.micro_batches();
     ATOLL_TRY(check_input(segment, input.tensors.at(0)));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
@@ -159,10 +165,12 @@ class LayerShard final : public Task {
     }
   }
 
-  static void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) {
+  void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) const {
     std::vector<Tensor> leaf;
     for (const std::string& name : gradient_names(segment.layers)) leaf.push_back(grads.at(name));
-    segment.leaves.add(context, std::move(leaf));
+    if (segment.leaves == 0) segment.sums.emplace_back();
+    segment.sums.back().add(context, std::move(leaf));
+    segment.leaves = (segment.leaves + 1) % leaves_of_sum_;
   }
 
   /// Output 0 receives the sums after the last leaf, in canonical order.
@@ -171,7 +179,8 @@ class LayerShard final : public Task {
     std::vector<Tensor>& all = firing.outputs[0]->tensors;
     all.resize(gradients_);
     for (Segment& segment : segments_) {
-      std::vector<Tensor> sums = segment.leaves.take();
+      std::vector<Tensor> sums = segment.sums.front().take();
+      segment.sums.pop_front();
       for (std::size_t i = 0; i < sums.size(); ++i) all[segment.places[i]] = std::move(sums[i]);
     }
   }
@@ -232,6 +241,7 @@ class LayerShard final : public Task {
   std::int64_t columns_;  ///< of the logits
   bool shared_;           ///< by ranks
   bool in_halves_ = false;
+  std::uint32_t leaves_of_sum_;            ///< that the replica adds before it meets others
   std::size_t gradients_ = 0;              ///< of the stage
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them

@@ -68,6 +68,16 @@ TEST_P(LayerShardTest, TakesThePlannedShape) {
   EXPECT_TRUE(status.ok()) << status.error().text();
 }
 
+/// Else the leaves of a round would not be as many as it has micro-batches.
+TEST_P(LayerShardTest, RefusesAnEvaluationAmongTheMicroBatchesOfAStep) {
+  ASSERT_TRUE(forward(hidden({1, 8, 8})).ok());
+  Token next = hidden({1, 8, 8}, kEvaluation);
+  next.micro = 1;
+  EXPECT_EQ(forward(next).error().code, Code::kProto);
+  next.round = kTraining;
+  EXPECT_TRUE(forward(next).ok());
+}
+
 TEST_P(LayerShardTest, RefusesAnotherShape) {
   EXPECT_EQ(forward(hidden({3})).error().code, Code::kTensor);
 }
