@@ -72,6 +72,9 @@ void descriptors() {
   seed("topology", "two", kTopology);
   const topology::Topology two = topology::parse_topology(kTopology, "topology.yaml").value();
   seed("plan", "two-stages", plan::encode(plan::make_plan(job, two).value()));
+  job::Job shared = job;
+  shared.parallelism.zero_stage = 2;
+  seed("plan", "shared-out", plan::encode(plan::make_plan(shared, two).value()));
   job::Job small = job;
   small.parallelism = {};
   small.codecs = {};
