@@ -94,7 +94,7 @@ class Layouts(ClusterTest):
                               (dict(training=", precision: bf16", steps=5), 5e-3)):
             reference, _ = self.train(1, **fields)
             for nodes, layout in ((2, dict(tp=2)), (1, dict(tp=2, pp=2)), (4, dict(tp=2, pp=2, schedule="zero-bubble")),
-                                  (4, dict(tp=2, dp=2)), (4, dict(tp=2, dp=2, zero=1)),
+                                  (4, dict(tp=2, dp=2)), (4, dict(tp=2, dp=2, zero=1)), (4, dict(tp=2, dp=2, zero=2)),
                                   (2, dict(tp=2, pp=2, schedule="interleaved:2", recompute="full"))):
                 with self.subTest(processes=nodes, **layout, **fields):
                     self.assert_close(self.train(nodes, **layout, **fields)[0], reference, bound)
