@@ -6,6 +6,7 @@
 
 #include "actors/core/factory.h"
 #include "ops/nn/tensor_rank.h"
+#include "runtime/base/log.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/layout.h"
@@ -34,6 +35,9 @@ class LocalCrew final : public node::Crew {
     }
     drain(site_.compute);
     drain(site_.io);
+    const Mailboxes::Fullest fullest = mailboxes_.fullest();
+    log_info("mailboxes: at most " + std::to_string(fullest.waiting) + " messages waited of " +
+             std::to_string(fullest.bound) + " that can (" + fullest.actor + ")");
   }
 
   Status spawn() {
@@ -65,7 +69,8 @@ class LocalCrew final : public node::Crew {
                      &setup_.events,
                      &setup_.wire,
                      site_.trace,
-                     {}};
+                     {},
+                     &mailboxes_};
       ATOLL_ASSIGN(host.pace, pace_of(actor));
       hosts_[actor.id] = spawn_host(site_.system, std::move(host), std::move(*task),
                                     registers_of(actor, registers));
@@ -150,6 +155,7 @@ class LocalCrew final : public node::Crew {
   node::CrewSetup setup_;
   job::Job job_;
   std::vector<nn::ModelSpec> models_;  ///< what each rank has
+  Mailboxes mailboxes_;
   std::map<plan::ActorId, caf::actor> hosts_;
 };
 

@@ -59,9 +59,9 @@ class Host final : public caf::event_based_actor {
   Host(caf::actor_config& config, HostSetup setup, std::unique_ptr<Task> task, Registers registers)
       : caf::event_based_actor(config),
         setup_(std::move(setup)),
-
         running_(std::make_shared<Running>()),
-        fired_(setup_.actor->acts.size(), 0) {
+        fired_(setup_.actor->acts.size(), 0),
+        mailbox_bound_(mailbox_bound(*setup_.plan, *setup_.actor)) {
     running_->task = std::move(task);
     running_->registers = std::move(registers);
     for (const auto& act : setup_.actor->acts) {
@@ -81,12 +81,22 @@ class Host final : public caf::event_based_actor {
         [this](const Neighbours& neighbours) { begin(neighbours); },
         [this](started_atom) { started(); },
         [this](token_atom, plan::EdgeId edge) {
+          note_mailbox();
           ends_[edge].state.readable += 1;
           fire();
         },
-        [this](credit_atom, plan::EdgeId edge) { credited(edge); },
-        [this](const Arrival& arrival) { arrived(arrival); },
-        [this](done_atom) { done(); },
+        [this](credit_atom, plan::EdgeId edge) {
+          note_mailbox();
+          credited(edge);
+        },
+        [this](const Arrival& arrival) {
+          note_mailbox();
+          arrived(arrival);
+        },
+        [this](done_atom) {
+          note_mailbox();
+          done();
+        },
         [this](hold_atom) {
           when_idle([this] { setup_.events->held(setup_.actor->name, task().hold()); });
         },
@@ -262,6 +272,17 @@ class Host final : public caf::event_based_actor {
     fire();
   }
 
+  /// With the message that is being handled. Only a peer that has no credit can overfill it.
+  void note_mailbox() {
+    const std::size_t waiting = mailbox().size() + 1;
+    if (waiting <= most_waiting_) return;
+    most_waiting_ = waiting;
+    if (setup_.mailboxes != nullptr)
+      setup_.mailboxes->note(setup_.actor->name, waiting, mailbox_bound_);
+    if (waiting > mailbox_bound_)
+      fail(Error{Code::kProto, "", "more messages than its edges have slots"});
+  }
+
   template <typename F>
   void when_idle(F action) {
     if (busy_) {
@@ -283,6 +304,8 @@ class Host final : public caf::event_based_actor {
   HostSetup setup_;
   std::shared_ptr<Running> running_;
   std::vector<std::uint64_t> fired_;  ///< per act
+  const std::size_t mailbox_bound_;
+  std::size_t most_waiting_ = 0;
   std::map<plan::EdgeId, End> ends_;
   std::map<plan::ActorId, caf::actor> neighbours_;
   std::vector<plan::EdgeId> initial_;

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/core/mailboxes.h"
 #include "actors/core/task.h"
 #include "runtime/base/clock.h"
 #include "runtime/device/stream.h"
@@ -32,9 +33,10 @@ struct HostSetup {
   const plan::Actor* actor = nullptr;
   device::Stream* stream = nullptr;
   node::Events* events = nullptr;
-  node::Wire* wire = nullptr;  ///< for kSend and kReceive
-  Trace trace;                 ///< may be empty
-  std::vector<Duration> pace;  ///< of each act on a paced device; else empty
+  node::Wire* wire = nullptr;      ///< for kSend and kReceive
+  Trace trace;                     ///< may be empty
+  std::vector<Duration> pace;      ///< of each act on a paced device; else empty
+  Mailboxes* mailboxes = nullptr;  ///< is told when this host's was fuller than before; may be null
 };
 
 using Registers = std::map<plan::EdgeId, std::shared_ptr<Register>>;

@@ -27,11 +27,20 @@ class Layouts(ClusterTest):
             self.assertGreater(taken, 0)
             self.assertLessEqual(taken, node["memoryNeeded"], node["name"])
 
+    def assert_mailboxes_as_derived(self, folder):
+        for node in json.loads((folder / "plan.json").read_text())["nodes"]:
+            said = re.search(r"mailboxes: at most (\d+) messages waited of (\d+) that can",
+                             (folder / "logs" / f"{node['name']}.log").read_text())
+            self.assertIsNotNone(said, node["name"])
+            self.assertGreater(int(said[1]), 0)
+            self.assertLessEqual(int(said[1]), int(said[2]), node["name"])
+
     def train(self, nodes, **fields):
         status, summary, stderr, folder = self.run_job(self.job(nodes=nodes, **fields))
         self.assertEqual(status, 0, stderr)
         self.assertEqual(summary["status"], "succeeded")
         self.assert_memory_as_planned(folder)
+        self.assert_mailboxes_as_derived(folder)
         return self.losses(folder), summary
 
     def test_losses_are_bit_identical_over_every_layout(self):

@@ -66,7 +66,8 @@ class HostTest : public testing::Test {
     Registers registers;
     for (const plan::Edge& edge : plan_.edges)
       registers[edge.id] = std::make_shared<Register>(edge.name, edge.slots, edge.bytes);
-    HostSetup setup{&plan_, &plan_.actors[id], &stream_, &events_, &wire_, std::move(trace), pace_};
+    HostSetup setup{&plan_, &plan_.actors[id], &stream_, &events_,
+                    &wire_, std::move(trace),  pace_,    &mailboxes_};
     host_ = spawn_host(system_, std::move(setup), std::move(task), std::move(registers));
     begin(host_, {{0, neighbour_}, {3, neighbour_}});
     coordinator_.run();
@@ -99,6 +100,7 @@ class HostTest : public testing::Test {
   caf::actor_system system_{config_};
   caf::scheduler::test_coordinator& coordinator_ =
       dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  Mailboxes mailboxes_;
   caf::actor neighbour_ = system_.spawn<Deaf>();
   caf::actor host_;
 };
@@ -173,6 +175,37 @@ TEST_F(HostTest, KeepsThePaceOfItsDeviceExceptForWhatIsEmpty) {
   arrive(0);
   arrive(1, true);
   EXPECT_EQ(stream_.paces, (std::vector<Duration>{0ms, 5ms, 0ms}));  // the first: start()
+}
+
+TEST_F(HostTest, NotesHowFullItsMailboxWasAndRefusesMoreThanCreditAllows) {
+  const std::size_t bound = mailbox_bound(plan_, plan_.actors[kReceiver]);
+  EXPECT_EQ(bound, 2u + 2u + 4u) << "two slots at each end, and what its crew says";
+  spawn(kReceiver, std::make_unique<Script>());
+  Token token;
+  for (std::uint64_t sequence = 0; sequence < 2; ++sequence) arrived(host_, kWire, sequence, token);
+  coordinator_.run();
+  EXPECT_EQ(mailboxes_.fullest().actor, "actor-2");
+  EXPECT_EQ(mailboxes_.fullest().waiting, 2u);
+  EXPECT_EQ(mailboxes_.fullest().bound, bound);
+  EXPECT_TRUE(events_.failures.empty());
+  for (std::uint64_t sequence = 2; sequence < 3 + bound; ++sequence)
+    arrived(host_, kWire, sequence, token);
+  coordinator_.run();
+  expect_failure(Code::kProto, "actor-2");
+  EXPECT_NE(events_.failures[0].second.what.find("more messages than"), std::string::npos);
+}
+
+TEST(Mailboxes, RememberTheOneNearestToItsBound) {
+  Mailboxes mailboxes;
+  EXPECT_EQ(mailboxes.fullest().actor, "");
+  mailboxes.note("a", 3, 10);
+  mailboxes.note("b", 3, 9);
+  mailboxes.note("c", 5, 100);
+  mailboxes.note("d", 1, 3);
+  EXPECT_EQ(mailboxes.fullest().actor, "b");
+  mailboxes.note("a", 4, 10);
+  EXPECT_EQ(mailboxes.fullest().actor, "a");
+  EXPECT_EQ(mailboxes.fullest().waiting, 4u);
 }
 
 TEST_F(HostTest, StandsStillOnceStopped) {
