@@ -121,7 +121,7 @@ class Check {
     ATOLL_TRY(codec("/spec/codecs/activations", job_.codecs.activations, false));
     ATOLL_TRY(codec("/spec/codecs/gradients", job_.codecs.gradients, true));
     const auto gradients = codec::parse_edge(job_.codecs.gradients);
-    if (job_.parallelism.zero_stage > 0 && codec::has_feedback(*gradients)) {
+    if (job_.parallelism.zero_stage > 0 && remembers(job_)) {
       return no("/spec/codecs/gradients",
                 job_.codecs.gradients + " remembers whole gradients, of which zero_stage " +
                     text(job_.parallelism.zero_stage) +
@@ -192,6 +192,8 @@ bool can_share_layers(const Job& job, std::uint32_t ranks) {
   return ranks == 1 ||
          (nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
 }
+
+bool can_share_state(const Job& job) { return !remembers(job); }
 
 Status check_values(const Job& job, const Document& document) {
   const Check check(job, document);

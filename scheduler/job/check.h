@@ -14,4 +14,7 @@ Status check_values(const Job& job, const Document& document);
 /// codecs let them.
 bool can_share_layers(const Job& job, std::uint32_t ranks);
 
+/// Whether the codecs of a checked job let replicas share state out.
+bool can_share_state(const Job& job);
+
 }  // namespace reef::job

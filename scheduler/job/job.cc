@@ -66,7 +66,7 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   std::string mode = "manual";
   take(from, "mode", mode);
   if (mode == "auto") parallelism.mode = Parallelism::Mode::kAuto;
-  for (const char* field : {"dp", "pp", "tp", "schedule", "recompute", "layers"}) {
+  for (const char* field : {"dp", "pp", "tp", "schedule", "recompute", "zero_stage", "layers"}) {
     if (mode == "auto" && from.contains(field)) {
       return complaint(document, Code::kJobValue, "/spec/parallelism/" + std::string(field),
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
@@ -130,8 +130,7 @@ std::string duration_text(Duration duration) {
 }
 
 Json parallelism_to(const Parallelism& parallelism) {
-  if (parallelism.mode == Parallelism::Mode::kAuto)
-    return {{"mode", "auto"}, {"zero_stage", parallelism.zero_stage}};
+  if (parallelism.mode == Parallelism::Mode::kAuto) return {{"mode", "auto"}};
   Json written = {{"mode", "manual"},
                   {"dp", parallelism.dp},
                   {"pp", parallelism.pp},

@@ -30,7 +30,7 @@ std::string name_of(const Schedule& schedule);
 struct Parallelism {
   enum class Mode : std::uint8_t {
     kManual,  ///< as written here
-    kAuto,    ///< the planner chooses all but what replicas share out
+    kAuto,    ///< the planner chooses all of it
   };
   Mode mode = Mode::kManual;
   std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves

@@ -28,7 +28,7 @@ constexpr std::array kSchedules{Schedule{}, Schedule{Schedule::Kind::kZeroBubble
                                 Schedule{Schedule::Kind::kInterleaved, 2}};
 constexpr double kEqualSteps = 0.01;  ///< below it a model of times says nothing
 /// Shards of all layouts that are played: some seconds of work.
-constexpr std::size_t kMostShards = 16384;
+constexpr std::size_t kMostShards = 12288;
 
 /// The same without the nodes that only relay: what the model is spread over.
 topology::Topology workers_of(const topology::Topology& topology) {
@@ -72,9 +72,11 @@ class Search {
           parallelism.pp = pp;
           parallelism.tp = tp;
           parallelism.schedule = schedule;
-          parallelism.zero_stage = job_.parallelism.zero_stage;
           const bool pipeline = pp > 1 || schedule == Schedule{};
           if (!pipeline || parallelism.stages() > layers) continue;
+          for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+          if (dp == 1 || !job::can_share_state(job_)) continue;
+          parallelism.zero_stage = 1;
           for (const Option& option : spreads_of(parallelism)) all.push_back(option);
         }
         if (nodes == 1) break;  // more replicas of one device only hold more
@@ -144,9 +146,10 @@ class Search {
                       &last = workers_.nodes.back().datacenter;
     const topology::Line near = topology::line_between(topology_, first, first);
     const topology::Line far = topology::line_between(topology_, first, last);
-    const double syncs = p.shares_gradients() ? leaves / p.dp : 1;  // a step
-    const double gradients = 4.0 * static_cast<double>(all.parameters) * syncs *
+    const double gradients = 4.0 * static_cast<double>(all.parameters) *
                              cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
+    const double weights = static_cast<double>(all.weight_bytes) *
+                           cost::codec_ratio(job_.codecs.weights, spec_.activations);
     const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
                           static_cast<double>(tokens_per_leaf(job_)) *
                           static_cast<double>(nn::width_of(spec_.config)) *
@@ -159,10 +162,14 @@ class Search {
     } else if (places > 1) {
       work = std::max(work, leaves * cost::transfer_seconds(far, hidden));
     }
-    const double crossing =
-        outer * cost::transfer_seconds(far, gradients * std::max(1.0, p.dp / places));
+    // Shared out, halves of gradients, then of halves, and the same of weights back.
     const double inner = std::log2(p.dp) - outer;
-    return work + crossing + inner * cost::transfer_seconds(near, gradients / p.pp / p.tp);
+    const double left = std::exp2(-inner);
+    const double within = p.shares_state() ? (gradients + weights) * (1 - left) : gradients * inner;
+    const double across =
+        p.shares_state() ? (gradients + weights) * (left - 1.0 / p.dp) : gradients * outer;
+    return work + cost::transfer_seconds(far, across * std::max(1.0, p.dp / places)) +
+           cost::transfer_seconds(near, within / p.pp / p.tp);
   }
 
   double datacenters() const {
@@ -172,16 +179,21 @@ class Search {
     return count;
   }
 
-  /// In mode auto with as little recomputing as fits.
+  /// In mode auto with as little recomputing as fits, then with as little shared out.
   Candidate weigh(const Option& option) const {
     if (job_.parallelism.mode == Parallelism::Mode::kManual)
       return candidate(option.parallelism, option.spread);
     Candidate found;
+    Parallelism parallelism = option.parallelism;
     for (const nn::Recompute recompute : kRecomputes) {
-      Parallelism parallelism = option.parallelism;
       parallelism.recompute = recompute;
-      found = candidate(parallelism, option.spread);
-      if (found.short_by == 0) break;
+      // Sharing gradients out sends them more often, so only where memory asks for it.
+      for (std::uint32_t zero = option.parallelism.zero_stage;
+           zero <= 2 * option.parallelism.zero_stage; ++zero) {
+        parallelism.zero_stage = zero;
+        found = candidate(parallelism, option.spread);
+        if (found.short_by == 0) return found;
+      }
     }
     return found;
   }
@@ -256,6 +268,7 @@ std::string describe(const Candidate& candidate) {
   text += ", " + name_of(p.schedule);
   if (p.recompute != nn::Recompute::kNone)
     text += ", recompute " + std::string(nn::name_of(p.recompute));
+  if (p.shares_state()) text += ", zero_stage " + std::to_string(p.zero_stage);
   if (p.dp == 1 || p.pp == 1) return text;
   return text + (candidate.spread == Spread::kReplicas ? ", replicas spread over datacenters"
                                                        : ", stages spread over datacenters");

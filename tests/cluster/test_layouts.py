@@ -126,16 +126,14 @@ class Layouts(ClusterTest):
 
     def test_what_the_planner_chooses_learns_the_same(self):
         reference, _ = self.train(1)
-        for chosen in ("{mode: auto}", "{mode: auto, zero_stage: 2}"):
-            with self.subTest(parallelism=chosen):
-                job = self.job(nodes=2)
-                text = job.read_text()
-                asked = text[text.index("  parallelism:"):]
-                asked = asked[:asked.index("\n")]
-                job.write_text(text.replace(asked, "  parallelism: " + chosen))
-                status, summary, stderr, folder = self.run_job(job)
-                self.assertEqual(status, 0, stderr)
-                self.assertEqual(self.losses(folder), reference)
+        job = self.job(nodes=2)
+        text = job.read_text()
+        asked = text[text.index("  parallelism:"):]
+        asked = asked[:asked.index("\n")]
+        job.write_text(text.replace(asked, "  parallelism: {mode: auto}"))
+        status, summary, stderr, folder = self.run_job(job)
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), reference)
 
     def test_no_schedule_changes_a_bit(self):
         reference, _ = self.train(1, clip=0.5)

@@ -51,17 +51,23 @@ TEST(Search, TakesNothingWorseThanAnyManualLayout) {
   }
 }
 
-TEST(Search, SharesOutWhatTheJobSays) {
-  for (const std::uint32_t zero_stage : {0, 1, 2}) {
-    job::Job job = auto_job(8);
-    job.parallelism.zero_stage = zero_stage;
-    const std::vector<Candidate> all = search(job, one_place(4));
-    EXPECT_GT(all.size(), 3u);
-    for (const Candidate& one : all) {
-      EXPECT_EQ(one.parallelism.zero_stage, zero_stage);
-      EXPECT_EQ(is_sharded(one.plan), zero_stage > 0 && one.parallelism.dp > 1);
-    }
+TEST(Search, SharesStateOutAndMoreWhereMemoryIsShort) {
+  const job::Job job = auto_job(8);
+  std::set<std::uint32_t> tried;
+  for (const Candidate& one : search(job, one_place(4))) {
+    tried.insert(one.parallelism.zero_stage);
+    EXPECT_EQ(is_sharded(one.plan), one.parallelism.zero_stage > 0);
+    EXPECT_TRUE(one.parallelism.zero_stage == 0 || one.parallelism.dp > 1);
   }
+  EXPECT_EQ(tried, (std::set<std::uint32_t>{0, 1}));
+  topology::Topology small = one_place(4);
+  for (topology::Node& node : small.nodes) node.memory = 1 << 20;
+  for (const Candidate& one : search(job, small)) tried.insert(one.parallelism.zero_stage);
+  EXPECT_EQ(tried, (std::set<std::uint32_t>{0, 1, 2}));
+  job::Job remembering = job;
+  remembering.codecs.gradients = "top-k:0.01";
+  for (const Candidate& one : search(remembering, one_place(4)))
+    EXPECT_EQ(one.parallelism.zero_stage, 0u);
 }
 
 TEST(Search, SaysInThePlanWhatItChose) {
