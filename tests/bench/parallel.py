@@ -61,8 +61,8 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def layout(dp=1, pp=1, schedule="1f1b", recompute="none", layers=None):
-    fields = {"dp": dp, "pp": pp, "schedule": schedule, "recompute": recompute}
+def layout(dp=1, pp=1, schedule="1f1b", recompute="none", layers=None, tp=1, zero_stage=0):
+    fields = {"dp": dp, "pp": pp, "tp": tp, "schedule": schedule, "recompute": recompute, "zero_stage": zero_stage}
     if layers:
         fields["layers"] = layers
     return json.dumps(fields)
@@ -138,12 +138,15 @@ def bubble_rows(bench):
 
 
 def matrix(devices):
-    for dp in (1, 2, 4):
-        if devices % dp:
-            continue
-        pp = devices // dp
-        for schedule in ("1f1b", "zero-bubble", "interleaved:2") if pp > 1 else ("1f1b",):
-            yield layout(dp, pp, schedule)
+    for tp in (1, 2, 4):
+        for dp in (1, 2, 4):
+            if devices % (dp * tp):
+                continue
+            pp = devices // dp // tp
+            for schedule in ("1f1b", "zero-bubble", "interleaved:2") if pp > 1 else ("1f1b",):
+                yield layout(dp, pp, schedule, tp=tp)
+    for zero_stage in (1, 2):
+        yield layout(devices, zero_stage=zero_stage)
     yield layout(devices, 1, recompute="full")
 
 
