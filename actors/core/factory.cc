@@ -12,6 +12,7 @@
 #include "actors/sync/all_reduce.h"
 #include "actors/sync/gradient_sync.h"
 #include "actors/sync/halving.h"
+#include "actors/sync/join.h"
 #include "actors/wire/receive.h"
 #include "actors/wire/send.h"
 #include "scheduler/plan/pieces.h"
@@ -45,6 +46,8 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_all_gather(setup, actor);
     case plan::ActorKind::kAllReduce:
       return make_all_reduce(setup, actor);
+    case plan::ActorKind::kJoin:
+      return make_join(setup, actor);
   }
   return Error{Code::kProto, actor.name, "unknown kind of actor"};
 }

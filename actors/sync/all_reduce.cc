@@ -4,6 +4,7 @@
 
 #include "actors/sync/rounding.h"
 #include "ops/functional/functional.h"
+#include "scheduler/plan/strips.h"
 
 namespace reef::actors {
 namespace {
@@ -11,10 +12,13 @@ namespace {
 using ops::Tensor;
 
 /// act offer: value -> kept, sent; act combine k: kept, received -> kept, sent; the last act:
-/// -> sum.
+/// -> sum, or the rank's strip of it.
 class AllReduce final : public Task {
  public:
-  AllReduce(const TaskSetup& setup, const plan::Actor& actor) {
+  AllReduce(const TaskSetup& setup, const plan::Actor& actor)
+      : rank_(actor.rank), ranks_(setup.plan.ranks) {
+    const plan::Edge& sum = setup.plan.edges[actor.acts.back().outputs[0].edge];
+    gives_strip_ = plan::taker_of(setup.plan, sum).kind == plan::ActorKind::kJoin;
     for (std::size_t act = 0; act + 1 < actor.acts.size(); ++act) {
       const auto edge = [&](std::size_t output) -> const plan::Edge& {
         return setup.plan.edges[actor.acts[act].outputs[output].edge];
@@ -37,7 +41,7 @@ class AllReduce final : public Task {
     std::vector<Tensor> value = input.tensors;
     if (firing.act > 0) ATOLL_TRY(add(firing, value));
     if (firing.act < exchanges_.size()) return offer(firing, std::move(value));
-    firing.outputs[0]->tensors = std::move(value);
+    firing.outputs[0]->tensors = gives_strip_ ? strips_of(value) : std::move(value);
     return {};
   }
 
@@ -82,6 +86,20 @@ class AllReduce final : public Task {
     return {};
   }
 
+  std::vector<Tensor> strips_of(const std::vector<Tensor>& sums) const {
+    std::vector<Tensor> strips;
+    for (const Tensor& sum : sums) {
+      const auto strip = plan::strip_of(static_cast<std::uint64_t>(sum.elements()), ranks_, rank_);
+      strips.push_back(sum.reshape({sum.elements()})
+                           .slice(static_cast<std::int64_t>(strip.first),
+                                  static_cast<std::int64_t>(strip.count)));
+    }
+    return strips;
+  }
+
+  const std::uint32_t rank_;
+  const std::uint32_t ranks_;
+  bool gives_strip_ = false;
   std::vector<Exchange> exchanges_;  ///< by act; the last act has none
 };
 

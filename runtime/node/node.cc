@@ -24,7 +24,7 @@ link::Lane lane_of(plan::Content content) {
     case plan::Content::kActivation:
     case plan::Content::kActivationGradient:
     case plan::Content::kScalars:
-    case plan::Content::kStatistics:
+    case plan::Content::kExact:
       return link::Lane::kActivation;
     case plan::Content::kGradient:
     case plan::Content::kWeights:

@@ -105,9 +105,9 @@ std::string Builder::codec_of(Content content) const {
       return job_.codecs.weights;
     case Content::kTokens:
     case Content::kState:
-    case Content::kStatistics:
       return "none+zstd";
     case Content::kScalars:
+    case Content::kExact:
       return "none";
   }
   return "none";

@@ -13,6 +13,13 @@ bool same(const std::vector<Port>& a, const std::vector<Port>& b) {
 
 }  // namespace
 
+const Actor& taker_of(const Plan& plan, const Edge& edge) {
+  const Actor* taker = &plan.actors[edge.consumer];
+  while (taker->kind == ActorKind::kSend || taker->kind == ActorKind::kReceive)
+    taker = &plan.actors[plan.edges[taker->acts[0].outputs[0].edge].consumer];
+  return *taker;
+}
+
 bool Act::operator==(const Act& other) const {
   return name == other.name && firings == other.firings && priority == other.priority &&
          same(inputs, other.inputs) && same(outputs, other.outputs);

@@ -65,9 +65,12 @@ enum class ActorKind : std::uint8_t {
                ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
                ///< bytes of the other.
   kAllReduce,  ///< of plans with ranks, adds what the ranks of a stage made. act offer: value ->
-               ///< kept, sent; act combine k: kept, received -> kept, sent; last act: -> sum
+               ///< kept, sent; act combine k: kept, received -> kept, sent; last act: -> sum,
+               ///< or only the rank's strip of it (strips.h), if a kJoin takes that
                ///< Partner at k: rank xor 2^k. What is kept and sent first passes through the kept
                ///< edge's codec, if it has one.
+  kJoin,       ///< of plans with ranks, where a sum crosses between datacenters: the same acts and
+               ///< partners, with strips: what is kept grows from the rank's strip to the sum
 };
 
 /// What an edge carries: decides its codec, lane and deadline.
@@ -79,7 +82,7 @@ enum class Content : std::uint8_t {
   kWeights,
   kScalars,
   kState,
-  kStatistics,  ///< of the loss, as exact as they are
+  kExact,  ///< what no codec may round: statistics of the loss, strips among ranks
 };
 
 /// One thing an actor does, at a fixed rate.
@@ -153,6 +156,10 @@ struct Route {
   std::optional<NodeIndex> relay;  ///< the third node, which both dial; none: a direct route
   bool operator==(const Route&) const = default;
 };
+
+struct Plan;
+/// Who gets an edge's tokens, past a sender and a receiver. Precondition: validate(plan) is ok.
+const Actor& taker_of(const Plan& plan, const Edge& edge);
 
 struct Plan {
   std::string job;  ///< metadata.name

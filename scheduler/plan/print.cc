@@ -90,15 +90,12 @@ void print_device(const topology::Device& device, std::ostream& out) {
 }
 
 /// Whether the actor only serves a sum over ranks, of which there are two a layer: people see the
-/// sums, JSON has all.
+/// sums and what crosses a slow line, JSON has all.
 bool adds_up(const Plan& plan, const Actor& actor) {
-  if (actor.kind == ActorKind::kAllReduce) return true;
-  const bool sends = actor.kind == ActorKind::kSend, receives = actor.kind == ActorKind::kReceive;
-  if (!sends && !receives) return false;
-  const Edge& edge =
-      plan.edges[sends ? actor.acts[0].inputs[0].edge : actor.acts[0].outputs[0].edge];
-  return plan.actors[sends ? edge.producer : edge.consumer].kind == ActorKind::kAllReduce &&
-         (sends || edge.name.starts_with("sent/"));
+  if (actor.kind == ActorKind::kAllReduce || actor.kind == ActorKind::kJoin) return true;
+  if (actor.kind != ActorKind::kSend && actor.kind != ActorKind::kReceive) return false;
+  const std::string& name = plan.edges[actor.acts[0].inputs[0].edge].name;
+  return name.starts_with("sent/") || name.starts_with("shown/");
 }
 
 void print_nodes(const Plan& plan, std::ostream& out) {
@@ -117,7 +114,7 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     for (const ActorId id : actors[n]) {
       const Actor& actor = plan.actors[id];
       if (adds_up(plan, actor)) {
-        ++(actor.kind == ActorKind::kAllReduce ? sums : carriers);
+        ++(actor.kind == ActorKind::kAllReduce || actor.kind == ActorKind::kJoin ? sums : carriers);
         continue;
       }
       out << "  " << padded(std::string(kind_name(actor.kind)), 16) << padded(actor.name, 32);
@@ -149,7 +146,8 @@ void print_edges(const Plan& plan, std::ostream& out) {
   std::size_t width = 4, codec = 9;
   std::vector<const Edge*> shown;
   for (const Edge& edge : plan.edges) {
-    if (!adds_up(plan, plan.actors[edge.consumer])) shown.push_back(&edge);
+    const bool strip = edge.name.starts_with("strip/");
+    if (strip || !adds_up(plan, plan.actors[edge.consumer])) shown.push_back(&edge);
   }
   for (const Edge* one : shown) {
     const Edge& edge = *one;
@@ -252,6 +250,8 @@ std::string_view kind_name(ActorKind kind) {
       return "all-gather";
     case ActorKind::kAllReduce:
       return "all-reduce";
+    case ActorKind::kJoin:
+      return "join";
   }
   return "unknown";
 }
@@ -272,8 +272,8 @@ std::string_view content_name(Content content) {
       return "scalars";
     case Content::kState:
       return "state";
-    case Content::kStatistics:
-      return "statistics";
+    case Content::kExact:
+      return "exact";
   }
   return "unknown";
 }

@@ -24,8 +24,8 @@ char letter(Content content) {
       return 's';
     case Content::kState:
       return 'p';
-    case Content::kStatistics:
-      return 'l';
+    case Content::kExact:
+      return 'x';
   }
   return '!';
 }
@@ -95,8 +95,8 @@ std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves);
   if (judging == 1) shapes.push_back({"at", "ds", true});
   if (judging == 2) {
-    shapes.push_back({"at", "al", true});
-    shapes.push_back({"al", actor.rank == 0 ? "ds" : "d", true});
+    shapes.push_back({"at", "ax", true});
+    shapes.push_back({"ax", actor.rank == 0 ? "ds" : "d", true});
   }
   return shapes;
 }
@@ -159,6 +159,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
     case ActorKind::kAllGather:
       return gather_shapes(plan.replicas);
     case ActorKind::kAllReduce:
+    case ActorKind::kJoin:
       return all_reduce_shapes(actor, plan.ranks);
   }
   return {};

@@ -9,7 +9,7 @@
 namespace reef::plan {
 
 /// Contents of an act's ports, one letter each: (t)okens, (a)ctivation, activation gradient (d),
-/// (g)radient, (w)eights, (s)calars, state (p), statistics of the (l)oss, any (.). A letter may be
+/// (g)radient, (w)eights, (s)calars, state (p), e(x)act, any (.). A letter may be
 /// followed by ? for a port that need not be.
 struct ActShape {
   std::string inputs;

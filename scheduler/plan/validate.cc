@@ -61,10 +61,10 @@ bool can_hold(Content content, ops::DType dtype) {
     case Content::kActivation:
     case Content::kActivationGradient:
     case Content::kWeights:
+    case Content::kExact:
       return dtype == ops::DType::kF32 || dtype == ops::DType::kBF16;
     case Content::kGradient:
     case Content::kState:
-    case Content::kStatistics:
       return dtype == ops::DType::kF32;
     case Content::kScalars:
       return dtype == ops::DType::kF64;
@@ -151,7 +151,7 @@ class Validator {
     if (!has_act(edge.producer, edge.producer_act) || !has_act(edge.consumer, edge.consumer_act)) {
       return broken(edge.name, "an end that is no act");
     }
-    if (edge.content > Content::kStatistics) return broken(edge.name, "unknown content");
+    if (edge.content > Content::kExact) return broken(edge.name, "unknown content");
     if (edge.slots < 1 || edge.slots > kMostSlots || edge.initial > edge.slots) {
       return broken(edge.name, "slots that cannot be");
     }

@@ -18,8 +18,8 @@ struct Summands {
   std::vector<ActRef> from, to;  ///< by rank
 };
 
-/// Recursive doubling over the ranks of a replica's stage; all get the same bits. `place`'s rank
-/// does not count.
+/// Recursive doubling over the ranks of a replica's stage; all get the same bits. To another
+/// datacenter it goes in strips. `place`'s rank does not count.
 void connect_all_reduce(Frame& frame, Place place, const Summands& summands);
 
 }  // namespace reef::plan

@@ -182,7 +182,7 @@ class Pipeline {
       to.push_back(shard.loss);
     }
     connect_all_reduce(f_, {index_, f_.last},
-                       {"statistics.r" + std::to_string(index_), Content::kStatistics, f_.micro,
+                       {"statistics.r" + std::to_string(index_), Content::kExact, f_.micro,
                         8 * f_.shards.ranks * tokens_per_leaf(f_.job), DType::kF32, 1, from, to});
   }
 

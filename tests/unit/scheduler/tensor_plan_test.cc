@@ -88,6 +88,31 @@ TEST(TensorPlan, GivesCopiesTheSameOwnerOnEveryRank) {
   EXPECT_EQ(copies, 18u) << "two vectors of each of nine norms";
 }
 
+TEST(TensorPlan, ASumCrossesBetweenDatacentersOnce) {
+  const auto crossing = [](const Plan& plan) {
+    std::uint64_t bytes = 0;
+    for (const Edge& edge : plan.edges) {
+      if (edge.wire && edge.content == Content::kActivation &&
+          plan.nodes[plan.actors[edge.producer].node].datacenter !=
+              plan.nodes[plan.actors[edge.consumer].node].datacenter)
+        bytes += edge.bytes;
+    }
+    return bytes;
+  };
+  const std::uint64_t alone = crossing(make_plan(shared_job(1, 2, 1), sample_topology(2)).value());
+  EXPECT_GT(alone, 0u);
+  for (const std::uint32_t tp : {2u, 4u}) {
+    const Plan plan = make_plan(shared_job(1, 2, tp), sample_topology(2 * tp)).value();
+    EXPECT_EQ(crossing(plan), alone) << tp;
+    EXPECT_EQ(std::ranges::count(plan.actors, ActorKind::kJoin, &Actor::kind), 2 * tp);
+  }
+  topology::Topology one = sample_topology(4);
+  for (topology::Node& node : one.nodes) node.datacenter = "east";
+  const Plan plan = make_plan(shared_job(1, 2, 2), one).value();
+  EXPECT_EQ(std::ranges::count(plan.actors, ActorKind::kJoin, &Actor::kind), 0)
+      << "on a fast network it is as much either way";
+}
+
 TEST(TensorPlan, HostilePlansAreRefused) {
   const Plan good = make_plan(shared_job(1, 2, 2), sample_topology(4)).value();
   ASSERT_TRUE(validate(good).ok());
