@@ -36,8 +36,8 @@ ALLOWED = {
     "runtime/link/relay": BASE + ["configs/schema", "security", "runtime/link"],
     
     "collectives": BASE + ["runtime/link", "runtime/device", "ops"],
-    "scheduler": BASE + ["configs/schema", "ops/catalog", "ops/nn/config", "ops/nn/config_json", "ops/nn/spec", "ops/nn/tensor_rank",
-                  "ops/tensor/dtype.h", "ops/codec"],
+    "scheduler": BASE + ["configs/schema", "ops/catalog", "ops/nn/config", "ops/nn/config_json", "ops/nn/context_share",
+                  "ops/nn/spec", "ops/nn/tensor_rank", "ops/tensor/dtype.h", "ops/codec"],
     "scheduler/service": BASE + ["runtime/link", "runtime/node", "configs/schema", "security", "scheduler"],
     "runtime/node": BASE + ["runtime/register", "runtime/device", "runtime/link", "configs/schema", "security",
                             "scheduler/plan", "scheduler/job"],

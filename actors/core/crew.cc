@@ -5,11 +5,13 @@
 #include <limits>
 
 #include "actors/core/factory.h"
+#include "ops/nn/context_share.h"
 #include "ops/nn/tensor_rank.h"
 #include "runtime/base/log.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/passes.h"
 
 namespace reef::actors {
 namespace {
@@ -43,6 +45,10 @@ class LocalCrew final : public node::Crew {
   Status spawn() {
     const plan::Plan& plan = setup_.plan;
     if (const auto problem = nn::problem_of(job_.model, plan.ranks); !problem.empty())
+      return Error{Code::kProto, "plan", problem};
+    const std::int64_t tokens = job_.training.context;
+    if (const auto problem = nn::problem_of_context(job_.model, plan.context, tokens);
+        !problem.empty())
       return Error{Code::kProto, "plan", problem};
     for (std::uint32_t t = 0; t < plan.ranks; ++t)
       models_.push_back(nn::spec_of_rank(job::spec_of(job_), {t, plan.ranks}));
@@ -101,10 +107,18 @@ class LocalCrew final : public node::Crew {
                               actor.kind == plan::ActorKind::kGradientSync ||
                               actor.kind == plan::ActorKind::kOptimizer ||
                               actor.kind == plan::ActorKind::kAllGather;
-    if (!holds_layers ||
-        (actor.first_layer < actor.last_layer && actor.last_layer <= models_[0].layers.size()))
-      return {};
-    return Error{Code::kProto, actor.name, "holds layers that the model does not have"};
+    const auto& layers = models_[0].layers;
+    if (!holds_layers) return {};
+    if (actor.first_layer >= actor.last_layer || actor.last_layer > layers.size())
+      return Error{Code::kProto, actor.name, "holds layers that the model does not have"};
+    if (actor.kind != plan::ActorKind::kLayerShard) return {};
+    const plan::Passes passes = plan::passes_of(setup_.plan, actor);
+    for (std::uint32_t i = 0; i < passes.segments() && setup_.plan.context > 1; ++i) {
+      const bool attends = layers[passes.layers(i).first].kind == nn::LayerKind::kAttention;
+      if (attends != passes.is_ring(i))
+        return Error{Code::kProto, actor.name, "is not cut where the model has its attention"};
+    }
+    return {};
   }
 
   static Registers registers_of(const plan::Actor& actor, const Registers& all) {
@@ -123,7 +137,7 @@ class LocalCrew final : public node::Crew {
     if (!setup_.plan.nodes[actor.node].device.paced || !plan::computes(actor.kind)) return pace;
     for (std::size_t i = 0; i < actor.acts.size(); ++i) {
       const double nominal = plan::act_seconds(setup_.plan, models_[actor.rank],
-                                               plan::tokens_per_leaf(job_), actor, i);
+                                               plan::tokens_per_shard(job_), actor, i);
       if (!(nominal <= kLongestPace)) {
         return Error{Code::kJobValue, "node " + setup_.plan.nodes[actor.node].name,
                      "at its stated speed " + actor.acts[i].name + " of " + actor.name +

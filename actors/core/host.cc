@@ -197,10 +197,9 @@ class Host final : public caf::event_based_actor {
         pace_of(index));
   }
 
-  /// What comes empty is passed on without work, on any device.
+  /// What comes empty is passed on without work, on any device; the first input says so.
   Duration pace_of(std::size_t act) const {
-    const bool passes =
-        std::ranges::any_of(running_->inputs, [](const Token* input) { return input->empty; });
+    const bool passes = !running_->inputs.empty() && running_->inputs.front()->empty;
     return setup_.pace.empty() || passes ? Duration::zero() : setup_.pace[act];
   }
 

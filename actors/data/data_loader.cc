@@ -2,6 +2,7 @@
 
 #include "actors/data/batch_reader.h"
 #include "ops/cpu/thread_pool.h"
+#include "ops/nn/ring_attention.h"
 #include "scheduler/plan/leaf_order.h"
 
 namespace reef::actors {
@@ -12,6 +13,7 @@ class DataLoader final : public Task {
   DataLoader(const TaskSetup& setup, const plan::Actor& actor, BatchReader reader,
              RoundSchedule schedule)
       : replica_(actor.replica),
+        share_{setup.plan.context, actor.replica % setup.plan.context},
         order_(setup.plan),
         reader_(std::move(reader)),
         workers_(setup.job.data.workers),
@@ -39,6 +41,10 @@ class DataLoader final : public Task {
     }
     const std::uint64_t leaf = order_.leaf(replica_, micro_);
     ATOLL_ASSIGN(Batch batch, reader_.read(workers_, firing.context.pool(), round_, leaf));
+    if (!share_.is_whole()) {
+      batch.tokens = nn::part_of(firing.context, share_, batch.tokens);
+      batch.targets = nn::part_of(firing.context, share_, batch.targets);
+    }
     const std::size_t ranks = firing.outputs.size() / 2;
     for (std::size_t t = 0; t < ranks; ++t) {
       fill(*firing.outputs[t], batch.tokens);
@@ -56,6 +62,7 @@ class DataLoader final : public Task {
   }
 
   std::uint32_t replica_;
+  nn::ContextShare share_;  ///< of each sequence that its replica has
   plan::LeafOrder order_;
   BatchReader reader_;
   ops::ThreadPool workers_;

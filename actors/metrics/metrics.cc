@@ -23,14 +23,14 @@ class Metrics final : public Task {
   Status run(Firing& firing) override {
     const Token& token = *firing.inputs[0];
     Sums& sums = rounds_[token.round.number];
-    if (sums.losses.empty()) sums.losses.resize(setup_.plan.leaves);
+    if (sums.losses.empty()) sums.losses.resize(setup_.plan.leaves * setup_.plan.context);
     sums.round = token.round;
     if (firing.act < setup_.plan.replicas) {
-      const std::size_t leaf = order_.leaf(static_cast<std::uint32_t>(firing.act), token.micro);
-      if (leaf >= sums.losses.size() || token.scalars.size() != 2) {
+      const std::size_t place = place_of(static_cast<std::uint32_t>(firing.act), token.micro);
+      if (place >= sums.losses.size() || token.scalars.size() != 2) {
         return Error{Code::kProto, "metrics", "a loss that belongs to no leaf"};
       }
-      sums.losses[leaf] = token.scalars[0];
+      sums.losses[place] = token.scalars[0];
       sums.tokens += token.scalars[1];
       sums.reports += 1;
     } else {
@@ -49,15 +49,21 @@ class Metrics final : public Task {
  private:
   struct Sums {
     Round round;
-    std::vector<double> losses;  ///< by leaf, so that the sum does not depend on who reported first
+    /// By leaf, and those who share its sequences, so that the sum does not depend on who reported
+    /// first.
+    std::vector<double> losses;
     double tokens = 0;
     double norm = 0;
     std::uint32_t reports = 0;
     bool has_norm = false;
   };
 
+  std::size_t place_of(std::uint32_t replica, std::uint32_t micro) const {
+    return order_.leaf(replica, micro) * setup_.plan.context + replica % setup_.plan.context;
+  }
+
   bool finished(const Sums& sums) const {
-    return sums.reports == setup_.plan.leaves && sums.has_norm;
+    return sums.reports == sums.losses.size() && sums.has_norm;
   }
 
   void finish(const Sums& sums) {

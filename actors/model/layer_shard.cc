@@ -4,10 +4,12 @@
 #include <optional>
 
 #include "actors/model/loss.h"
+#include "actors/model/ring_layer.h"
 #include "collectives/algorithms/leaf_tree.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
 #include "scheduler/plan/leaf_order.h"
+#include "scheduler/plan/passes.h"
 
 namespace reef::actors {
 namespace {
@@ -15,8 +17,8 @@ namespace {
 using nn::Parameters;
 using ops::Tensor;
 
-/// Its layers run in segments, each with a tape of its own for each micro-batch: one segment of
-/// all, or where ranks share the layers a segment a layer, between which the ranks add up.
+/// Its layers run in segments (scheduler/plan/passes.h), each with a tape of its own for each
+/// micro-batch.
 class LayerShard final : public Task {
  public:
   LayerShard(const TaskSetup& setup, const plan::Actor& actor)
@@ -26,17 +28,22 @@ class LayerShard final : public Task {
         sequences_(setup.job.training.sequences_per_leaf),
         order_(setup.plan),
         replica_(actor.replica),
-        hidden_{sequences_, setup.job.training.context, nn::width_of(config_)},
+        share_{setup.plan.context, actor.replica % setup.plan.context},
+        tokens_{sequences_, setup.job.training.context / setup.plan.context},
+        hidden_{sequences_, tokens_[1], nn::width_of(config_)},
         activations_(setup.model.activations),
         columns_(nn::columns_of(setup.model).count),
         shared_(setup.plan.ranks > 1),
         leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1 : order_.micro_batches()) {
-    for (std::uint32_t layer = actor.first_layer; layer < actor.last_layer; ++layer) {
-      segments_.emplace_back(nn::Stage(setup.model, layer, shared_ ? layer + 1 : actor.last_layer));
-      if (!shared_) break;
+    const plan::Passes passes = plan::passes_of(setup.plan, actor);
+    passes_ = passes.acts();
+    for (std::uint32_t i = 0; i < passes.segments(); ++i) {
+      const plan::LayerRange range = passes.layers(i);
+      Segment& segment = segments_.emplace_back(nn::Stage(setup.model, range.first, range.last));
+      if (passes.is_ring(i)) segment.ring.emplace(setup.model, range.first, share_, tokens_);
     }
     const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
-    in_halves_ = actor.acts.size() > 2 * segments_.size() + judging;
+    in_halves_ = actor.acts.size() > passes_.size() + judging;
     if (stage_.is_last()) loss_.emplace(setup);
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
@@ -51,32 +58,60 @@ class LayerShard final : public Task {
   }
 
   Status run(Firing& firing) override {
-    const std::size_t count = segments_.size();
-    const std::size_t index = firing.act % count;
-    if (firing.act < count) return forward(firing, index);
-    if (firing.act < 2 * count)
-      return in_halves_ ? backward_input(firing, index) : backward(firing, index);
-    if (in_halves_ && firing.act == 2 * count) return backward_weights(firing);
+    const std::size_t count = passes_.size();
+    if (firing.act < count) return pass(firing, passes_[firing.act]);
+    if (in_halves_ && firing.act == count) return backward_weights(firing);
     if (!shared_) return loss_->run(firing);
-    const bool first = firing.act == 2 * count + (in_halves_ ? 1 : 0);
+    const bool first = firing.act == count + (in_halves_ ? 1 : 0);
     return first ? loss_->statistics(firing) : loss_->run_shared(firing);
   }
 
+  /// What is passed on begins with nothing: a layer's first meeting has keys of another edge.
+  Status start(ops::Context&, std::span<Token* const> initial) override {
+    for (Token* token : initial) token->empty = true;
+    return {};
+  }
+
  private:
+  using Later = std::vector<ops::LaterGradients>;  ///< of one micro-batch
+
   struct Segment {
     explicit Segment(nn::Stage its_layers) : layers(std::move(its_layers)) {}
 
     nn::Stage layers;
+    std::optional<RingLayer> ring;
     std::vector<std::size_t> places;  ///< of its gradients among the stage's, in their order
     std::uint32_t expected = 0;       ///< micro-batch,
     Round round;                      ///< of this round behind its first
     std::deque<std::unique_ptr<ops::Tape>> stash;
-    std::deque<ops::LaterGradients> later;   ///< between the halves of backward
+    std::deque<Later> later;                 ///< between the halves of backward
     std::deque<collectives::LeafTree> sums;  ///< the first is given next; later ones have begun
     std::uint32_t leaves = 0;                ///< of the last one
   };
 
-  /// input, of the first segment weights, [tied weights] -> output, stash
+  Status pass(Firing& firing, const plan::PassAct& act) {
+    std::optional<RingLayer>& ring = segments_[act.segment].ring;
+    switch (act.pass) {
+      case plan::Pass::kForward:
+      case plan::Pass::kForwardOpen:
+        return forward(firing, act.segment);
+      case plan::Pass::kBackward:
+        return in_halves_ ? backward_input(firing, act.segment) : backward(firing, act.segment);
+      case plan::Pass::kForwardAttend:
+        return ring->forward_attend(firing, weights_);
+      case plan::Pass::kBackwardClose:
+        ATOLL_TRY(check_grad(segments_[act.segment], *firing.inputs[0], *firing.inputs[1]));
+        return ring->backward_close(firing, weights_);
+      case plan::Pass::kBackwardAttend:
+        return ring->backward_attend(firing);
+      case plan::Pass::kBackwardOpen:
+        return backward_open(firing, act.segment);
+    }
+    return {};
+  }
+
+  /// input, of the first segment weights, [tied weights] -> output, stash; or of a ring the first
+  /// half of it.
   Status forward(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
     const Token& input = *firing.inputs[0];
@@ -90,9 +125,10 @@ class LayerShard final : public Task {
     segment.expected = (segment.expected + 1) % order_.micro_batches();
     ATOLL_TRY(check_input(segment, input.tensors.at(0)));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
-    std::unique_ptr<ops::Tape> tape;
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
-                            input.round.training()};
+                            input.round.training(), share_};
+    if (segment.ring) return segment.ring->forward_open(firing, weights_, sample);
+    std::unique_ptr<ops::Tape> tape;
     Token& output = *firing.outputs[0];
     output.round = input.round;
     output.micro = input.micro;
@@ -125,11 +161,34 @@ class LayerShard final : public Task {
     Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
     ATOLL_ASSIGN(const auto tape, take_tape(firing, segment));
-    ops::LaterGradients& later = segment.later.emplace_back();
+    Later& later = segment.later.emplace_back();
     if (grad_output.empty) return {};
     Tensor grad = segment.layers.backward_input(firing.context, weights_, *tape,
-                                                grad_output.tensors.at(0), later);
+                                                grad_output.tensors.at(0), later.emplace_back());
     if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
+    return {};
+  }
+
+  /// held, turn, home -> of the first segment gradients, or of each in halves rest, [grad input]
+  Status backward_open(Firing& firing, std::size_t index) {
+    Segment& segment = segments_[index];
+    ATOLL_ASSIGN(RingLayer::Opened opened, segment.ring->backward_open(firing, weights_));
+    const bool empty = firing.inputs[0]->empty;
+    const std::size_t output = index == 0 || in_halves_ ? 1 : 0;
+    if (!empty && firing.outputs.size() > output)
+      firing.outputs[output]->tensors = {std::move(opened.grad)};
+    Later later;
+    if (!empty) {
+      later.push_back(std::move(opened.close));
+      later.push_back(std::move(opened.open));
+    }
+    if (in_halves_) {
+      segment.later.push_back(std::move(later));
+      return {};
+    }
+    if (empty) return {};
+    add_leaf(firing.context, segment, compute(firing.context, later));
+    if (index == 0) give_gradients(firing);
     return {};
   }
 
@@ -137,10 +196,10 @@ class LayerShard final : public Task {
   Status backward_weights(Firing& firing) {
     mark(firing);
     for (Segment& segment : segments_) {
-      ops::LaterGradients later = std::move(segment.later.front());
+      Later later = std::move(segment.later.front());
       segment.later.pop_front();
       if (!firing.inputs[0]->empty)
-        add_leaf(firing.context, segment, later.compute(firing.context));
+        add_leaf(firing.context, segment, compute(firing.context, later));
     }
     if (!firing.inputs[0]->empty) give_gradients(firing);
     return {};
@@ -165,6 +224,12 @@ class LayerShard final : public Task {
     }
   }
 
+  static Parameters compute(ops::Context& context, Later& later) {
+    Parameters grads;
+    for (ops::LaterGradients& some : later) grads.merge(some.compute(context));
+    return grads;
+  }
+
   void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) const {
     std::vector<Tensor> leaf;
     for (const std::string& name : gradient_names(segment.layers)) leaf.push_back(grads.at(name));
@@ -187,7 +252,9 @@ class LayerShard final : public Task {
 
   /// What comes from another process has been decoded, but not believed.
   Status check_input(const Segment& segment, const Tensor& input) const {
-    return segment.layers.is_first() ? nn::check_tokens(config_, input) : check_hidden(input);
+    if (!segment.layers.is_first()) return check_hidden(input);
+    ATOLL_TRY(check(input, tokens_, ops::DType::kI32, "tokens"));
+    return nn::check_tokens(config_, input);
   }
 
   Status check_grad(const Segment& segment, const Token& grad, const Token& stash) const {
@@ -236,7 +303,9 @@ class LayerShard final : public Task {
   std::uint32_t sequences_;
   plan::LeafOrder order_;
   std::uint32_t replica_;
-  ops::Shape hidden_;  ///< of one micro-batch between layers
+  nn::ContextShare share_;
+  ops::Shape tokens_;  ///< of one micro-batch
+  ops::Shape hidden_;  ///< likewise, between layers
   ops::DType activations_;
   std::int64_t columns_;  ///< of the logits
   bool shared_;           ///< by ranks
@@ -246,6 +315,7 @@ class LayerShard final : public Task {
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
+  std::vector<plan::PassAct> passes_;
   std::deque<Segment> segments_;
 };
 

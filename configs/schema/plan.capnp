@@ -20,6 +20,7 @@ struct Plan {
   layout @11 :Text;                 # for people: why the shards stand where they stand
   routes @12 :List(PlanRoute);
   ranks @13 :UInt32 = 1;            # tensor-parallel
+  context @14 :UInt32 = 1;          # replicas that share sequences
 }
 
 struct PlanNode {

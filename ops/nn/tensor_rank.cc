@@ -100,6 +100,19 @@ bool speaks_for(const Parameter& parameter, TensorRank tensor) {
   return tensor.is_first() || !is_copied(parameter, tensor);
 }
 
+Heads heads_of(const ModelSpec& spec) {
+  const auto held = [&](std::int64_t groups) {
+    return ranges_of(Sharing::split(0), groups, spec.tensor).front().count;
+  };
+  if (const auto* gpt = std::get_if<GptConfig>(&spec.config)) {
+    const std::int64_t heads = held(gpt->n_head);
+    return {heads, heads, gpt->n_embd / gpt->n_head};
+  }
+  const auto& llama = std::get<LlamaConfig>(spec.config);
+  const std::int64_t keys = held(llama.key_value_heads());
+  return {keys * (llama.num_attention_heads / llama.key_value_heads()), keys, llama.head_size()};
+}
+
 Part::Range columns_of(const ModelSpec& spec) {
   return ranges_of(Sharing::split(0), vocabulary_of(spec.config), spec.tensor).front();
 }

@@ -24,6 +24,14 @@ bool is_copied(const Parameter& parameter, TensorRank tensor);
 /// alike, and the first rank's is the one that counts.
 bool speaks_for(const Parameter& parameter, TensorRank tensor);
 
+/// Of an attention layer, those that a rank has.
+struct Heads {
+  std::int64_t queries = 0;
+  std::int64_t keys = 0;  ///< and as many of values
+  std::int64_t size = 0;  ///< channels of one
+};
+Heads heads_of(const ModelSpec& spec);
+
 /// The columns of the logits that a rank makes: its rows of the head's table.
 Part::Range columns_of(const ModelSpec& spec);
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ops/codec/edge.h"
+#include "ops/nn/context_share.h"
 #include "ops/nn/tensor_rank.h"
 #include "scheduler/cost/cost.h"
 
@@ -94,11 +95,7 @@ class Check {
       return no("/spec/parallelism/schedule",
                 "one device has nothing to interleave with; raise pp or leave the schedule out");
     }
-    if (!std::has_single_bit(dp)) {
-      return no("/spec/parallelism/dp", text(dp) + " is not a power of two; the nearest are " +
-                                            text(std::bit_floor(dp)) + " and " +
-                                            text(std::bit_ceil(dp)));
-    }
+    ATOLL_TRY(power_of_two("/spec/parallelism/dp", dp));
     if (dp > job_.training.leaves) {
       return no("/spec/parallelism/dp", text(dp) + " replicas but " + text(job_.training.leaves) +
                                             " leaves; each replica needs at least one");
@@ -108,13 +105,30 @@ class Check {
 
   Status ranks() const {
     const std::uint32_t tp = job_.parallelism.tp;
-    if (!std::has_single_bit(tp)) {
-      return no("/spec/parallelism/tp", text(tp) + " is not a power of two; the nearest are " +
-                                            text(std::bit_floor(tp)) + " and " +
-                                            text(std::bit_ceil(tp)));
-    }
+    ATOLL_TRY(power_of_two("/spec/parallelism/tp", tp));
     const std::string problem = nn::problem_of(job_.model, tp);
-    return problem.empty() ? Status() : no("/spec/parallelism/tp", problem);
+    return problem.empty() ? context() : no("/spec/parallelism/tp", problem);
+  }
+
+  Status context() const {
+    const Parallelism& parallelism = job_.parallelism;
+    if (parallelism.cp == 1) return {};
+    ATOLL_TRY(power_of_two("/spec/parallelism/cp", parallelism.cp));
+    if (parallelism.replicas() > kMostReplicas) {
+      return no("/spec/parallelism/cp",
+                text(parallelism.dp) + " copies of the model x " + text(parallelism.cp) +
+                    " ranks of a context are more than " + text(kMostReplicas) +
+                    " replicas; use a smaller dp or cp");
+    }
+    const std::string problem =
+        nn::problem_of_context(job_.model, parallelism.cp, job_.training.context);
+    if (!problem.empty()) return no("/spec/parallelism/cp", problem);
+    if (parallelism.recompute == nn::Recompute::kFull) {
+      return no("/spec/parallelism/recompute",
+                "full would have ranks that share sequences exchange keys and values once more; "
+                "use selective, or cp 1");
+    }
+    return {};
   }
 
   Status codecs() const {
@@ -129,6 +143,7 @@ class Check {
                     "feedback, such as int8+zstd");
     }
     if (job_.parallelism.tp > 1) ATOLL_TRY(shared_sums());
+    if (job_.parallelism.cp > 1) ATOLL_TRY(shared_contexts());
     return {};
   }
 
@@ -147,6 +162,18 @@ class Check {
                   "1, or a codec without feedback, such as int8+zstd");
   }
 
+  /// Sums of gradients go round a ring, where an error would grow at each rank.
+  Status shared_contexts() const {
+    const auto activations = codec::parse_edge(job_.codecs.activations);
+    const bool exact = std::holds_alternative<codec::Codec>(*activations) &&
+                       !cost::codec_is_lossy(job_.codecs.activations, ops::DType::kF32);
+    if (exact) return {};
+    return no("/spec/codecs/activations",
+              job_.codecs.activations +
+                  " would round what ranks that share sequences hand on to each other; use none or "
+                  "none+zstd, or cp 1");
+  }
+
   Status others() const {
     if (job_.peer_timeout < std::chrono::milliseconds(100)) {
       return no("/spec/peerTimeout",
@@ -156,6 +183,8 @@ class Check {
   }
 
  private:
+  static constexpr std::uint32_t kMostReplicas = 1024;  ///< as the schema has it of dp
+
   struct Named {
     std::string name;
     std::int64_t value;
@@ -168,6 +197,11 @@ class Check {
                   text(count.value) + "; " + text(whole.value) + " = " +
                   text(whole.value / count.value) + " x " + text(count.value) + " + " +
                   text(whole.value % count.value));
+  }
+  Status power_of_two(const std::string& pointer, std::uint32_t count) const {
+    if (std::has_single_bit(count)) return {};
+    return no(pointer, text(count) + " is not a power of two; the nearest are " +
+                           text(std::bit_floor(count)) + " and " + text(std::bit_ceil(count)));
   }
   Status codec(const std::string& pointer, const std::string& name, bool feedback) const {
     const auto known = codec::parse_edge(name);

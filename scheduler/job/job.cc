@@ -72,10 +72,15 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
     }
   }
+  if (mode == "auto" && from.contains("cp")) {
+    return complaint(document, Code::kJobValue, "/spec/parallelism/cp",
+                     "is not tried in mode auto; leave it out, or say mode: manual");
+  }
   take(from, "layers", parallelism.layers);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
   take(from, "tp", parallelism.tp);
+  take(from, "cp", parallelism.cp);
   take(from, "zero_stage", parallelism.zero_stage);
   std::string recompute(nn::name_of(parallelism.recompute));
   take(from, "recompute", recompute);
@@ -135,6 +140,7 @@ Json parallelism_to(const Parallelism& parallelism) {
                   {"dp", parallelism.dp},
                   {"pp", parallelism.pp},
                   {"tp", parallelism.tp},
+                  {"cp", parallelism.cp},
                   {"schedule", name_of(parallelism.schedule)},
                   {"recompute", nn::name_of(parallelism.recompute)},
                   {"zero_stage", parallelism.zero_stage}};

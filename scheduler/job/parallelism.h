@@ -36,14 +36,17 @@ struct Parallelism {
   std::uint32_t dp = 1;  ///< data parallel: replicas; a power of two that divides the leaves
   std::uint32_t pp = 1;  ///< pipeline parallel: devices that a replica's layers are dealt to
   std::uint32_t tp = 1;  ///< tensor parallel: ranks that share every layer; a power of two
+  std::uint32_t cp = 1;  ///< context parallel: ranks that share every sequence; a power of two
   Schedule schedule;
   nn::Recompute recompute = nn::Recompute::kNone;
   std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds
   /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too.
   std::uint32_t zero_stage = 0;
   /// Whether there is something to share out among several.
-  bool shares_state() const { return zero_stage > 0 && dp > 1; }
-  bool shares_gradients() const { return zero_stage > 1 && dp > 1; }
+  bool shares_state() const { return zero_stage > 0 && replicas() > 1; }
+  bool shares_gradients() const { return zero_stage > 1 && replicas() > 1; }
+  /// Who has gradients of tokens of its own, and adds them up with all others.
+  std::uint32_t replicas() const { return dp * cp; }
   /// Ranges of layers a replica is cut into.
   std::uint32_t stages() const { return pp * schedule.stages_per_device; }
   bool operator==(const Parallelism&) const = default;

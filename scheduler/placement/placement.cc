@@ -45,10 +45,13 @@ std::vector<std::uint32_t> cut(const std::vector<double>& costs,
 
 std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
                       std::uint32_t stage, std::uint32_t rank) {
-  const std::uint64_t group = spread == Spread::kReplicas
-                                  ? std::uint64_t{replica} * shards.stages + stage
-                                  : std::uint64_t{stage} * shards.replicas + replica;
-  return static_cast<std::uint32_t>((group * shards.ranks + rank) * nodes / shards.total());
+  const std::uint32_t groups = shards.replicas / shards.context;  // each with a context
+  const std::uint32_t group = replica / shards.context, member = replica % shards.context;
+  const std::uint64_t place = spread == Spread::kReplicas
+                                  ? std::uint64_t{group} * shards.stages + stage
+                                  : std::uint64_t{stage} * groups + group;
+  const std::uint64_t shard = (place * shards.context + member) * shards.ranks + rank;
+  return static_cast<std::uint32_t>(shard * nodes / shards.total());
 }
 
 std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
@@ -81,7 +84,7 @@ Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {
                    " pipeline devices" +
                    (shards.ranks > 1 ? " x " + std::to_string(shards.ranks) + " ranks" : "") +
                    " = " + std::to_string(total) + " shards for " + std::to_string(nodes.size()) +
-                   " nodes; " + join(idle) + " would stand idle; raise dp, pp or tp, or take " +
+                   " nodes; " + join(idle) + " would stand idle; raise dp, pp, tp or cp, or take " +
                    (idle.size() == 1 ? "it" : "them") + " out of the topology"};
 }
 

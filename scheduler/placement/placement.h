@@ -26,15 +26,16 @@ enum class Spread {
 
 struct Shards {
   std::uint32_t replicas = 1;
-  std::uint32_t stages = 1;  ///< devices of a pipeline
-  std::uint32_t ranks = 1;   ///< that share each stage
+  std::uint32_t stages = 1;   ///< devices of a pipeline
+  std::uint32_t ranks = 1;    ///< that share each stage
+  std::uint32_t context = 1;  ///< neighbouring replicas that share sequences
 
   std::uint64_t total() const { return std::uint64_t{replicas} * stages * ranks; }
 };
 
-/// The node of a shard: shards in Spread's order, the ranks of a stage as neighbours, are dealt to
-/// the nodes in even, contiguous blocks, whose sizes differ by at most one. Precondition:
-/// shards_fit().
+/// The node of a shard: shards in Spread's order, the ranks of a stage and the replicas of a
+/// context as neighbours, are dealt to the nodes in even, contiguous blocks, whose sizes differ by
+/// at most one. Precondition: shards_fit().
 std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t replica,
                       std::uint32_t stage, std::uint32_t rank = 0);
 

@@ -162,6 +162,7 @@ Plan read_plan(schema::Plan::Reader from) {
   to.replicas = from.getReplicas();
   to.stages = from.getStages();
   to.ranks = from.getRanks();
+  to.context = from.getContext();
   to.leaves = from.getLeaves();
   to.reproducible = from.getReproducible();
   to.predicted_step_seconds = from.getPredictedStepSeconds();
@@ -188,6 +189,7 @@ Bytes encode(const Plan& plan) {
   to.setReplicas(plan.replicas);
   to.setStages(plan.stages);
   to.setRanks(plan.ranks);
+  to.setContext(plan.context);
   to.setLeaves(plan.leaves);
   to.setReproducible(plan.reproducible);
   to.setPredictedStepSeconds(plan.predicted_step_seconds);

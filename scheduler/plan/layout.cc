@@ -4,6 +4,7 @@
 
 #include "scheduler/plan/layout/frame.h"
 #include "scheduler/plan/layout/pipeline.h"
+#include "scheduler/plan/layout/ring.h"
 #include "scheduler/plan/layout/sync.h"
 #include "scheduler/plan/layout/weights.h"
 
@@ -46,8 +47,10 @@ class Actors {
   void add_replica(std::uint32_t index) {
     const std::string suffix = f_.of_replica(index, '/');
     Replica replica;
-    replica.load = f_.builder.add_act(f_.add(ActorKind::kDataLoader, "loader" + suffix, {index, 0}),
-                                      "load", f_.micro);
+    // Where sequences are shared a loader reads whole ones, and takes its part.
+    const std::uint64_t whole = f_.shards.context > 1 ? 8 * tokens_per_leaf(f_.job) : 0;
+    replica.load = f_.builder.add_act(
+        f_.add(ActorKind::kDataLoader, "loader" + suffix, {index, 0}, whole), "load", f_.micro);
     for (std::uint32_t s = 0; s < f_.stages; ++s) {
       auto& of_stage = replica.shards.emplace_back();
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t)
@@ -119,22 +122,42 @@ class Actors {
     return shard;
   }
 
+  static std::string name_of(Pass pass, bool halves) {
+    switch (pass) {
+      case Pass::kForward:
+        return "forward";
+      case Pass::kBackward:
+        return halves ? "backward input" : "backward";
+      case Pass::kForwardOpen:
+        return "forward open";
+      case Pass::kForwardAttend:
+        return "forward attend";
+      case Pass::kBackwardClose:
+        return "backward close";
+      case Pass::kBackwardAttend:
+        return "backward attend";
+      case Pass::kBackwardOpen:
+        return "backward open";
+    }
+    return "";
+  }
+
   /// The acts through which micro-batches pass.
   void add_passes(Place place, Shard& shard) {
-    const std::uint32_t segments = f_.segments(place.stage);
-    const auto named = [&](const std::string& name, std::uint32_t segment) {
-      return f_.shards.ranks > 1 ? name + " " + std::to_string(segment) : name;
-    };
-    for (std::uint32_t i = 0; i < segments; ++i) {
-      shard.forward.push_back(f_.builder.add_act(shard.actor, named("forward", i), f_.micro,
-                                                 forward_priority(place.stage)));
+    const Passes passes = f_.passes(place.stage);
+    shard.forward.resize(passes.segments());
+    shard.backward.resize(passes.segments());
+    for (const PassAct& act : passes.acts()) {
+      const bool forward = is_forward(act.pass);
+      std::string name = name_of(act.pass, f_.in_halves());
+      if (passes.by_layer()) name += " " + std::to_string(act.segment);
+      const std::uint32_t meetings = is_meeting(act.pass) ? f_.shards.context - 1 : 1;
+      auto& acts = (forward ? shard.forward : shard.backward)[act.segment];
+      acts.push_back(
+          f_.builder.add_act(shard.actor, std::move(name), f_.micro * meetings,
+                             forward ? forward_priority(place.stage) : backward_priority()));
     }
-    const std::string backward = f_.in_halves() ? "backward input" : "backward";
-    for (std::uint32_t i = 0; i < segments; ++i) {
-      shard.backward.push_back(
-          f_.builder.add_act(shard.actor, named(backward, i), f_.micro, backward_priority()));
-    }
-    shard.gradients = shard.backward[0];
+    shard.gradients = shard.backward[0].back();
     if (f_.in_halves()) {
       shard.gradients =
           f_.builder.add_act(shard.actor, "backward weights", f_.micro, kWeightsPriority);
@@ -151,6 +174,7 @@ Plan finish(Frame& frame) {
   plan.replicas = frame.shards.replicas;
   plan.stages = frame.stages;
   plan.ranks = frame.shards.ranks;
+  plan.context = frame.shards.context;
   plan.leaves = frame.job.training.leaves;
   return std::move(plan);
 }
@@ -161,9 +185,14 @@ std::uint64_t tokens_per_leaf(const job::Job& job) {
   return std::uint64_t{job.training.sequences_per_leaf} * job.training.context;
 }
 
+std::uint64_t tokens_per_shard(const job::Job& job) {
+  return tokens_per_leaf(job) / job.parallelism.cp;
+}
+
 Plan lay_out(const job::Job& job, const topology::Topology& topology, placement::Spread spread) {
   Frame frame(job, topology, spread);
   Actors(frame).add_actors();
+  connect_rings(frame);
   for (std::uint32_t r = 0; r < frame.shards.replicas; ++r) {
     connect_forward(frame, r);
     connect_backward(frame, r);

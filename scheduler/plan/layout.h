@@ -9,8 +9,9 @@
 
 namespace reef::plan {
 
-/// Tokens of one micro-batch.
+/// Tokens of one micro-batch, and those among them that are a shard's.
 std::uint64_t tokens_per_leaf(const job::Job& job);
+std::uint64_t tokens_per_shard(const job::Job& job);
 
 /// A plan without proof, layout text and prediction. Preconditions: a checked job,
 /// placement::shards_fit().

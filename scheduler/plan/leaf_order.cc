@@ -12,10 +12,13 @@ bool sums_each_micro_batch(const Plan& plan) {
 }
 
 LeafOrder::LeafOrder(const Plan& plan)
-    : micro_batches_(plan.leaves / plan.replicas), replica_step_(micro_batches_), micro_step_(1) {
+    : micro_batches_(micro_batches_of(plan)),
+      context_(plan.context),
+      replica_step_(micro_batches_),
+      micro_step_(1) {
   if (!sums_each_micro_batch(plan)) return;
   replica_step_ = 1;
-  micro_step_ = plan.replicas;
+  micro_step_ = plan.replicas / plan.context;
 }
 
 }  // namespace reef::plan

@@ -27,11 +27,12 @@ class LeafOrder {
 
   std::uint32_t micro_batches() const { return micro_batches_; }
   std::uint64_t leaf(std::uint32_t replica, std::uint32_t micro) const {
-    return std::uint64_t{replica} * replica_step_ + std::uint64_t{micro} * micro_step_;
+    return std::uint64_t{replica / context_} * replica_step_ + std::uint64_t{micro} * micro_step_;
   }
 
  private:
   std::uint32_t micro_batches_;  ///< a round and replica
+  std::uint32_t context_;        ///< replicas that share a leaf
   std::uint32_t replica_step_;
   std::uint32_t micro_step_;
 };

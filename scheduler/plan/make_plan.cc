@@ -7,6 +7,7 @@
 #include "scheduler/plan/live.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/search.h"
+#include "scheduler/plan/stages.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -37,7 +38,7 @@ std::string traffic_text(const Candidate& candidate) {
 }
 
 bool is_reproducible(const Plan& plan) {
-  return plan.ranks == 1 &&
+  return plan.ranks == 1 && plan.context == 1 &&
          std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
            return cost::codec_is_lossy(edge.codec, edge.dtype);
          });
@@ -49,8 +50,7 @@ Status check_shards(const job::Job& job, const topology::Topology& topology) {
     if (!node.relay_only) nodes.push_back(node.name);
   }
   if (job.parallelism.mode == job::Parallelism::Mode::kManual)
-    return placement::shards_fit({job.parallelism.dp, job.parallelism.pp, job.parallelism.tp},
-                                 nodes);
+    return placement::shards_fit(shards_of(job.parallelism), nodes);
   if (!nodes.empty()) return {};
   return Error{Code::kNoFit, "topology " + topology.name, "has no node but such that only relay"};
 }

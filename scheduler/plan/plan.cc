@@ -25,4 +25,10 @@ bool Act::operator==(const Act& other) const {
          same(inputs, other.inputs) && same(outputs, other.outputs);
 }
 
+std::uint32_t micro_batches_of(const Plan& plan) {
+  return plan.leaves / (plan.replicas / plan.context);
+}
+
+std::uint32_t meetings_of(const Plan& plan) { return micro_batches_of(plan) * (plan.context - 1); }
+
 }  // namespace reef::plan

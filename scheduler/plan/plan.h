@@ -24,14 +24,22 @@ using NodeIndex = std::uint32_t;
 /// [xN] marks a port that exists N times; ports in brackets exist only where the plan needs them.
 enum class ActorKind : std::uint8_t {
   kDataLoader,  ///< act load:     -> tokens [x ranks], targets [x ranks]
-  kLayerShard,  ///< acts forward i, backward i of each segment (one, or in a plan with ranks one a
-                ///< layer), in the order of layers; the first forward alone has weights, the
-                ///< first backward alone gradients:
+  kLayerShard,  ///< acts forward i, backward i of each segment (passes.h), in the order of layers;
+                ///< the first forward alone has weights, the first backward alone gradients:
                 ///< act forward:  input, weights, [tied weights] -> output, stash
                 ///< act backward: grad output, stash -> gradients, [grad input]
                 ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
                 ///< or, in halves, act backward input: grad output, stash -> rest, [grad input]
                 ///<            and act backward weights: rest [x segments] -> gradients
+                ///< or, of a segment that is a ring, passed where more than two share a context,
+                ///< act forward open:    input, weights, [tied weights] -> held, keys
+                ///< act forward attend:  held, keys, [passed] -> [passed], output, stash
+                ///< act backward close:  grad output, stash -> held, turn, keys, sums
+                ///< act backward attend: turn, keys, sums, [passed keys, passed sums] ->
+                ///<                      [passed keys, passed sums], turn, home
+                ///< act backward open:   held, turn, home -> gradients or rest, [grad input]
+                ///< Keys (and values), sums and what is passed go to the next replica of the
+                ///< context, home to the one whose keys the sums are of.
                 ///< of the last stage also act loss: logits, targets -> grad logits, report
                 ///< or, of ranks, act statistics: logits, targets -> judged, statistics
                 ///<           and act loss: judged, statistics -> grad logits, [report]
@@ -172,13 +180,20 @@ struct Plan {
   std::uint32_t replicas = 1;
   std::uint32_t stages = 1;  ///< ranges of layers; a device may hold several of one replica
   std::uint32_t ranks = 1;   ///< tensor-parallel; above 1 a shard has a segment a layer
-  std::uint32_t leaves =
-      8;  ///< V of rule 7; micro-batches per round and replica = leaves / replicas
+  /// Neighbouring replicas that share the sequences of their leaves, each with the tokens of its
+  /// nn::ContextShare; above 1 a shard has a segment a layer.
+  std::uint32_t context = 1;
+  std::uint32_t leaves = 8;  ///< V of rule 7
   bool reproducible = true;  ///< false when a lossy codec or sums over ranks break rule 7
   double predicted_step_seconds = 0;
   std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would
                        ///< have cost
   bool operator==(const Plan&) const = default;
 };
+
+/// Of a round, in each replica. Precondition of these: validate(plan) is ok, but for its actors.
+std::uint32_t micro_batches_of(const Plan& plan);
+/// Meetings of a round with other replicas of the context, in each.
+std::uint32_t meetings_of(const Plan& plan);
 
 }  // namespace reef::plan

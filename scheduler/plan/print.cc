@@ -56,12 +56,14 @@ void print_header(const Plan& plan, std::ostream& out) {
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
       << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
-      << plan.leaves / plan.replicas << " micro-batches a round on each replica\n"
+      << (plan.context > 1 ? std::to_string(plan.context) + " replicas share sequences, " : "")
+      << micro_batches_of(plan) << " micro-batches a round on each replica\n"
       << sharing_text(plan) << "placement     " << plan.layout << '\n'
       << "reproducible  "
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
-          : plan.ranks > 1  ? "no: ranks add up what one device would sum in another order"
-                            : "no: a codec that rounds is in use between nodes")
+          : plan.ranks > 1 || plan.context > 1
+              ? "no: ranks add up what one device would sum in another order"
+              : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
       << " s predicted (event simulation, " << rates_text(plan) << ")\n";
@@ -98,6 +100,17 @@ bool adds_up(const Plan& plan, const Actor& actor) {
   return name.starts_with("sent/") || name.starts_with("shown/");
 }
 
+/// Likewise a ring of replicas that share sequences, of which there is one for each attention
+/// layer.
+bool in_ring(const Plan& plan, const Actor& actor) {
+  if (plan.context == 1) return false;
+  const bool sends = actor.kind == ActorKind::kSend, receives = actor.kind == ActorKind::kReceive;
+  if (!sends && !receives) return false;
+  const Edge& edge =
+      plan.edges[sends ? actor.acts[0].inputs[0].edge : actor.acts[0].outputs[0].edge];
+  return edge.name.starts_with("forward-") || edge.name.starts_with("backward-");
+}
+
 void print_nodes(const Plan& plan, std::ostream& out) {
   const auto memory = memory_of(plan);
   std::vector<std::vector<ActorId>> actors(plan.nodes.size());
@@ -110,9 +123,13 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     print_device(node.device, out);
     print_ucx(plan, node, out);
     out << '\n';
-    std::size_t sums = 0, carriers = 0;
+    std::size_t sums = 0, carriers = 0, in_rings = 0;
     for (const ActorId id : actors[n]) {
       const Actor& actor = plan.actors[id];
+      if (in_ring(plan, actor)) {
+        ++in_rings;
+        continue;
+      }
       if (adds_up(plan, actor)) {
         ++(actor.kind == ActorKind::kAllReduce || actor.kind == ActorKind::kJoin ? sums : carriers);
         continue;
@@ -127,6 +144,10 @@ void print_nodes(const Plan& plan, std::ostream& out) {
     if (sums > 0) {
       out << "  " << padded("all-reduce", 16) << sums << " sums over ranks, " << carriers
           << " actors that carry what is added\n";
+    }
+    if (in_rings > 0) {
+      out << "  " << padded("rings", 16) << in_rings
+          << " actors that carry keys, values and sums between replicas that share sequences\n";
     }
   }
 }
@@ -312,6 +333,7 @@ std::string plan_to_json(const Plan& plan) {
                          {"replicas", plan.replicas},
                          {"stages", plan.stages},
                          {"ranks", plan.ranks},
+                         {"context", plan.context},
                          {"leaves", plan.leaves},
                          {"layout", plan.layout},
                          {"reproducible", plan.reproducible},

@@ -121,8 +121,8 @@ class Search {
 
   /// Ranks cost a sum a layer and direction beside each shard.
   std::size_t shards_of(const Parallelism& p) const {
-    const std::size_t shards = std::size_t{p.dp} * p.stages() * p.tp;
-    return p.tp == 1 ? shards : shards + std::size_t{2} * p.dp * p.tp * spec_.layers.size();
+    const std::size_t shards = std::size_t{p.replicas()} * p.stages() * p.tp;
+    return p.tp == 1 ? shards : shards + std::size_t{2} * p.replicas() * p.tp * spec_.layers.size();
   }
 
   /// All FLOPs over all devices and the pipeline's bubble, or the activations on a slow line if
@@ -211,7 +211,7 @@ class Search {
     note_traffic(found);
     note_memory(found);
     if (found.short_by == 0) {
-      found.forecast = simulate(found.plan, topology_, job::spec_of(job), tokens_per_leaf(job));
+      found.forecast = simulate(found.plan, topology_, job::spec_of(job), tokens_per_shard(job));
       found.plan.predicted_step_seconds = found.forecast.step_seconds;
     }
     return found;
@@ -265,6 +265,7 @@ std::string describe(const Candidate& candidate) {
   const Parallelism& p = candidate.parallelism;
   std::string text = "dp " + std::to_string(p.dp) + " x pp " + std::to_string(p.pp);
   if (p.tp > 1) text += " x tp " + std::to_string(p.tp);
+  if (p.cp > 1) text += " x cp " + std::to_string(p.cp);
   text += ", " + name_of(p.schedule);
   if (p.recompute != nn::Recompute::kNone)
     text += ", recompute " + std::string(nn::name_of(p.recompute));

@@ -3,10 +3,15 @@
 #include <algorithm>
 
 #include "scheduler/plan/leaf_order.h"
+#include "scheduler/plan/passes.h"
 #include "scheduler/plan/pieces.h"
 
 namespace reef::plan {
 namespace {
+
+using Rate = ActShape::Rate;
+
+Rate often_if(bool often) { return often ? Rate::kMicroBatch : Rate::kRound; }
 
 char letter(Content content) {
   switch (content) {
@@ -33,9 +38,10 @@ char letter(Content content) {
 std::vector<ActShape> sync_shapes(std::uint32_t replicas, Sharing sharing) {
   const char* const last = sharing.state ? "gg?" : "gg?p?";
   if (replicas == 1) return {{"g", last}};
-  std::vector<ActShape> shapes{{"g", "gg", sharing.gradients}};
+  const Rate rate = often_if(sharing.gradients);
+  std::vector<ActShape> shapes{{"g", "gg", rate}};
   for (std::uint32_t reach = 2; reach <= replicas; reach *= 2) {
-    shapes.push_back({"gg", reach == replicas ? last : "gg", sharing.gradients});
+    shapes.push_back({"gg", reach == replicas ? last : "gg", rate});
   }
   return shapes;
 }
@@ -74,29 +80,49 @@ std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, boo
   return shapes;
 }
 
-/// The acts of `segments` segments.
-std::vector<ActShape> pass_shapes(std::size_t segments, bool first, bool halves) {
-  std::vector<ActShape> shapes{{first ? "tww?" : "aww?", "aa", true}};
-  for (std::size_t i = 1; i < segments; ++i) shapes.push_back({"a", "aa", true});
-  shapes.push_back({"da", std::string(halves ? "a" : "g") + (first ? "" : "d"), true});
-  for (std::size_t i = 1; i < segments; ++i) shapes.push_back({"da", halves ? "ad" : "d", true});
-  if (halves) shapes.push_back({std::string(segments, 'a'), "g", true});
-  return shapes;
+/// Where two share a context nothing is passed on.
+ActShape pass_shape(PassAct act, bool first, bool halves, bool passes_on) {
+  const std::string input = act.segment > 0 ? "a" : first ? "tww?" : "aww?";
+  const bool gives = act.segment == 0 && !halves;
+  const std::string result = std::string(gives    ? "g"
+                                         : halves ? "a"
+                                                  : "") +
+                             (act.segment > 0 || !first ? "d" : "");
+  switch (act.pass) {
+    case Pass::kForward:
+    case Pass::kForwardOpen:
+      return {input, "aa", Rate::kMicroBatch};
+    case Pass::kForwardAttend:
+      return {passes_on ? "aaa" : "aa", passes_on ? "aaa" : "aa", Rate::kMeeting};
+    case Pass::kBackward:
+      return {"da", result, Rate::kMicroBatch};
+    case Pass::kBackwardClose:
+      return {"da", "aaad", Rate::kMicroBatch};
+    case Pass::kBackwardAttend:
+      return {passes_on ? "aadad" : "aad", passes_on ? "adad" : "ad", Rate::kMeeting};
+    case Pass::kBackwardOpen:
+      return {"aad", result, Rate::kMicroBatch};
+  }
+  return {"!", "!"};
 }
 
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const bool last = actor.stage + 1 == plan.stages;
-  const std::size_t segments = plan.ranks > 1 ? actor.last_layer - actor.first_layer : 1;
-  const std::size_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
-  const std::size_t least = 2 * segments + judging;
+  const Passes passes = passes_of(plan, actor);
+  const std::uint64_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
+  const std::uint64_t least = passes.count() + judging;
   // A hostile plan of many layers must bring the acts before they cost us.
   const bool halves = actor.acts.size() == least + 1;
-  if (segments == 0 || (actor.acts.size() != least && !halves)) return std::vector<ActShape>(1);
-  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves);
-  if (judging == 1) shapes.push_back({"at", "ds", true});
+  if (passes.segments() == 0 || (actor.acts.size() != least && !halves))
+    return std::vector<ActShape>(1);
+  std::vector<ActShape> shapes;
+  for (const PassAct& act : passes.acts())
+    shapes.push_back(pass_shape(act, actor.stage == 0, halves, plan.context > 2));
+  if (halves) shapes.push_back({std::string(passes.segments(), 'a'), "g", Rate::kMicroBatch});
+  if (judging == 1) shapes.push_back({"at", "ds", Rate::kMicroBatch});
   if (judging == 2) {
-    shapes.push_back({"at", "ax", true});
-    shapes.push_back({"ax", actor.rank == 0 ? "ds" : "d", true});
+    shapes.push_back({"at", "ax", Rate::kMicroBatch});
+    shapes.push_back({"ax", actor.rank == 0 ? "ds" : "d", Rate::kMicroBatch});
   }
   return shapes;
 }
@@ -104,7 +130,7 @@ std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
 /// As many acts as there are exchanges, and one, at the rate of the first.
 std::vector<ActShape> all_reduce_shapes(const Actor& actor, std::uint32_t ranks) {
   if (ranks == 1 || actor.acts.empty()) return {};
-  const bool often = actor.acts[0].firings > 1;
+  const Rate often = often_if(actor.acts[0].firings > 1);
   std::vector<ActShape> shapes{{".", "..", often}};
   for (std::uint32_t reach = 2; reach <= ranks; reach *= 2)
     shapes.push_back({"..", reach == ranks ? "." : "..", often});
@@ -120,7 +146,7 @@ std::string writer_inputs(const Actor& actor, const Plan& plan) {
 }
 
 std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
-  std::vector<ActShape> shapes(replicas, {"s", "", true});
+  std::vector<ActShape> shapes(replicas, {"s", "", Rate::kMicroBatch});
   shapes.push_back({"s", ""});
   return shapes;
 }
@@ -135,7 +161,7 @@ Sharing sharing_of(const Plan& plan) {
 std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing) {
   switch (actor.kind) {
     case ActorKind::kDataLoader:
-      return {{"", std::string(std::size_t{2} * plan.ranks, 't'), true}};
+      return {{"", std::string(std::size_t{2} * plan.ranks, 't'), Rate::kMicroBatch}};
     case ActorKind::kLayerShard:
       return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:

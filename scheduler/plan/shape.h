@@ -12,10 +12,14 @@ namespace reef::plan {
 /// (g)radient, (w)eights, (s)calars, state (p), e(x)act, any (.). A letter may be
 /// followed by ? for a port that need not be.
 struct ActShape {
+  enum class Rate : std::uint8_t {
+    kRound,       ///< once, or as its edge for carriers
+    kMicroBatch,  ///< micro_batches_of() times
+    kMeeting,     ///< meetings_of() times
+  };
   std::string inputs;
   std::string outputs;
-  bool per_micro_batch =
-      false;  ///< fires leaves / replicas times a round; else once, or as its edge for carriers
+  Rate rate = Rate::kRound;
 };
 
 /// What the replicas of a plan share out, which all its actors must agree on.

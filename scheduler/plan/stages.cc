@@ -38,6 +38,10 @@ StageSize size_of(const nn::ModelSpec& spec, LayerRange layers, std::uint64_t to
   return size;
 }
 
+placement::Shards shards_of(const job::Parallelism& parallelism) {
+  return {parallelism.replicas(), parallelism.pp, parallelism.tp, parallelism.cp};
+}
+
 std::vector<std::uint32_t> cut_stages(const job::Job& job, const topology::Topology& topology,
                                       const nn::ModelSpec& spec, placement::Spread spread) {
   std::vector<std::uint32_t> cuts{0};
@@ -50,9 +54,8 @@ std::vector<std::uint32_t> cut_stages(const job::Job& job, const topology::Topol
   }
   for (const topology::Node& node : topology.nodes)
     speeds.push_back(cost::flops_per_second(node.device, node.threads));
-  const placement::Shards shards{job.parallelism.dp, job.parallelism.pp, job.parallelism.tp};
-  return placement::cut(costs,
-                        placement::stage_speeds(spread, shards, speeds, job.parallelism.stages()));
+  return placement::cut(costs, placement::stage_speeds(spread, shards_of(job.parallelism), speeds,
+                                                       job.parallelism.stages()));
 }
 
 }  // namespace reef::plan

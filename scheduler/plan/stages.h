@@ -32,6 +32,8 @@ struct StageSize {
 /// Of these layers of a spec, whole or of a rank.
 StageSize size_of(const nn::ModelSpec& spec, LayerRange layers, std::uint64_t tokens);
 
+placement::Shards shards_of(const job::Parallelism& parallelism);
+
 /// Stage s is layers [cuts[s], cuts[s + 1]): where the job says, else so that the slowest device is
 /// as fast as can be. `spec` is the job's model. Preconditions: a checked job,
 /// placement::shards_fit().

@@ -108,8 +108,11 @@ class Validator {
     if (plan_.actors.size() > kMostActors) return broken("actors", "too many");
     if (plan_.edges.size() > kMostEdges) return broken("edges", "too many");
     const auto power = [](std::uint32_t n) { return std::has_single_bit(n) && n <= kMostReplicas; };
-    if (!power(plan_.replicas) || !power(plan_.leaves) || plan_.replicas > plan_.leaves) {
-      return broken("replicas", "not a power of two that divides the leaves");
+    if (!power(plan_.context) || plan_.context > plan_.replicas)
+      return broken("context", "not a power of two that divides the replicas");
+    if (!power(plan_.replicas) || !power(plan_.leaves) ||
+        plan_.replicas / plan_.context > plan_.leaves) {
+      return broken("replicas", "not a power of two whose contexts divide the leaves");
     }
     if (plan_.stages < 1 || plan_.stages > kMostReplicas)
       return broken("stages", "none or too many");
@@ -210,11 +213,8 @@ class Validator {
     const Act& act = actor.acts[index];
     const std::string where = actor.name + "." + act.name;
     if (!good_name(act.name)) return broken(where, "not a name");
-    const std::uint32_t micro = plan_.leaves / plan_.replicas;
-    const bool right_rate = carries(actor.kind)
-                                ? act.firings == 1 || act.firings == micro
-                                : act.firings == (shape.per_micro_batch ? micro : 1);
-    if (!right_rate) return broken(where, "fires at a rate that is not its kind's");
+    if (!right_rate(actor.kind, act.firings, shape.rate))
+      return broken(where, "fires at a rate that is not its kind's");
     std::vector<Content> inputs, outputs;
     for (const Port& port : act.inputs) ATOLL_TRY(check(port, actor, index, true, inputs));
     for (const Port& port : act.outputs) ATOLL_TRY(check(port, actor, index, false, outputs));
@@ -223,6 +223,22 @@ class Validator {
     }
     if (carries(actor.kind)) return check_carrier(actor, act);
     return {};
+  }
+
+  bool right_rate(ActorKind kind, std::uint32_t firings, ActShape::Rate rate) const {
+    const std::uint32_t micro = micro_batches_of(plan_), meetings = meetings_of(plan_);
+    if (carries(kind)) {
+      return firings == 1 || firings == micro || (plan_.context > 1 && firings == meetings);
+    }
+    switch (rate) {
+      case ActShape::Rate::kRound:
+        return firings == 1;
+      case ActShape::Rate::kMicroBatch:
+        return firings == micro;
+      case ActShape::Rate::kMeeting:
+        return firings == meetings;
+    }
+    return false;
   }
 
   Status check(const Port& port, const Actor& actor, std::uint32_t act, bool input,

@@ -65,7 +65,7 @@ topology::Topology thousand_topology() {
 Result<double> plan_and_simulate(const job::Job& job, const topology::Topology& topology) {
   const Time start = system_clock().now();
   ATOLL_ASSIGN(const auto plan, plan::make_plan(job, topology));
-  plan::simulate(plan, topology, job::spec_of(job), plan::tokens_per_leaf(job));
+  plan::simulate(plan, topology, job::spec_of(job), plan::tokens_per_shard(job));
   return seconds(system_clock().now() - start);
 }
 

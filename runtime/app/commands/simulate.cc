@@ -44,7 +44,7 @@ Result<Played> play(const SimulateOptions& options) {
   ATOLL_ASSIGN(played.plan, plan::make_plan(job, topology));
   const Time planned = system_clock().now();
   const auto spec = job::spec_of(job);
-  const std::uint64_t tokens = plan::tokens_per_leaf(job);
+  const std::uint64_t tokens = plan::tokens_per_shard(job);
   if (options.trace.empty()) {
     played.forecast = plan::simulate(played.plan, topology, spec, tokens, options.rounds);
   } else {
@@ -58,7 +58,7 @@ Result<Played> play(const SimulateOptions& options) {
   }
   played.planning = planned - start;
   played.simulating = system_clock().now() - planned;
-  played.tokens_per_second = static_cast<double>(tokens * job.training.leaves) /
+  played.tokens_per_second = static_cast<double>(plan::tokens_per_leaf(job) * job.training.leaves) /
                              std::max(played.forecast.step_seconds, 1e-12);
   return played;
 }
@@ -147,7 +147,7 @@ void print(const Played& played) {
       "step          {}, {:.0f} tokens/s\n"
       "compute       {:.1f} % of a step on the mean device, {:.1f} % on the busiest\n"
       "played        {} firings; planned in {}, simulated in {}\n",
-      plan.job, plan.nodes.size(), plan.replicas, plan.stages, plan.leaves / plan.replicas,
+      plan.job, plan.nodes.size(), plan.replicas, plan.stages, plan::micro_batches_of(plan),
       plan.layout,
       format_duration(std::chrono::duration_cast<Duration>(
           std::chrono::duration<double>(played.forecast.step_seconds))),

@@ -40,11 +40,12 @@ Frame::Frame(const job::Job& the_job, const topology::Topology& the_topology,
     : job(the_job),
       topology(the_topology),
       builder(job, topology),
-      shards{job.parallelism.dp, job.parallelism.pp, job.parallelism.tp},
+      shards(shards_of(job.parallelism)),
       schedule(job.parallelism.schedule),
       stages(job.parallelism.stages()),
       spread(the_spread),
       micro(job.training.leaves / job.parallelism.dp),
+      tokens(tokens_per_shard(job)),
       last(stages - 1),
       sharded(job.parallelism.shares_state()),
       syncs(job.parallelism.shares_gradients() ? micro : 1),
@@ -57,8 +58,7 @@ Frame::Frame(const job::Job& the_job, const topology::Topology& the_topology,
   for (std::uint32_t t = 0; t < shards.ranks; ++t) {
     const nn::ModelSpec spec = nn::spec_of_rank(whole, {t, shards.ranks});
     std::vector<StageSize> sizes;
-    for (const LayerRange& range : ranges)
-      sizes.push_back(size_of(spec, range, tokens_per_leaf(job)));
+    for (const LayerRange& range : ranges) sizes.push_back(size_of(spec, range, tokens));
     ranks.emplace_back(spec, ranges, std::move(sizes), sharded ? shards.replicas : 1);
   }
 }
@@ -80,18 +80,15 @@ std::vector<std::uint32_t> Frame::owners_heard(std::uint32_t replica) const {
 
 StageSize Frame::segment_size(Place place, std::uint32_t segment) const {
   if (segments(place.stage) == 1) return size(place);
-  const std::uint32_t layer = cuts[place.stage] + segment;
-  return size_of(ranks[place.rank].spec, {layer, layer + 1}, tokens_per_leaf(job));
+  return size_of(ranks[place.rank].spec, passes(place.stage).layers(segment), tokens);
 }
 
 std::uint64_t Frame::hidden_bytes() const {
-  return ops::size_of(activations) * tokens_per_leaf(job) *
-         static_cast<std::uint64_t>(nn::width_of(job.model));
+  return ops::size_of(activations) * tokens * static_cast<std::uint64_t>(nn::width_of(job.model));
 }
 
 std::uint64_t Frame::logits_bytes(std::uint32_t rank) const {
-  return 4 * tokens_per_leaf(job) *
-         static_cast<std::uint64_t>(nn::columns_of(ranks[rank].spec).count);
+  return 4 * tokens * static_cast<std::uint64_t>(nn::columns_of(ranks[rank].spec).count);
 }
 
 ActorId Frame::add(ActorKind kind, const std::string& name, Place place,
@@ -123,6 +120,11 @@ std::string Frame::of_shard(Place place, char separator) const {
   std::string name =
       of_replica(place.replica, separator) + separator + "s" + std::to_string(place.stage);
   return shards.ranks > 1 ? name + separator + "t" + std::to_string(place.rank) : name;
+}
+
+std::string Frame::of_segment(Place place, std::uint32_t segment) const {
+  const bool by_layer = passes(place.stage).by_layer();
+  return of_shard(place) + (by_layer ? ".l" + std::to_string(segment) : "");
 }
 
 std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,

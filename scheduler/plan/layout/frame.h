@@ -10,6 +10,7 @@
 #include "scheduler/job/job.h"
 #include "scheduler/placement/placement.h"
 #include "scheduler/plan/builder.h"
+#include "scheduler/plan/passes.h"
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/stages.h"
 #include "scheduler/topology/topology.h"
@@ -43,12 +44,12 @@ struct RankPart {
 /// The acts of one shard and of what serves it.
 struct Shard {
   ActorId actor = 0;
-  std::vector<ActRef> forward, backward;  ///< by segment
-  ActRef gradients;                       ///< the last backward, or the second half
-  ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
-  std::vector<ActRef> sync;               ///< offer, combine 0, combine 1, ...
-  ActRef take, measure, update;           ///< take: the act that gets what was summed
-  std::vector<ActRef> gather;             ///< of a sharded plan: offer, combine 0, combine 1, ...
+  std::vector<std::vector<ActRef>> forward, backward;  ///< by segment, in the order of passes.h
+  ActRef gradients;                                    ///< the last backward, or the second half
+  ActRef statistics, loss;       ///< of the last stage; statistics where ranks share it
+  std::vector<ActRef> sync;      ///< offer, combine 0, combine 1, ...
+  ActRef take, measure, update;  ///< take: the act that gets what was summed
+  std::vector<ActRef> gather;    ///< of a sharded plan: offer, combine 0, combine 1, ...
 };
 
 struct Replica {
@@ -80,13 +81,14 @@ struct Frame {
   bool in_halves() const { return schedule.kind == job::Schedule::Kind::kZeroBubble; }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
   bool ties_across() const { return last > 0 && ranks[0].sizes[last].tied_weights > 0; }
-  /// Layers that a shard runs by themselves, because ranks add up between them; else all as one.
-  std::uint32_t segments(std::uint32_t stage) const {
-    return shards.ranks > 1 ? cuts[stage + 1] - cuts[stage] : 1;
+  Passes passes(std::uint32_t stage) const {
+    return Passes({cuts[stage], cuts[stage + 1]}, stage == last, shards.ranks, shards.context);
   }
+  std::uint32_t segments(std::uint32_t stage) const { return passes(stage).segments(); }
   StageSize segment_size(Place place, std::uint32_t segment) const;
 
   /// Of one micro-batch.
+  std::uint64_t token_bytes() const { return 4 * tokens; }
   std::uint64_t hidden_bytes() const;
   std::uint64_t logits_bytes(std::uint32_t rank) const;
 
@@ -95,6 +97,8 @@ struct Frame {
   std::string of_replica(std::uint32_t replica, char separator = '.') const;
   std::string of_rank(std::uint32_t replica, std::uint32_t rank) const;
   std::string of_shard(Place place, char separator = '.') const;
+  /// ".r0.s1" or, where a segment is a layer, ".r0.s1.l2".
+  std::string of_segment(Place place, std::uint32_t segment) const;
 
   const job::Job& job;
   const topology::Topology& topology;
@@ -104,6 +108,7 @@ struct Frame {
   const std::uint32_t stages;
   const placement::Spread spread;
   const std::uint32_t micro;      ///< micro-batches a round and replica
+  const std::uint64_t tokens;     ///< of one that are a shard's
   const std::uint32_t last;       ///< stage
   const bool sharded;             ///< replicas share the optimizer's state out
   const std::uint32_t syncs;      ///< of gradients a round: one, or one a micro-batch

@@ -18,15 +18,15 @@ class Slots {
   Slots(const Frame& frame, std::uint32_t replica) : f_(frame), index_(replica) {}
 
   /// 1F1B by credit (arXiv 1806.03377): stage s of S lets S - s micro-batches in before the first
-  /// must come back, and those that are under way; and where ranks add up over a network one more,
-  /// which computes meanwhile.
+  /// must come back, and those that are under way; and where a network lies between those who share
+  /// layers or sequences one more, which computes meanwhile.
   std::uint32_t stash(std::uint32_t s) const {
-    return std::min(f_.micro, f_.stages - s + under_way(s) + (ranks_are_apart(s) ? 1 : 0));
+    return std::min(f_.micro, f_.stages - s + under_way(s) + (sharers_are_apart(s) ? 1 : 0));
   }
   /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
   /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
   std::uint32_t rest(std::uint32_t s) const {
-    return std::min(f_.micro, s + 1 + under_way(0) + (ranks_are_apart(s) ? 1 : 0));
+    return std::min(f_.micro, s + 1 + under_way(0) + (sharers_are_apart(s) ? 1 : 0));
   }
 
  private:
@@ -46,8 +46,10 @@ class Slots {
     }
     return static_cast<std::uint32_t>(std::ceil(std::min(way / period, 1e6)));
   }
-  bool ranks_are_apart(std::uint32_t s) const {
-    return f_.node({index_, s, 0}) != f_.node({index_, s, f_.shards.ranks - 1});
+  bool sharers_are_apart(std::uint32_t s) const {
+    const std::uint32_t first = index_ - index_ % f_.shards.context;
+    const Place last{first + f_.shards.context - 1, s, f_.shards.ranks - 1};
+    return f_.node({first, s, 0}) != f_.node(last);
   }
 
   const Frame& f_;
@@ -60,17 +62,17 @@ class Pipeline {
       : f_(frame), index_(replica), replica_(frame.replicas[replica]), slots_(frame, replica) {}
 
   void connect_forward() {
-    const std::uint64_t token_bytes = 4 * tokens_per_leaf(f_.job);
+    const std::uint64_t token_bytes = f_.token_bytes();
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       f_.builder.connect({"tokens" + f_.of_rank(index_, t), replica_.load,
-                          replica_.shards[0][t].forward[0], Content::kTokens, f_.micro,
+                          replica_.shards[0][t].forward[0].front(), Content::kTokens, f_.micro,
                           f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_forward(s);
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
-      f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back(), judge(shard),
-                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
+      f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back().back(),
+                          judge(shard), Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
     }
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
@@ -85,8 +87,8 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
       f_.builder.connect({"logits-gradient" + f_.of_rank(index_, t), shard.loss,
-                          shard.backward.back(), Content::kActivationGradient, f_.micro, 1, 0,
-                          f_.logits_bytes(t)});
+                          shard.backward.back().front(), Content::kActivationGradient, f_.micro, 1,
+                          0, f_.logits_bytes(t)});
     }
     for (std::uint32_t s = f_.stages; s-- > 0;) connect_backward(s);
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_stashes(s);
@@ -109,9 +111,9 @@ class Pipeline {
       if (last && s == f_.last) return;
       std::vector<ActRef> from, to;
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
-        from.push_back(replica_.shards[s][t].forward[i]);
-        to.push_back(last ? replica_.shards[s + 1][t].forward[0]
-                          : replica_.shards[s][t].forward[i + 1]);
+        from.push_back(replica_.shards[s][t].forward[i].back());
+        to.push_back(last ? replica_.shards[s + 1][t].forward[0].front()
+                          : replica_.shards[s][t].forward[i + 1].front());
       }
       hand_on("hidden", s, i, Content::kActivation, from, to, last);
     }
@@ -123,8 +125,8 @@ class Pipeline {
       const Shard& shard = replica_.shards[s][t];
       const Place place{index_, s, t};
       for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
-        f_.builder.connect({"rest" + of_segment(place, i), shard.backward[i], shard.gradients,
-                            Content::kActivation, f_.micro, slots_.rest(s), 0,
+        f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i].back(),
+                            shard.gradients, Content::kActivation, f_.micro, slots_.rest(s), 0,
                             f_.segment_size(place, i).later, f_.activations});
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
@@ -136,9 +138,9 @@ class Pipeline {
       if (i == 0 && s == 0) return;
       std::vector<ActRef> from, to;
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
-        from.push_back(replica_.shards[s][t].backward[i]);
-        to.push_back(i == 0 ? replica_.shards[s - 1][t].backward.back()
-                            : replica_.shards[s][t].backward[i - 1]);
+        from.push_back(replica_.shards[s][t].backward[i].back());
+        to.push_back(i == 0 ? replica_.shards[s - 1][t].backward.back().front()
+                            : replica_.shards[s][t].backward[i - 1].front());
       }
       hand_on("hidden-gradient", s, i, Content::kActivationGradient, from, to, i == 0);
     }
@@ -149,9 +151,9 @@ class Pipeline {
       const Shard& shard = replica_.shards[s][t];
       const Place place{index_, s, t};
       for (std::uint32_t i = 0; i < f_.segments(s); ++i) {
-        f_.builder.connect({"stash" + of_segment(place, i), shard.forward[i], shard.backward[i],
-                            Content::kActivation, f_.micro, slots_.stash(s), 0,
-                            f_.segment_size(place, i).stash, f_.activations});
+        f_.builder.connect({"stash" + f_.of_segment(place, i), shard.forward[i].back(),
+                            shard.backward[i].front(), Content::kActivation, f_.micro,
+                            slots_.stash(s), 0, f_.segment_size(place, i).stash, f_.activations});
       }
     }
   }
@@ -161,8 +163,10 @@ class Pipeline {
                const std::vector<ActRef>& from, const std::vector<ActRef>& to, bool leaves_stage) {
     const std::uint32_t slots = leaves_stage ? 2 : 1;
     if (f_.shards.ranks == 1) {
-      f_.builder.connect({what + f_.of_shard({index_, s}), from[0], to[0], content, f_.micro, slots,
-                          0, f_.hidden_bytes(), f_.activations});
+      const Place place{index_, s};
+      const std::string name = leaves_stage ? f_.of_shard(place) : f_.of_segment(place, segment);
+      f_.builder.connect({what + name, from[0], to[0], content, f_.micro, slots, 0,
+                          f_.hidden_bytes(), f_.activations});
       return;
     }
     connect_all_reduce(f_, {index_, s},
@@ -183,11 +187,7 @@ class Pipeline {
     }
     connect_all_reduce(f_, {index_, f_.last},
                        {"statistics.r" + std::to_string(index_), Content::kExact, f_.micro,
-                        8 * f_.shards.ranks * tokens_per_leaf(f_.job), DType::kF32, 1, from, to});
-  }
-
-  std::string of_segment(Place place, std::uint32_t segment) const {
-    return f_.of_shard(place) + (f_.shards.ranks > 1 ? ".l" + std::to_string(segment) : "");
+                        8 * f_.shards.ranks * f_.tokens, DType::kF32, 1, from, to});
   }
 
   Frame& f_;

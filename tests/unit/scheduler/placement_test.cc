@@ -46,7 +46,7 @@ TEST(ShardsFit, NamesIdleNodes) {
             "E_NO_FIT: spec.parallelism: 1 replicas x 2 pipeline devices = 2 shards for 4 nodes; "
             "c, d would "
             "stand idle; "
-            "raise dp, pp or tp, or take them out of the topology");
+            "raise dp, pp, tp or cp, or take them out of the topology");
   EXPECT_NE(shards_fit({1, 1, 2}, {"a", "b", "c"}).error().what.find("x 2 ranks = 2 shards"),
             std::string::npos);
   EXPECT_TRUE(shards_fit({1, 2, 2}, {"a", "b", "c", "d"}).ok());
