@@ -44,6 +44,22 @@ class Checkpoint(ClusterTest):
                 self.assertEqual(self.losses(folder), reference)
                 self.assertEqual(resumed["val_loss"], whole["val_loss"])
 
+    def test_whoever_shared_sequences_it_is_resumed_by_others(self):
+        for before, after in (({"nodes": 2, "cp": 2}, {"nodes": 1}), ({"nodes": 1}, {"nodes": 4, "cp": 4, "zero": 1}),
+                              ({"nodes": 4, "cp": 2, "pp": 2, "zero": 1}, {"nodes": 2, "dp": 2})):
+            with self.subTest(before=before, after=after):
+                status, _, stderr, folder = self.run_job(self.job(**before))
+                self.assertEqual(status, 0, stderr)
+                middle = folder / "checkpoints" / "step-00000010"
+                reference = [line for line in self.losses(folder) if line["step"] > 10]
+                status, _, stderr, folder = self.run_job(self.job(resume=f", resume: {middle}", **after))
+                self.assertEqual(status, 0, stderr)
+                resumed = self.losses(folder)
+                self.assertEqual([line["step"] for line in resumed], [line["step"] for line in reference])
+                for ours, theirs in zip(resumed, reference):
+                    for key in theirs:
+                        self.assertAlmostEqual(ours[key] / theirs[key], 1, delta=1e-5)
+
     def test_a_tensor_in_slices_is_resumed_and_exported_whole(self):
         # A table of 3 pieces of 2^20 elements: no owner has all of it.
         wide = dict(family=GPT2.replace("vocab_size: 256", "vocab_size: 65536"), steps=4, evaluate=2, snapshot=2)

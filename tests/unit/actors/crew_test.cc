@@ -1,5 +1,6 @@
 #include "actors/core/crew.h"
 
+#include <algorithm>
 #include <caf/actor_system_config.hpp>
 
 #include "rig.h"
@@ -27,6 +28,31 @@ TEST(Crew, RefusesLayersThatTheModelDoesNotHave) {
     EXPECT_EQ(crew.error().text(),
               "E_PROTO: optimizer/r0/s0: holds layers that the model does not have");
   }
+}
+
+TEST(Crew, RefusesContextsThatTheModelOrItsSequencesDoNotHave) {
+  job::Job job = tiny_job(1, 2);
+  job.parallelism.cp = 2;
+  Rig rig(job);
+  caf::actor_system_config config;
+  caf::actor_system system(config);
+  device::InlineStream stream;
+  const CrewSite site{system, stream, stream, system_clock(), nullptr};
+  const auto text = [&](const plan::Plan& plan) {
+    const auto crew = make_crew(site, {plan, 0, rig.events, rig.wire, "run"});
+    EXPECT_FALSE(crew.ok());
+    return crew.ok() ? std::string() : crew.error().text();
+  };
+  plan::Plan plan = rig.plan;
+  plan.context = 8;
+  EXPECT_NE(text(plan).find("E_PROTO: plan: a sequence of 8 tokens cannot be cut"),
+            std::string::npos);
+  plan = rig.plan;
+  plan::Actor& shard =
+      *std::ranges::find(plan.actors, plan::ActorKind::kLayerShard, &plan::Actor::kind);
+  shard.stage = 1;  // whose last layer would be the head
+  shard.last_layer = 4;
+  EXPECT_EQ(text(plan), "E_PROTO: layers/r0/s0: is not cut where the model has its attention");
 }
 
 }  // namespace
