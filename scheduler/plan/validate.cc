@@ -21,6 +21,7 @@ constexpr std::size_t kMostEdges = 1 << 21;
 constexpr std::size_t kLongestName = 255;
 constexpr std::size_t kLongestText = 1 << 20;
 constexpr std::uint32_t kMostReplicas = 1024;  ///< and stages, leaves, threads of a node
+constexpr std::uint32_t kMostContext = 64;     ///< else meetings would take long to prove live
 constexpr std::uint32_t kMostSlots = 1 << 16;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
 constexpr double kHighestSpeed = 1e24;  ///< FLOP/s and bytes/s of a device
@@ -108,8 +109,8 @@ class Validator {
     if (plan_.actors.size() > kMostActors) return broken("actors", "too many");
     if (plan_.edges.size() > kMostEdges) return broken("edges", "too many");
     const auto power = [](std::uint32_t n) { return std::has_single_bit(n) && n <= kMostReplicas; };
-    if (!power(plan_.context) || plan_.context > plan_.replicas)
-      return broken("context", "not a power of two that divides the replicas");
+    if (!power(plan_.context) || plan_.context > std::min(kMostContext, plan_.replicas))
+      return broken("context", "not a power of two that divides the replicas, or too many");
     if (!power(plan_.replicas) || !power(plan_.leaves) ||
         plan_.replicas / plan_.context > plan_.leaves) {
       return broken("replicas", "not a power of two whose contexts divide the leaves");

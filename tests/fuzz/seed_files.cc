@@ -81,6 +81,9 @@ void descriptors() {
   topology::Topology one = two;
   one.nodes.resize(1);
   seed("plan", "one-node", plan::encode(plan::make_plan(small, one).value()));
+  small.parallelism.cp = 4;
+  seed("plan", "shared-sequences", plan::encode(plan::make_plan(small, one).value()));
+  seed("job", "shared-sequences", job::job_to_json(small));
   int texts = 0;
   for (const char* text : {"250ms", "64MiB", "1.5Gbit/s", "E_PROTO: peer: what", "127.0.0.1:7070",
                            "[::1]:1", "bf16+zstd"})
