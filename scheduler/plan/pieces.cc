@@ -44,10 +44,12 @@ Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::u
     std::vector<std::string> names = names_of(stage);
     // Stages of a peer's plan may overlap; an element still has one owner.
     std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
-    const auto split = std::ranges::stable_partition(
-        names, [&](const std::string& name) { return !copied.contains(name); });
-    deal({names.begin(), split.begin()}, elements);
-    deal({split.begin(), split.end()}, elements);
+    // Not std::ranges', whose result Clang 14 cannot compile.
+    const auto split =
+        std::stable_partition(names.begin(), names.end(),
+                              [&](const std::string& name) { return !copied.contains(name); });
+    deal({names.begin(), split}, elements);
+    deal({split, names.end()}, elements);
   }
 }
 
