@@ -3,6 +3,7 @@
 // value stands, so that every later complaint can name line and column.
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -42,9 +43,20 @@ Result<Document> parse_json_document(std::string_view json, const std::string& n
 Error complaint(const Document& document, Code code, const std::string& pointer,
                 const std::string& what);
 
-/// Holds the document against a JSON schema (one of configs/schema/schemas.h). Unknown fields,
-/// missing fields and wrong types are kJobField; values outside their range, NaN and infinities are
-/// kJobValue.
-Status check_schema(const Document& document, std::string_view schema);
+/// A JSON schema, one of configs/schema/schemas.h, compiled. That takes longer than to check a
+/// document, so whoever checks documents keeps it. Thread: any, once it is made.
+class Schema {
+ public:
+  explicit Schema(std::string_view text);
+  ~Schema();
+
+  /// Holds the document against it. Unknown fields, missing fields and wrong types are kJobField;
+  /// values outside their range, NaN and infinities are kJobValue.
+  Status check(const Document& document) const;
+
+ private:
+  struct Compiled;
+  const std::unique_ptr<const Compiled> compiled_;
+};
 
 }  // namespace reef::job

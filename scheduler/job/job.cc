@@ -95,7 +95,8 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
 }
 
 Result<Job> job_from(const Document& document) {
-  ATOLL_TRY(check_schema(document, schema::kJobSchema));
+  static const Schema schema(schema::kJobSchema);
+  ATOLL_TRY(schema.check(document));
   const Json& spec = document.value["spec"];
   Job job;
   take(document.value["metadata"], "name", job.name);

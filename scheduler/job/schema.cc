@@ -207,15 +207,28 @@ class Walk {
   const Document& document_;
 };
 
-Status check_with_valijson(const Document& document, const Json& schema) {
-  try {
-    valijson::Schema compiled;
+}  // namespace
+
+struct Schema::Compiled {
+  explicit Compiled(std::string_view text) : json(Json::parse(text, nullptr, false)) {
+    CHECK(!json.is_discarded()) << "a schema is not JSON";
     valijson::SchemaParser parser;
-    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema), compiled);
+    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(json), rules);
+  }
+  const Json json;
+  valijson::Schema rules;
+};
+
+Schema::Schema(std::string_view text) : compiled_(std::make_unique<const Compiled>(text)) {}
+Schema::~Schema() = default;
+
+Status Schema::check(const Document& document) const {
+  ATOLL_TRY(Walk(document).check(document.value, compiled_->json, ""));
+  try {
     valijson::Validator validator;
     valijson::ValidationResults results;
-    if (validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(document.value),
-                           &results))
+    if (validator.validate(compiled_->rules,
+                           valijson::adapters::NlohmannJsonAdapter(document.value), &results))
       return {};
     valijson::ValidationResults::Error first;
     results.popError(first);
@@ -223,16 +236,6 @@ Status check_with_valijson(const Document& document, const Json& schema) {
   } catch (const std::exception& failure) {
     return complaint(document, Code::kInternal, "", std::string("schema: ") + failure.what());
   }
-}
-
-}  // namespace
-
-Status check_schema(const Document& document, std::string_view schema_text) {
-  const Json schema = Json::parse(schema_text, nullptr, false);
-  if (schema.is_discarded())
-    return complaint(document, Code::kInternal, "", "the schema is not JSON");
-  ATOLL_TRY(Walk(document).check(document.value, schema, ""));
-  return check_with_valijson(document, schema);
 }
 
 }  // namespace reef::job

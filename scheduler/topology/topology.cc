@@ -52,7 +52,8 @@ class Reader {
   explicit Reader(const Document& document) : document_(document) {}
 
   Result<Topology> read() {
-    ATOLL_TRY(job::check_schema(document_, schema::kTopologySchema));
+    static const job::Schema schema(schema::kTopologySchema);
+    ATOLL_TRY(schema.check(document_));
     const Json& spec = document_.value["spec"];
     topology_.name = document_.value["metadata"]["name"];
     for (std::size_t i = 0; i < spec["datacenters"].size(); ++i) {
