@@ -18,11 +18,8 @@ constexpr std::size_t kEchoSize = 64;
 constexpr std::size_t kTallySize = 1;
 /// Answers that a server keeps for a client that does not read.
 constexpr std::size_t kMostQueued = 16 * 1024;
-constexpr Duration kEchoEvery = std::chrono::milliseconds(50);
-/// One fragment each, so that arrivals are counted finely; so many are on their way that no stream
-/// runs dry.
+/// One fragment each, so that arrivals are counted finely.
 constexpr std::size_t kBulkSize = 65'000;
-constexpr std::size_t kBulkAhead = 5 * secure::kMaxStreams;
 constexpr double kAsGoodAsBest = 0.97;
 /// For the second tally to come back. Longer than a line takes to be given up for dead, and than
 /// any queue holds back; a peer that keeps the line alive and says nothing must not hold us.
@@ -95,12 +92,12 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
     Bytes payload(kEchoSize);
     store(payload.data(), nanoseconds(executor_.clock().now()));
     channel_->send(control(kEcho, std::move(payload)), kNoDeadline, nullptr);
-    after(kEchoEvery, [this] { echo(); });
+    after(options_.echo, [this] { echo(); });
   }
 
   void load() {
     echoes_.clear();
-    for (std::size_t i = 0; i < kBulkAhead; ++i) send_bulk();
+    for (std::size_t i = 0; i < options_.ahead; ++i) send_bulk();
     after(options_.settle, [this] {
       echoes_.clear();
       stats_ = channel_->transport_stats();

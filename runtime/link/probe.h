@@ -15,6 +15,9 @@ struct ProbeOptions {
   Duration idle = std::chrono::seconds(1);             ///< of echoes on the idle line
   Duration settle = std::chrono::seconds(2);           ///< after the start of a load, not measured
   Duration load = std::chrono::seconds(5);             ///< measured, for each count of streams
+  Duration echo = std::chrono::milliseconds(50);       ///< from one to the next
+  /// Messages of a load on their way at once: so many that no stream runs dry.
+  std::size_t ahead = 5 * secure::kMaxStreams;
 };
 
 /// Bits per second; more than any line carries, and so than anybody is believed.
