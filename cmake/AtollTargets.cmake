@@ -20,7 +20,8 @@ if(ATOLL_FUZZ)
     message(FATAL_ERROR "ATOLL_FUZZ needs Clang, whose libFuzzer it uses; take the preset `fuzz`")
   endif()
   # Counts which branches an input takes; the fuzzers themselves bring main() along.
-  target_compile_options(atoll_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(atoll_options INTERFACE -fsanitize=fuzzer-no-link
+    -fsanitize-coverage-ignorelist=${CMAKE_SOURCE_DIR}/tests/fuzz/coverage.ignore)
 endif()
 
 # atoll_library(name SOURCES a.cc b.cc DEPS x y): a static library of one folder.

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "runtime/base/utf8.h"
 
@@ -35,6 +34,11 @@ class Folder {
 };
 
 }  // namespace
+
+BytesView zeros(std::size_t size) {
+  static const Bytes all(kMostZeros);
+  return BytesView(all).first(std::min(size, kMostZeros));
+}
 
 Bytes mutated(BytesView valid, Input& input) {
   Bytes bytes = to_bytes(valid);
@@ -90,8 +94,3 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
 }
 
 }  // namespace reef::fuzz
-
-// In place of libsodium's: a secret in guarded pages costs a dozen system calls, ten times what the
-// handshake around it computes, and the sanitizer guards the heap as well.
-extern "C" void* sodium_malloc(std::size_t size) { return std::malloc(size); }
-extern "C" void sodium_free(void* secret) { std::free(secret); }

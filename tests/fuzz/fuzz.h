@@ -15,11 +15,16 @@
 
 namespace reef::fuzz {
 
+/// What is drawn from here on is what was drawn after the last call.
+void restart_randomness();
+
 /// An input, taken apart from the front. Once used up it gives zeros and nothing.
 class Input {
  public:
   Input(const std::uint8_t* data, std::size_t size)
-      : rest_(reinterpret_cast<const std::byte*>(data), size) {}
+      : rest_(reinterpret_cast<const std::byte*>(data), size) {
+    restart_randomness();
+  }
 
   bool empty() const { return rest_.empty(); }
   BytesView take(std::size_t size) {
@@ -65,6 +70,16 @@ class Output {
  private:
   Bytes bytes_;
 };
+
+/// Not ==, which takes elements one by one, and each with its counters.
+inline bool same(BytesView left, BytesView right) {
+  return left.size() == right.size() &&
+         (left.empty() || std::memcmp(left.data(), right.data(), left.size()) == 0);
+}
+
+/// So many zeros, at most kMostZeros; they stay.
+constexpr std::size_t kMostZeros = 65'000;
+BytesView zeros(std::size_t size);
 
 /// `valid` with the changes that `input` asks for: bytes flipped, cut off, inserted, appended.
 Bytes mutated(BytesView valid, Input& input);

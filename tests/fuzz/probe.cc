@@ -13,7 +13,12 @@ using namespace reef;
 
 namespace {
 
+/// Each message of the peer takes at least 5 bytes.
+constexpr std::size_t kLongestInput = 512;
 constexpr std::chrono::milliseconds kShort{20};
+/// Of what we send ourselves there is little, or it would be all that an input costs.
+constexpr std::chrono::seconds kEcho{1};
+constexpr std::size_t kAhead = 4;
 
 /// Says `kind u8 | lane u8 | milliseconds later u8 | piece`, each on the newest channel, and goes,
 /// or stays and says nothing more.
@@ -22,7 +27,7 @@ class Peer {
   Peer(link::sim::SimNetwork& network, fuzz::Input& input) : network_(network), input_(input) {}
 
   std::unique_ptr<link::Channel> connect() {
-    link::sim::Line slow;  // or the load would be all that an input costs
+    link::sim::Line slow;  // likewise
     slow.bits_per_second = 1e6;
     auto [theirs, ours] = network_.connect("peer", "us", slow);
     if (gone_) return link::PlainChannelForTests::create(std::move(ours));
@@ -58,7 +63,13 @@ void ask(link::sim::SimNetwork& network, fuzz::Input& input, bool goes) {
   Peer peer(network, input);
   std::optional<Result<link::LineReport>> report;
   link::measure(
-      network, {.streams = {1, 2}, .idle = kShort, .settle = kShort, .load = kShort},
+      network,
+      {.streams = {1, 2},
+       .idle = kShort,
+       .settle = kShort,
+       .load = kShort,
+       .echo = kEcho,
+       .ahead = kAhead},
       [&peer](std::uint16_t, const auto& opened) { opened(peer.connect()); },
       [&report](Result<link::LineReport> result) {
         CHECK(!report) << "two answers";
@@ -88,7 +99,7 @@ void answer(link::sim::SimNetwork& network, fuzz::Input& input) {
 
 /// `what we do u8` (ask, answer, ask one who stays), then what the peer says.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  fuzz::Input input(data, std::min<std::size_t>(size, 512));
+  fuzz::Input input(data, std::min<std::size_t>(size, kLongestInput));
   link::sim::SimNetwork network(1);
   const std::size_t what = input.below(3);
   if (what == 1) return answer(network, input), 0;

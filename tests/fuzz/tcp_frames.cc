@@ -3,8 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <mutex>
+#include <algorithm>
+#include <atomic>
+#include <latch>
 #include <optional>
 #include <vector>
 
@@ -16,7 +17,13 @@ using namespace reef;
 
 namespace {
 
+/// What a local socket holds at once.
+constexpr std::size_t kLongestInput = 4096;
 constexpr std::size_t kMostPieces = 16;
+
+/// What one recv() gives at most. All of a stream lies in the socket before the loop looks at it,
+/// so that no input waits for two threads to take turns.
+std::atomic<std::size_t> piece{0};
 
 struct Seen {
   std::vector<Bytes> frames;
@@ -41,67 +48,69 @@ Seen expected(BytesView stream, std::size_t limit) {
   return seen;
 }
 
+/// Hears the stream to its end. Made and destroyed on the loop.
 class Listener {
  public:
   Listener(link::Loop& loop, int fd, std::size_t limit)
       : link_(link::tcp::adopt(loop, fd, "tcp peer")) {
-    loop.call([this, limit] { link_->set_frame_limit(limit); });
+    link_->set_frame_limit(limit);
     link_->start(
         [this](Bytes frame) {
-          const std::lock_guard lock(mutex_);
           CHECK(!seen_.closed) << "a frame after the end";
           seen_.frames.push_back(std::move(frame));
         },
         [this](Error why) {
-          {
-            const std::lock_guard lock(mutex_);
-            CHECK(!seen_.closed) << "closed twice";
-            seen_.closed = std::move(why);
-          }
-          changed_.notify_all();
+          CHECK(!seen_.closed) << "closed twice";
+          seen_.closed = std::move(why);
+          closed_.count_down();
         });
-    // The end of a local socket, unlike TCP's, is an error at once and overtakes what was sent
-    // before delivery has begun.
-    loop.call([] {});
   }
-  const Seen& wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return seen_.closed.has_value(); });
-    return seen_;
-  }
+  void wait() { closed_.wait(); }
+  const Seen& seen() const { return seen_; }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  std::latch closed_{1};
   Seen seen_;
   std::unique_ptr<link::Link> link_;
 };
 
 }  // namespace
 
+/// In place of recv() in the link (--wrap).
+extern "C" ssize_t __wrap_recv(int fd, void* out, std::size_t room, int flags) {
+  return ::recvfrom(fd, out, std::min<std::size_t>(room, piece), flags, nullptr, nullptr);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static link::Loop loop;
-  fuzz::Input input(data, size);
+  fuzz::Input input(data, std::min(size, kLongestInput));
   const std::size_t limit = input.below(2) == 0 ? 1024 : link::kMaxFrame;
-  const std::size_t least_chunk = input.number<std::uint16_t>();
+  const std::size_t least_piece = input.number<std::uint16_t>();
   const BytesView stream = input.rest();
   // Cut anywhere, but not into so many pieces that all the time is the system's.
-  const std::size_t chunk = std::max(least_chunk, stream.size() / kMostPieces + 1);
+  piece = std::max(least_piece, stream.size() / kMostPieces + 1);
   int fds[2];
   CHECK_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  Listener listener(loop, fds[0], limit);
-  for (std::size_t at = 0; at < stream.size(); at += chunk) {
-    const BytesView piece = stream.subspan(at, std::min(chunk, stream.size() - at));
-    // Waits while the far end has no room; that it may have closed is no business of the parser.
-    (void)::send(fds[1], piece.data(), piece.size(), MSG_NOSIGNAL);
-  }
-  ::close(fds[1]);
-  const Seen& seen = listener.wait();
-  const Seen right = expected(stream, limit);
-  CHECK(seen.frames == right.frames);
-  CHECK(seen.closed->code == right.closed->code ||
-        (right.closed->code == Code::kProto && seen.closed->code == Code::kPeerLost))
-      << seen.closed->text();
-  fuzz::check_refusal(*seen.closed, {Code::kProto, Code::kPeerLost});
+  std::optional<Listener> listener;
+  loop.call([&] { listener.emplace(loop, fds[0], limit); });
+  // By now delivery has begun: the end of a local socket, unlike TCP's, is an error at once and
+  // overtakes what was sent before.
+  loop.call([&] {
+    CHECK_EQ(::write(fds[1], stream.data(), stream.size()), static_cast<ssize_t>(stream.size()));
+    ::close(fds[1]);
+  });
+  listener->wait();
+  loop.call([&] {
+    const Seen& seen = listener->seen();
+    const Seen right = expected(stream, limit);
+    CHECK_EQ(seen.frames.size(), right.frames.size());
+    for (std::size_t i = 0; i < right.frames.size(); ++i)
+      CHECK(fuzz::same(seen.frames[i], right.frames[i]));
+    CHECK(seen.closed->code == right.closed->code ||
+          (right.closed->code == Code::kProto && seen.closed->code == Code::kPeerLost))
+        << seen.closed->text();
+    fuzz::check_refusal(*seen.closed, {Code::kProto, Code::kPeerLost});
+    listener.reset();
+  });
   return 0;
 }

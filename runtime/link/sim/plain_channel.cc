@@ -33,7 +33,11 @@ class PlainRecords final : public RecordLink {
   }
   void send_record(const RecordHeader& header, std::span<const BytesView> pieces, Deadline deadline,
                    Done done) override {
-    Bytes frame(kHeaderSize);
+    std::size_t size = kHeaderSize;
+    for (const BytesView piece : pieces) size += piece.size();
+    Bytes frame;
+    frame.reserve(size);
+    frame.resize(kHeaderSize);
     store(frame.data(), header.flags);
     store(frame.data() + 1, header.message);
     store(frame.data() + 9, header.epoch);
