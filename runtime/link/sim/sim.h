@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <set>
 #include <string>
 #include <utility>
@@ -68,8 +69,9 @@ class SimNetwork final : public Executor {
   ManualClock clock_;
   Random random_;
   std::uint64_t draws_ = 0;
-  std::map<std::pair<Time, TimerId>, Task> events_;
-  std::map<TimerId, Time> times_;
+  std::pmr::unsynchronized_pool_resource pool_;  ///< each event is a node of both maps
+  std::pmr::map<std::pair<Time, TimerId>, Task> events_{&pool_};
+  std::pmr::map<TimerId, Time> times_{&pool_};
   TimerId next_ = 1;
   std::uint64_t events_run_ = 0;
   std::multimap<HostPair, std::weak_ptr<End>> ends_;
