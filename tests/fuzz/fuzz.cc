@@ -1,9 +1,11 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "runtime/base/utf8.h"
 
@@ -72,13 +74,30 @@ const std::filesystem::path& folder() {
 }
 
 std::filesystem::path put(std::string_view name, BytesView content) {
-  const std::filesystem::path path = folder() / name;
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  CHECK(fd >= 0) << path;
-  const ssize_t written = ::write(fd, content.data(), content.size());
-  CHECK_EQ(written, static_cast<ssize_t>(content.size())) << path;
-  ::close(fd);
-  return path;
+  // Opened once: that costs more than to write into it. Unless whoever reads has put another in its
+  // place meanwhile.
+  struct Kept {
+    std::filesystem::path path;
+    int fd = -1;
+  };
+  static std::map<std::string, Kept, std::less<>> files;
+  auto file = files.find(name);
+  if (file == files.end()) file = files.emplace(std::string(name), Kept{folder() / name, -1}).first;
+  Kept& kept = file->second;
+  struct stat there {};
+  if (kept.fd >= 0 && (::fstat(kept.fd, &there) != 0 || there.st_nlink == 0)) {
+    ::close(kept.fd);
+    kept.fd = -1;
+  }
+  if (kept.fd < 0)
+    kept.fd = ::open(kept.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  CHECK(kept.fd >= 0) << kept.path;
+  const ssize_t written = ::pwrite(kept.fd, content.data(), content.size(), 0);
+  CHECK_EQ(written, static_cast<ssize_t>(content.size())) << kept.path;
+  if (there.st_size > written) {
+    CHECK_EQ(::ftruncate(kept.fd, written), 0) << kept.path;
+  }
+  return kept.path;
 }
 
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {

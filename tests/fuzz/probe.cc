@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kLongestInput = 512;
 constexpr std::chrono::milliseconds kShort{20};
 /// Of what we send ourselves there is little, or it would be all that an input costs.
-constexpr std::chrono::seconds kEcho{1};
+constexpr std::chrono::seconds kEcho{5};
 constexpr std::size_t kAhead = 4;
 
 /// Says `kind u8 | lane u8 | milliseconds later u8 | piece`, each on the newest channel, and goes,

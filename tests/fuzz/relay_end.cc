@@ -15,8 +15,8 @@ using link::relay::Kind;
 
 namespace {
 
-/// A window is full after 17 of the largest frames, of 3 bytes here.
-constexpr std::size_t kLongestInput = 256;
+/// A full window each way, which takes 17 of the largest frames, of 3 bytes here.
+constexpr std::size_t kLongestInput = 128;
 constexpr link::relay::Join kJoin{7, {std::byte{3}}, 2};
 
 /// The relay, which holds the end to the protocol.

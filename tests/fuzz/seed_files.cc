@@ -226,6 +226,8 @@ void tokenizers() {
   const auto input = [](const std::string& text, const std::string& json) {
     return Output().number(byte(20)).piece(as_bytes(text)).rest(as_bytes("{" + json + "}"));
   };
+  seed("tokenizer", "trained",
+       Output().number(byte(24)).piece(as_bytes("the cat and the hat\n\n don't, the cat")));
   seed("tokenizer", "plain", input("the cat and the hat\n\n don't", cut + "false}," + model));
   seed("tokenizer", "added", input("the<|end|><|end", added + cut + "false}," + model));
   seed("tokenizer", "prefix", input("the <|end|>the", added + cut + "true}," + model));

@@ -1,7 +1,9 @@
 // The whole way up, from frames to messages: a peer with a good credential, and with keys of his
 // own making, whose records hold anything.
 
+#include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/secure/record.h"
@@ -42,36 +44,36 @@ link::secure::Established listen(Seen& seen) {
   };
 }
 
+/// All that is said until the handshake is over, and what it gives to the peer.
+struct Talk {
+  std::vector<Bytes> said, heard;
+  security::Session session;
+};
+
 /// The other end of the handshake, by hand: of a node that dials us, or of a scheduler we dial.
 class Peer {
  public:
   Peer(link::sim::SimNetwork& network, std::unique_ptr<link::Link> end, bool dials)
-      : network_(network), end_(std::move(end)), state_(state(dials)) {
+      : network_(network), end_(std::move(end)), dials_(dials) {
     end_->start([this](Bytes frame) { heard_.push_back(std::move(frame)); }, [](const Error&) {});
   }
 
-  security::Session dial() {
-    Bytes first = fuzz::Cluster::get().preamble(kStream);
-    const Bytes message = state_.write({}).value();
-    first.insert(first.end(), message.begin(), message.end());
-    send(std::move(first));
-    CHECK_EQ(heard_.size(), 1u);
-    CHECK(state_.read(heard_[0]).ok());
-    send(state_.write(fuzz::Cluster::get().third_payload()).value());
-    CHECK_EQ(heard_.size(), 2u) << "a ping says welcome";
-    return state_.split();
-  }
-  /// Up to our credential; the record that says whether we take theirs is the input's.
-  security::Session accept() {
-    network_.run_for(kAnswer);
-    CHECK_EQ(heard_.size(), 1u);
-    CHECK(state_.read(BytesView(heard_[0]).subspan(link::secure::kPreambleSize)).ok());
-    static const Bytes credential =
-        fuzz::Cluster::get().local(security::Role::kScheduler).credential;
-    send(state_.write(credential).value());
-    CHECK_EQ(heard_.size(), 2u);
-    CHECK(state_.read(heard_[1]).ok());
-    return state_.split();
+  /// When it accepts, up to our credential: the record that says whether we take theirs is the
+  /// input's. All keys are the same for each input, so that it can say again what it said first.
+  security::Session shake_hands() {
+    static std::optional<Talk> dialled, accepted;
+    std::optional<Talk>& talk = dials_ ? dialled : accepted;
+    if (!talk) {
+      talk.emplace();
+      talk->session = dials_ ? dial(talk->said) : accept(talk->said);
+      talk->heard = heard_;
+    } else {
+      if (!dials_) network_.run_for(kAnswer);
+      for (const Bytes& frame : talk->said) send(frame);
+      CHECK(std::ranges::equal(heard_, talk->heard, fuzz::same)) << "not as it was before";
+    }
+    const security::Session& session = talk->session;
+    return {session.send.clone(), session.receive.clone(), session.handshake_hash};
   }
   void send(Bytes frame) {
     end_->send(std::move(frame), kNoDeadline, nullptr);
@@ -81,20 +83,46 @@ class Peer {
  private:
   static constexpr std::chrono::milliseconds kAnswer{10};
 
-  static security::HandshakeState state(bool dials) {
+  security::Session dial(std::vector<Bytes>& said) {
+    security::HandshakeState state = begin();
+    Bytes first = fuzz::Cluster::get().preamble(kStream);
+    const Bytes message = state.write({}).value();
+    first.insert(first.end(), message.begin(), message.end());
+    send(said.emplace_back(first));
+    CHECK_EQ(heard_.size(), 1u);
+    CHECK(state.read(heard_[0]).ok());
+    send(said.emplace_back(state.write(fuzz::Cluster::get().third_payload()).value()));
+    CHECK_EQ(heard_.size(), 2u) << "a ping says welcome";
+    return state.split();
+  }
+  security::Session accept(std::vector<Bytes>& said) {
+    security::HandshakeState state = begin();
+    network_.run_for(kAnswer);
+    CHECK_EQ(heard_.size(), 1u);
+    CHECK(state.read(BytesView(heard_[0]).subspan(link::secure::kPreambleSize)).ok());
+    const Bytes credential = fuzz::Cluster::get().local(security::Role::kScheduler).credential;
+    send(said.emplace_back(state.write(credential).value()));
+    CHECK_EQ(heard_.size(), 2u);
+    CHECK(state.read(heard_[1]).ok());
+    return state.split();
+  }
+  /// Draws no randomness, so that we draw the same whether it shakes hands or says it again.
+  security::HandshakeState begin() const {
     const fuzz::Cluster& cluster = fuzz::Cluster::get();
     security::HandshakeConfig config;
-    config.initiator = dials;
+    config.initiator = dials_;
     config.prologue = cluster.prologue(kStream);
-    config.static_secret = (dials ? cluster.node : cluster.scheduler)->noise_secret();
-    if (dials) config.peer_static = cluster.scheduler->noise_key();
+    config.static_secret = (dials_ ? cluster.node : cluster.scheduler)->noise_secret();
+    config.fixed_ephemeral =
+        security::SecretBytes::copy_of(Bytes(security::kKeySize, std::byte{'e'}));
+    if (dials_) config.peer_static = cluster.scheduler->noise_key();
     return security::HandshakeState::create(std::move(config)).value();
   }
 
   link::sim::SimNetwork& network_;
   std::unique_ptr<link::Link> end_;
+  bool dials_;
   std::vector<Bytes> heard_;
-  security::HandshakeState state_;
 };
 
 /// `type, flags, message, epoch` in a byte each and a body; the first byte's top bits make frames
@@ -142,7 +170,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     link::secure::accept(std::move(ours), scheduler, kNoDeadline, listen(seen));
   {
     Peer peer(network, std::move(theirs), !we_dial);
-    security::Session session = we_dial ? peer.accept() : peer.dial();
+    security::Session session = peer.shake_hands();
     CHECK_EQ(seen.channel != nullptr, !we_dial) << "open before both ends know each other";
     for (int frames = 0; frames < 64 && !input.empty() && !seen.closed; ++frames)
       peer.send(next_frame(session, input));
