@@ -1,9 +1,16 @@
 #include "runtime/base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace reef {
 namespace {
+
+/// Nearly all of every text, so the rest of this file is spared it.
+std::size_t plain_run(std::string_view text) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7F; };
+  return static_cast<std::size_t>(std::ranges::find_if_not(text, plain) - text.begin());
+}
 
 /// Length of the well-formed sequence at the start of `text`, or 0.
 std::size_t sequence(std::string_view text) {
@@ -45,11 +52,12 @@ std::string_view take_shown(std::string_view& text) {
 }  // namespace
 
 std::size_t first_bad_utf8(std::string_view text) {
-  std::size_t at = 0;
+  std::size_t at = plain_run(text);
   while (at < text.size()) {
     const std::size_t length = sequence(text.substr(at));
     if (length == 0) return at;
     at += length;
+    at += plain_run(text.substr(at));
   }
   return at;
 }
@@ -59,6 +67,11 @@ std::string one_line(std::string_view text) { return printable(text, std::string
 std::string printable(std::string_view text, std::size_t limit) {
   std::string line;
   while (!text.empty()) {
+    const std::size_t run = plain_run(text);
+    if (run > limit - line.size()) return line.append(text, 0, limit - line.size()) + "...";
+    line.append(text, 0, run);
+    text.remove_prefix(run);
+    if (text.empty()) break;
     const std::string_view piece = take_shown(text);
     if (line.size() + piece.size() > limit) return line + "...";
     line += piece;
