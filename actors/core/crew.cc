@@ -11,7 +11,7 @@
 #include "runtime/base/units.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/layout.h"
-#include "scheduler/plan/passes.h"
+#include "scheduler/plan/segments.h"
 
 namespace reef::actors {
 namespace {
@@ -112,10 +112,10 @@ class LocalCrew final : public node::Crew {
     if (actor.first_layer >= actor.last_layer || actor.last_layer > layers.size())
       return Error{Code::kProto, actor.name, "holds layers that the model does not have"};
     if (actor.kind != plan::ActorKind::kLayerShard) return {};
-    const plan::Passes passes = plan::passes_of(setup_.plan, actor);
-    for (std::uint32_t i = 0; i < passes.segments() && setup_.plan.context > 1; ++i) {
-      const bool attends = layers[passes.layers(i).first].kind == nn::LayerKind::kAttention;
-      if (attends != passes.is_ring(i))
+    const plan::Segments segments = plan::segments_of(setup_.plan, actor);
+    for (std::uint32_t i = 0; i < segments.count() && setup_.plan.context > 1; ++i) {
+      const bool attends = layers[segments.layers(i).first].kind == nn::LayerKind::kAttention;
+      if (attends != segments.is_ring(i))
         return Error{Code::kProto, actor.name, "is not cut where the model has its attention"};
     }
     return {};

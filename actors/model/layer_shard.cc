@@ -9,7 +9,7 @@
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
 #include "scheduler/plan/leaf_order.h"
-#include "scheduler/plan/passes.h"
+#include "scheduler/plan/segments.h"
 
 namespace reef::actors {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 using nn::Parameters;
 using ops::Tensor;
 
-/// Its layers run in segments (scheduler/plan/passes.h), each with a tape of its own for each
+/// Its layers run in segments (scheduler/plan/segments.h), each with a tape of its own for each
 /// micro-batch.
 class LayerShard final : public Task {
  public:
@@ -35,15 +35,14 @@ class LayerShard final : public Task {
         columns_(nn::columns_of(setup.model).count),
         shared_(setup.plan.ranks > 1),
         leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1 : order_.micro_batches()) {
-    const plan::Passes passes = plan::passes_of(setup.plan, actor);
-    passes_ = passes.acts();
-    for (std::uint32_t i = 0; i < passes.segments(); ++i) {
-      const plan::LayerRange range = passes.layers(i);
+    const plan::Segments segments = plan::segments_of(setup.plan, actor);
+    for (std::uint32_t i = 0; i < segments.count(); ++i) {
+      const plan::LayerRange range = segments.layers(i);
       Segment& segment = segments_.emplace_back(nn::Stage(setup.model, range.first, range.last));
-      if (passes.is_ring(i)) segment.ring.emplace(setup.model, range.first, share_, tokens_);
+      if (segments.is_ring(i)) segment.ring.emplace(setup.model, range.first, share_, tokens_);
     }
     const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
-    in_halves_ = actor.acts.size() > passes_.size() + judging;
+    in_halves_ = actor.acts.size() > 2 * segments_.size() + judging;
     if (stage_.is_last()) loss_.emplace(setup);
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
@@ -58,15 +57,21 @@ class LayerShard final : public Task {
   }
 
   Status run(Firing& firing) override {
-    const std::size_t count = passes_.size();
-    if (firing.act < count) return pass(firing, passes_[firing.act]);
-    if (in_halves_ && firing.act == count) return backward_weights(firing);
+    const std::size_t count = segments_.size();
+    const std::size_t index = firing.act % count;
+    if (firing.act < count) return forward(firing, index);
+    if (firing.act < 2 * count) {
+      if (segments_[index].ring) return backward_ring(firing, index);
+      return in_halves_ ? backward_input(firing, index) : backward(firing, index);
+    }
+    if (in_halves_ && firing.act == 2 * count) return backward_weights(firing);
     if (!shared_) return loss_->run(firing);
-    const bool first = firing.act == count + (in_halves_ ? 1 : 0);
+    const bool first = firing.act == 2 * count + (in_halves_ ? 1 : 0);
     return first ? loss_->statistics(firing) : loss_->run_shared(firing);
   }
 
-  /// What is passed on begins with nothing: a layer's first meeting has keys of another edge.
+  /// A ring begins with nothing: what its first firing takes is what the last one of a micro-batch
+  /// would have left.
   Status start(ops::Context&, std::span<Token* const> initial) override {
     for (Token* token : initial) token->empty = true;
     return {};
@@ -89,31 +94,11 @@ class LayerShard final : public Task {
     std::uint32_t leaves = 0;                ///< of the last one
   };
 
-  Status pass(Firing& firing, const plan::PassAct& act) {
-    std::optional<RingLayer>& ring = segments_[act.segment].ring;
-    switch (act.pass) {
-      case plan::Pass::kForward:
-      case plan::Pass::kForwardOpen:
-        return forward(firing, act.segment);
-      case plan::Pass::kBackward:
-        return in_halves_ ? backward_input(firing, act.segment) : backward(firing, act.segment);
-      case plan::Pass::kForwardAttend:
-        return ring->forward_attend(firing, weights_);
-      case plan::Pass::kBackwardClose:
-        ATOLL_TRY(check_grad(segments_[act.segment], *firing.inputs[0], *firing.inputs[1]));
-        return ring->backward_close(firing, weights_);
-      case plan::Pass::kBackwardAttend:
-        return ring->backward_attend(firing);
-      case plan::Pass::kBackwardOpen:
-        return backward_open(firing, act.segment);
-    }
-    return {};
-  }
-
-  /// input, of the first segment weights, [tied weights] -> output, stash; or of a ring the first
-  /// half of it.
+  /// input, of the first segment weights, [tied weights], of a ring keys -> output, stash, ..
   Status forward(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
+    if (segment.ring && !segment.ring->begins_forward(firing))
+      return segment.ring->forward(firing, weights_, {});
     const Token& input = *firing.inputs[0];
     if (input.micro != segment.expected) {
       return Error{Code::kProto, "input",
@@ -127,7 +112,7 @@ class LayerShard final : public Task {
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
                             input.round.training(), share_};
-    if (segment.ring) return segment.ring->forward_open(firing, weights_, sample);
+    if (segment.ring) return segment.ring->forward(firing, weights_, sample);
     std::unique_ptr<ops::Tape> tape;
     Token& output = *firing.outputs[0];
     output.round = input.round;
@@ -169,24 +154,26 @@ class LayerShard final : public Task {
     return {};
   }
 
-  /// held, turn, home -> of the first segment gradients, or of each in halves rest, [grad input]
-  Status backward_open(Firing& firing, std::size_t index) {
+  /// grad output, stash, keys, sums -> of the first segment gradients, or of each in halves rest,
+  /// [grad input], ..
+  Status backward_ring(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
-    ATOLL_ASSIGN(RingLayer::Opened opened, segment.ring->backward_open(firing, weights_));
-    const bool empty = firing.inputs[0]->empty;
+    if (segment.ring->begins_backward(firing))
+      ATOLL_TRY(check_grad(segment, *firing.inputs[0], *firing.inputs[1]));
+    ATOLL_ASSIGN(RingLayer::Opened opened, segment.ring->backward(firing, weights_));
+    if (!segment.ring->ends_backward(firing)) return {};
+    if (in_halves_) segment.later.emplace_back();
+    if (firing.inputs[0]->empty) return {};
     const std::size_t output = index == 0 || in_halves_ ? 1 : 0;
-    if (!empty && firing.outputs.size() > output)
-      firing.outputs[output]->tensors = {std::move(opened.grad)};
+    Token* const grad = firing.outputs.size() > output + 2 ? firing.outputs[output] : nullptr;
+    if (grad != nullptr) grad->tensors = {std::move(opened.grad)};
     Later later;
-    if (!empty) {
-      later.push_back(std::move(opened.close));
-      later.push_back(std::move(opened.open));
-    }
+    later.push_back(std::move(opened.close));
+    later.push_back(std::move(opened.open));
     if (in_halves_) {
-      segment.later.push_back(std::move(later));
+      segment.later.back() = std::move(later);
       return {};
     }
-    if (empty) return {};
     add_leaf(firing.context, segment, compute(firing.context, later));
     if (index == 0) give_gradients(firing);
     return {};
@@ -315,7 +302,6 @@ class LayerShard final : public Task {
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
-  std::vector<plan::PassAct> passes_;
   std::deque<Segment> segments_;
 };
 

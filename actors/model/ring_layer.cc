@@ -26,18 +26,17 @@ void mark(Firing& firing, const Token& as) {
   }
 }
 
-/// A hostile plan may want no token where each firing has one.
+/// A hostile plan may want no token where a firing makes one.
 Status give(Token* output, const Tensor& tensor) {
   if (output == nullptr) return out_of_turn();
   output->tensors = {tensor};
   return {};
 }
 
-/// What follows the last meeting says nothing.
-Status pass_on(Token* output, const Tensor& tensor, bool last) {
-  ATOLL_TRY(give(output, tensor));
-  output->empty = last;
-  if (last) output->tensors.clear();
+/// What nobody needs any more.
+Status give_nothing(Token* output) {
+  if (output == nullptr) return out_of_turn();
+  output->empty = true;
   return {};
 }
 
@@ -51,41 +50,39 @@ RingLayer::RingLayer(const nn::ModelSpec& spec, std::size_t layer, const nn::Con
       heads_(nn::heads_of(spec)),
       keys_{tokens[0], tokens[1], 2 * heads_.keys, heads_.size} {}
 
-Status RingLayer::forward_open(Firing& firing, const Parameters& weights,
-                               const nn::Sample& sample) {
-  const Token& input = *firing.inputs[0];
+Status RingLayer::forward(Firing& firing, const Parameters& weights, const nn::Sample& sample) {
+  const Token& input = *firing.inputs.front();
+  mark(firing, input);
+  if (begins_forward(firing)) return open(firing, weights, sample);
+  if (!opening_) return out_of_turn();
+  const Token& keys = *firing.inputs.back();
+  ATOLL_TRY(check(input, keys, activations_));
+  opening_->ring.meet(firing.context, keys.tensors[0]);
+  if (forward_step(firing) + 1 < share_.ranks) return give(firing.outputs.back(), keys.tensors[0]);
+  ATOLL_TRY(give_nothing(firing.outputs.back()));
+  return close(firing, weights);
+}
+
+Status RingLayer::open(Firing& firing, const Parameters& weights, const nn::Sample& sample) {
+  const Tensor& input = firing.inputs.front()->tensors.at(0);
   Kept kept;
-  const Tensor qkv = segments_.open(firing.context, weights, input.tensors.at(0), sample,
-                                    input.round.training() ? &kept.open : nullptr);
+  const Tensor qkv = segments_.open(firing.context, weights, input, sample,
+                                    sample.training ? &kept.open : nullptr);
   kept.queries = qkv.narrow(kHeads, 0, heads_.queries);
   kept.keys = qkv.narrow(kHeads, heads_.queries, 2 * heads_.keys);
   nn::RingAttention ring(share_, kept.queries);
   ring.meet(firing.context, kept.keys);
-  mark(firing, input);
-  ATOLL_TRY(give(firing.outputs[1], ops::contiguous(firing.context, kept.keys)));
-  opening_.push_back({input.tensors[0], sample, std::move(ring), std::move(kept)});
-  return {};
+  const Tensor keys = ops::contiguous(firing.context, kept.keys);
+  opening_.emplace(Opening{input, sample, std::move(ring), std::move(kept)});
+  return give(firing.outputs.back(), keys);
 }
 
-Status RingLayer::forward_attend(Firing& firing, const Parameters& weights) {
-  if (opening_.empty()) return out_of_turn();
-  const std::int64_t meeting = static_cast<std::int64_t>(firing.number) % meetings();
-  const bool last = meeting + 1 == meetings(), passes = meetings() > 1;
-  const Token& held = *firing.inputs[0];
-  const Token& keys = *firing.inputs[meeting == 0 ? 1 : 2];
-  ATOLL_TRY(check(held, keys, activations_));
-  mark(firing, held);
-  opening_.front().ring.meet(firing.context, keys.tensors[0]);
-  if (passes) ATOLL_TRY(pass_on(firing.outputs[0], keys.tensors[0], last));
-  return last ? close(firing, weights, passes ? 1 : 0) : Status();
-}
-
-Status RingLayer::close(Firing& firing, const Parameters& weights, std::size_t output) {
-  Opening opening = std::move(opening_.front());
-  opening_.pop_front();
+Status RingLayer::close(Firing& firing, const Parameters& weights) {
+  Opening opening = std::move(*opening_);
+  opening_.reset();
   Kept& kept = opening.kept;
   kept.attended = opening.ring.finish(firing.context);
-  ATOLL_TRY(give(firing.outputs[output],
+  ATOLL_TRY(give(firing.outputs[0],
                  segments_.close(firing.context, weights, kept.attended.out, opening.input,
                                  opening.sample, opening.sample.training ? &kept.close : nullptr)));
   if (!opening.sample.training) kept = {};
@@ -93,65 +90,63 @@ Status RingLayer::close(Firing& firing, const Parameters& weights, std::size_t o
   return {};
 }
 
-Status RingLayer::backward_close(Firing& firing, const Parameters& weights) {
+Result<RingLayer::Opened> RingLayer::backward(Firing& firing, const Parameters& weights) {
+  const Token& grad = *firing.inputs[0];
+  mark(firing, grad);
+  if (begins_backward(firing)) {
+    ATOLL_TRY(close_backward(firing, weights));
+    return Opened{};
+  }
+  if (returning_.has_value() == grad.empty) return out_of_turn();
+  if (grad.empty) return Opened{};
+  if (ends_backward(firing)) return open_backward(firing, weights);
+  ATOLL_TRY(meet_backward(firing));
+  return Opened{};
+}
+
+Status RingLayer::close_backward(Firing& firing, const Parameters& weights) {
   if (stash_.empty()) return out_of_turn();
   const Token& grad = *firing.inputs[0];
   Kept kept = std::move(stash_.front());
   stash_.pop_front();
-  mark(firing, grad);
-  Returning& returning = meeting_.emplace_back();
   if (grad.empty) return {};
   if (!kept.close) return out_of_turn();
-  auto grads = segments_.close_backward(firing.context, weights, *kept.close, grad.tensors.at(0),
-                                        returning.close);
-  returning.open = std::move(kept.open);
-  returning.past = std::move(grads.x);
-  returning.ring.emplace(share_, kept.queries, kept.attended, grads.out);
-  ATOLL_TRY(give(firing.outputs[2], ops::contiguous(firing.context, kept.keys)));
-  return give(firing.outputs[3], returning.ring->meet(firing.context, kept.keys, {}));
+  ops::LaterGradients later;
+  auto grads =
+      segments_.close_backward(firing.context, weights, *kept.close, grad.tensors.at(0), later);
+  returning_.emplace(Returning{
+      std::move(kept.open), nn::RingAttentionGrad(share_, kept.queries, kept.attended, grads.out),
+      std::move(grads.x), std::move(later)});
+  const std::size_t ports = firing.outputs.size();
+  ATOLL_TRY(give(firing.outputs[ports - 2], ops::contiguous(firing.context, kept.keys)));
+  return give(firing.outputs[ports - 1], returning_->ring.meet(firing.context, kept.keys, {}));
 }
 
-Status RingLayer::backward_attend(Firing& firing) {
-  const std::int64_t meeting = static_cast<std::int64_t>(firing.number) % meetings();
-  const bool last = meeting + 1 == meetings();
-  const Token& turn = *firing.inputs[0];
-  if (meeting_.empty() || meeting_.front().ring.has_value() == turn.empty) return out_of_turn();
-  mark(firing, turn);
-  if (!turn.empty) ATOLL_TRY(meet(firing, meeting));
-  if (!last) return {};
-  returning_.push_back(std::move(meeting_.front()));
-  meeting_.pop_front();
-  return {};
+Status RingLayer::meet_backward(Firing& firing) {
+  const Token &grad = *firing.inputs[0], &keys = *firing.inputs[2], &sums = *firing.inputs[3];
+  ATOLL_TRY(check(grad, keys, activations_));
+  ATOLL_TRY(check(grad, sums, ops::DType::kF32));
+  const std::size_t ports = firing.outputs.size();
+  const bool last = backward_step(firing) + 1 == share_.ranks;
+  ATOLL_TRY(last ? give_nothing(firing.outputs[ports - 2])
+                 : give(firing.outputs[ports - 2], keys.tensors[0]));
+  return give(firing.outputs[ports - 1],
+              returning_->ring.meet(firing.context, keys.tensors[0], sums.tensors[0]));
 }
 
-Status RingLayer::meet(Firing& firing, std::int64_t meeting) {
-  const bool last = meeting + 1 == meetings(), passes = meetings() > 1;
-  const std::size_t first = meeting == 0 ? 1 : 3;
-  const Token& turn = *firing.inputs[0];
-  const Token &keys = *firing.inputs[first], &sums = *firing.inputs[first + 1];
-  ATOLL_TRY(check(turn, keys, activations_));
-  ATOLL_TRY(check(turn, sums, ops::DType::kF32));
-  const Tensor more = meeting_.front().ring->meet(firing.context, keys.tensors[0], sums.tensors[0]);
-  if (passes) {
-    ATOLL_TRY(pass_on(firing.outputs[0], keys.tensors[0], last));
-    ATOLL_TRY(pass_on(firing.outputs[1], more, last));
-  }
-  return last ? give(firing.outputs[passes ? 3 : 1], more) : Status();
-}
-
-Result<RingLayer::Opened> RingLayer::backward_open(Firing& firing, const Parameters& weights) {
-  const Token &held = *firing.inputs[0], &home = *firing.inputs[2];
-  if (returning_.empty() || returning_.front().ring.has_value() == held.empty) return out_of_turn();
-  Returning returning = std::move(returning_.front());
-  returning_.pop_front();
-  mark(firing, held);
-  if (held.empty) return Opened{};
-  ATOLL_TRY(check(held, home, ops::DType::kF32));
-  const Tensor grad_qkv = returning.ring->finish(firing.context, home.tensors[0]);
+Result<RingLayer::Opened> RingLayer::open_backward(Firing& firing, const Parameters& weights) {
+  const Token &grad = *firing.inputs[0], &home = *firing.inputs[3];
+  ATOLL_TRY(check(grad, home, ops::DType::kF32));
+  Returning returning = std::move(*returning_);
+  returning_.reset();
+  const Tensor grad_qkv = returning.ring.finish(firing.context, home.tensors[0]);
   Opened opened;
   opened.grad = segments_.open_backward(firing.context, weights, *returning.open, grad_qkv,
                                         returning.past, opened.open);
   opened.close = std::move(returning.close);
+  const std::size_t ports = firing.outputs.size();
+  ATOLL_TRY(give_nothing(firing.outputs[ports - 2]));
+  ATOLL_TRY(give_nothing(firing.outputs[ports - 1]));
   return opened;
 }
 

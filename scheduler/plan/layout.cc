@@ -78,7 +78,7 @@ class Actors {
     const StageSize& size = f_.size(place);
     std::uint64_t sums = f_.syncs == 1 ? partial_sums() : 0;
     if (f_.syncs > 1 && f_.segments(place.stage) > 1) sums = stash_slots(f_, place);
-    return sums * size.all_gradients() + size.recomputed;
+    return sums * size.all_gradients() + size.recomputed + ring_bytes(f_, place);
   }
 
   std::uint64_t sync_state(Place place) const {
@@ -122,42 +122,24 @@ class Actors {
     return shard;
   }
 
-  static std::string name_of(Pass pass, bool halves) {
-    switch (pass) {
-      case Pass::kForward:
-        return "forward";
-      case Pass::kBackward:
-        return halves ? "backward input" : "backward";
-      case Pass::kForwardOpen:
-        return "forward open";
-      case Pass::kForwardAttend:
-        return "forward attend";
-      case Pass::kBackwardClose:
-        return "backward close";
-      case Pass::kBackwardAttend:
-        return "backward attend";
-      case Pass::kBackwardOpen:
-        return "backward open";
-    }
-    return "";
-  }
-
   /// The acts through which micro-batches pass.
   void add_passes(Place place, Shard& shard) {
-    const Passes passes = f_.passes(place.stage);
-    shard.forward.resize(passes.segments());
-    shard.backward.resize(passes.segments());
-    for (const PassAct& act : passes.acts()) {
-      const bool forward = is_forward(act.pass);
-      std::string name = name_of(act.pass, f_.in_halves());
-      if (passes.by_layer()) name += " " + std::to_string(act.segment);
-      const std::uint32_t meetings = is_meeting(act.pass) ? f_.shards.context - 1 : 1;
-      auto& acts = (forward ? shard.forward : shard.backward)[act.segment];
-      acts.push_back(
-          f_.builder.add_act(shard.actor, std::move(name), f_.micro * meetings,
-                             forward ? forward_priority(place.stage) : backward_priority()));
+    const Segments segments = f_.segments_of(place.stage);
+    const auto named = [&](const std::string& name, std::uint32_t segment) {
+      return segments.by_layer() ? name + " " + std::to_string(segment) : name;
+    };
+    for (std::uint32_t i = 0; i < segments.count(); ++i) {
+      shard.forward.push_back(f_.builder.add_act(shard.actor, named("forward", i),
+                                                 f_.micro * segments.forward_firings(i),
+                                                 forward_priority(place.stage)));
     }
-    shard.gradients = shard.backward[0].back();
+    const std::string backward = f_.in_halves() ? "backward input" : "backward";
+    for (std::uint32_t i = 0; i < segments.count(); ++i) {
+      shard.backward.push_back(f_.builder.add_act(shard.actor, named(backward, i),
+                                                  f_.micro * segments.backward_firings(i),
+                                                  backward_priority()));
+    }
+    shard.gradients = shard.backward[0];
     if (f_.in_halves()) {
       shard.gradients =
           f_.builder.add_act(shard.actor, "backward weights", f_.micro, kWeightsPriority);
@@ -192,7 +174,6 @@ std::uint64_t tokens_per_shard(const job::Job& job) {
 Plan lay_out(const job::Job& job, const topology::Topology& topology, placement::Spread spread) {
   Frame frame(job, topology, spread);
   Actors(frame).add_actors();
-  connect_rings(frame);
   for (std::uint32_t r = 0; r < frame.shards.replicas; ++r) {
     connect_forward(frame, r);
     connect_backward(frame, r);
@@ -201,6 +182,7 @@ Plan lay_out(const job::Job& job, const topology::Topology& topology, placement:
   connect_squares(frame);
   connect_weights(frame);
   connect_state(frame);
+  connect_rings(frame);
   return finish(frame);
 }
 

@@ -29,6 +29,4 @@ std::uint32_t micro_batches_of(const Plan& plan) {
   return plan.leaves / (plan.replicas / plan.context);
 }
 
-std::uint32_t meetings_of(const Plan& plan) { return micro_batches_of(plan) * (plan.context - 1); }
-
 }  // namespace reef::plan

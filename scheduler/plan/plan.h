@@ -23,26 +23,19 @@ using NodeIndex = std::uint32_t;
 /// The order of acts and ports of each kind is fixed and stands in the comment; actors rely on it.
 /// [xN] marks a port that exists N times; ports in brackets exist only where the plan needs them.
 enum class ActorKind : std::uint8_t {
-  kDataLoader,  ///< act load:     -> tokens [x ranks], targets [x ranks]
-  kLayerShard,  ///< acts forward i, backward i of each segment (passes.h), in the order of layers;
-                ///< the first forward alone has weights, the first backward alone gradients:
-                ///< act forward:  input, weights, [tied weights] -> output, stash
-                ///< act backward: grad output, stash -> gradients, [grad input]
-                ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
-                ///< or, in halves, act backward input: grad output, stash -> rest, [grad input]
-                ///<            and act backward weights: rest [x segments] -> gradients
-                ///< or, of a segment that is a ring, passed where more than two share a context,
-                ///< act forward open:    input, weights, [tied weights] -> held, keys
-                ///< act forward attend:  held, keys, [passed] -> [passed], output, stash
-                ///< act backward close:  grad output, stash -> held, turn, keys, sums
-                ///< act backward attend: turn, keys, sums, [passed keys, passed sums] ->
-                ///<                      [passed keys, passed sums], turn, home
-                ///< act backward open:   held, turn, home -> gradients or rest, [grad input]
-                ///< Keys (and values), sums and what is passed go to the next replica of the
-                ///< context, home to the one whose keys the sums are of.
-                ///< of the last stage also act loss: logits, targets -> grad logits, report
-                ///< or, of ranks, act statistics: logits, targets -> judged, statistics
-                ///<           and act loss: judged, statistics -> grad logits, [report]
+  kDataLoader,    ///< act load:     -> tokens [x ranks], targets [x ranks]
+  kLayerShard,    ///< acts forward i, backward i of each segment (segments.h), in the order of
+                  ///< layers; the first forward alone has weights, the first backward alone
+                  ///< gradients; a ring alone keys and sums, which go to the next replica:
+                  ///< act forward:  input, weights, [tied weights], [keys] -> output, stash, [keys]
+                  ///< act backward: grad output, stash, [keys, sums] -> gradients, [grad input],
+                  ///<               [keys, sums]
+                  ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
+                  ///< or, in halves, act backward input: grad output, stash, .. -> rest, ..
+                  ///<            and act backward weights: rest [x segments] -> gradients
+                  ///< of the last stage also act loss: logits, targets -> grad logits, report
+                  ///< or, of ranks, act statistics: logits, targets -> judged, statistics
+                  ///<           and act loss: judged, statistics -> grad logits, [report]
   kGradientSync,  ///< act offer:     gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
                   ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
@@ -130,8 +123,9 @@ struct Edge {
   Content content = Content::kActivation;
   std::uint32_t tokens = 1;  ///< per round
   std::uint32_t slots = 2;
-  std::uint32_t initial = 0;  ///< tokens present before the first round (the first weights)
-  std::uint64_t bytes = 0;    ///< capacity of one slot, as raw tensors
+  /// Tokens present before the first round: the first weights, and what a ring begins with.
+  std::uint32_t initial = 0;
+  std::uint64_t bytes = 0;  ///< capacity of one slot, as raw tensors
   /// Of the tensors, as a wire edge must carry them. A weights edge within a node may hold f32
   /// vectors beside bf16 matrices; scalars are f64.
   ops::DType dtype = ops::DType::kF32;
@@ -191,9 +185,7 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-/// Of a round, in each replica. Precondition of these: validate(plan) is ok, but for its actors.
+/// Of a round, in each replica. Precondition: the counts of the plan's header are valid.
 std::uint32_t micro_batches_of(const Plan& plan);
-/// Meetings of a round with other replicas of the context, in each.
-std::uint32_t meetings_of(const Plan& plan);
 
 }  // namespace reef::plan

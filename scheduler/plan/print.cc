@@ -108,7 +108,7 @@ bool in_ring(const Plan& plan, const Actor& actor) {
   if (!sends && !receives) return false;
   const Edge& edge =
       plan.edges[sends ? actor.acts[0].inputs[0].edge : actor.acts[0].outputs[0].edge];
-  return edge.name.starts_with("forward-") || edge.name.starts_with("backward-");
+  return edge.name.starts_with("keys") || edge.name.starts_with("sums-back");
 }
 
 void print_nodes(const Plan& plan, std::ostream& out) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "scheduler/plan/leaf_order.h"
-#include "scheduler/plan/passes.h"
 #include "scheduler/plan/pieces.h"
+#include "scheduler/plan/segments.h"
 
 namespace reef::plan {
 namespace {
@@ -80,45 +80,40 @@ std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, boo
   return shapes;
 }
 
-/// Where two share a context nothing is passed on.
-ActShape pass_shape(PassAct act, bool first, bool halves, bool passes_on) {
-  const std::string input = act.segment > 0 ? "a" : first ? "tww?" : "aww?";
-  const bool gives = act.segment == 0 && !halves;
-  const std::string result = std::string(gives    ? "g"
-                                         : halves ? "a"
-                                                  : "") +
-                             (act.segment > 0 || !first ? "d" : "");
-  switch (act.pass) {
-    case Pass::kForward:
-    case Pass::kForwardOpen:
-      return {input, "aa", Rate::kMicroBatch};
-    case Pass::kForwardAttend:
-      return {passes_on ? "aaa" : "aa", passes_on ? "aaa" : "aa", Rate::kMeeting};
-    case Pass::kBackward:
-      return {"da", result, Rate::kMicroBatch};
-    case Pass::kBackwardClose:
-      return {"da", "aaad", Rate::kMicroBatch};
-    case Pass::kBackwardAttend:
-      return {passes_on ? "aadad" : "aad", passes_on ? "adad" : "ad", Rate::kMeeting};
-    case Pass::kBackwardOpen:
-      return {"aad", result, Rate::kMicroBatch};
+/// What goes round a ring comes behind the rest.
+std::vector<ActShape> pass_shapes(const Segments& segments, bool first, bool halves) {
+  std::vector<ActShape> shapes;
+  for (std::uint32_t i = 0; i < segments.count(); ++i) {
+    const std::string input = i > 0 ? "a" : first ? "tww?" : "aww?";
+    if (segments.is_ring(i))
+      shapes.push_back({input + "a", "aaa", Rate::kForwardRing});
+    else
+      shapes.push_back({input, "aa", Rate::kMicroBatch});
   }
-  return {"!", "!"};
+  for (std::uint32_t i = 0; i < segments.count(); ++i) {
+    const std::string result = std::string(halves   ? "a"
+                                           : i == 0 ? "g"
+                                                    : "") +
+                               (i > 0 || !first ? "d" : "");
+    if (segments.is_ring(i))
+      shapes.push_back({"daad", result + "ad", Rate::kBackwardRing});
+    else
+      shapes.push_back({"da", result, Rate::kMicroBatch});
+  }
+  if (halves) shapes.push_back({std::string(segments.count(), 'a'), "g", Rate::kMicroBatch});
+  return shapes;
 }
 
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const bool last = actor.stage + 1 == plan.stages;
-  const Passes passes = passes_of(plan, actor);
+  const Segments segments = segments_of(plan, actor);
   const std::uint64_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
-  const std::uint64_t least = passes.count() + judging;
+  const std::uint64_t least = 2 * std::uint64_t{segments.count()} + judging;
   // A hostile plan of many layers must bring the acts before they cost us.
   const bool halves = actor.acts.size() == least + 1;
-  if (passes.segments() == 0 || (actor.acts.size() != least && !halves))
+  if (segments.count() == 0 || (actor.acts.size() != least && !halves))
     return std::vector<ActShape>(1);
-  std::vector<ActShape> shapes;
-  for (const PassAct& act : passes.acts())
-    shapes.push_back(pass_shape(act, actor.stage == 0, halves, plan.context > 2));
-  if (halves) shapes.push_back({std::string(passes.segments(), 'a'), "g", Rate::kMicroBatch});
+  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves);
   if (judging == 1) shapes.push_back({"at", "ds", Rate::kMicroBatch});
   if (judging == 2) {
     shapes.push_back({"at", "ax", Rate::kMicroBatch});

@@ -13,9 +13,10 @@ namespace reef::plan {
 /// followed by ? for a port that need not be.
 struct ActShape {
   enum class Rate : std::uint8_t {
-    kRound,       ///< once, or as its edge for carriers
-    kMicroBatch,  ///< micro_batches_of() times
-    kMeeting,     ///< meetings_of() times
+    kRound,         ///< once, or as its edge for carriers
+    kMicroBatch,    ///< micro_batches_of() times
+    kForwardRing,   ///< once for each replica of the context, likewise
+    kBackwardRing,  ///< and once more
   };
   std::string inputs;
   std::string outputs;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 
 #include "ops/codec/edge.h"
@@ -21,7 +22,7 @@ constexpr std::size_t kMostEdges = 1 << 21;
 constexpr std::size_t kLongestName = 255;
 constexpr std::size_t kLongestText = 1 << 20;
 constexpr std::uint32_t kMostReplicas = 1024;  ///< and stages, leaves, threads of a node
-constexpr std::uint32_t kMostContext = 64;     ///< else meetings would take long to prove live
+constexpr std::uint32_t kMostContext = 64;     ///< else rings would take long to prove live
 constexpr std::uint32_t kMostSlots = 1 << 16;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
 constexpr double kHighestSpeed = 1e24;  ///< FLOP/s and bytes/s of a device
@@ -171,7 +172,7 @@ class Validator {
       return broken(edge.name, "tokens that do not divide the firings of its ends");
     }
     // Tasks rely on it: else a port could have no token where its act always makes one.
-    if (edge.tokens != std::min(produced, consumed))
+    if (edge.tokens != std::gcd(produced, consumed))
       return broken(edge.name, "fewer tokens than firings of the end that fires less often");
     const bool between_carriers =
         producer.kind == ActorKind::kSend && consumer.kind == ActorKind::kReceive;
@@ -227,17 +228,21 @@ class Validator {
   }
 
   bool right_rate(ActorKind kind, std::uint32_t firings, ActShape::Rate rate) const {
-    const std::uint32_t micro = micro_batches_of(plan_), meetings = meetings_of(plan_);
+    const std::uint32_t micro = micro_batches_of(plan_);
+    const std::uint32_t ring = micro * plan_.context, ring_back = ring + micro;
     if (carries(kind)) {
-      return firings == 1 || firings == micro || (plan_.context > 1 && firings == meetings);
+      const bool in_ring = plan_.context > 1 && (firings == ring || firings == ring_back);
+      return firings == 1 || firings == micro || in_ring;
     }
     switch (rate) {
       case ActShape::Rate::kRound:
         return firings == 1;
       case ActShape::Rate::kMicroBatch:
         return firings == micro;
-      case ActShape::Rate::kMeeting:
-        return firings == meetings;
+      case ActShape::Rate::kForwardRing:
+        return firings == ring;
+      case ActShape::Rate::kBackwardRing:
+        return firings == ring_back;
     }
     return false;
   }

@@ -80,7 +80,7 @@ std::vector<std::uint32_t> Frame::owners_heard(std::uint32_t replica) const {
 
 StageSize Frame::segment_size(Place place, std::uint32_t segment) const {
   if (segments(place.stage) == 1) return size(place);
-  return size_of(ranks[place.rank].spec, passes(place.stage).layers(segment), tokens);
+  return size_of(ranks[place.rank].spec, segments_of(place.stage).layers(segment), tokens);
 }
 
 std::uint64_t Frame::hidden_bytes() const {
@@ -123,7 +123,7 @@ std::string Frame::of_shard(Place place, char separator) const {
 }
 
 std::string Frame::of_segment(Place place, std::uint32_t segment) const {
-  const bool by_layer = passes(place.stage).by_layer();
+  const bool by_layer = segments_of(place.stage).by_layer();
   return of_shard(place) + (by_layer ? ".l" + std::to_string(segment) : "");
 }
 

@@ -10,8 +10,8 @@
 #include "scheduler/job/job.h"
 #include "scheduler/placement/placement.h"
 #include "scheduler/plan/builder.h"
-#include "scheduler/plan/passes.h"
 #include "scheduler/plan/pieces.h"
+#include "scheduler/plan/segments.h"
 #include "scheduler/plan/stages.h"
 #include "scheduler/topology/topology.h"
 
@@ -44,12 +44,12 @@ struct RankPart {
 /// The acts of one shard and of what serves it.
 struct Shard {
   ActorId actor = 0;
-  std::vector<std::vector<ActRef>> forward, backward;  ///< by segment, in the order of passes.h
-  ActRef gradients;                                    ///< the last backward, or the second half
-  ActRef statistics, loss;       ///< of the last stage; statistics where ranks share it
-  std::vector<ActRef> sync;      ///< offer, combine 0, combine 1, ...
-  ActRef take, measure, update;  ///< take: the act that gets what was summed
-  std::vector<ActRef> gather;    ///< of a sharded plan: offer, combine 0, combine 1, ...
+  std::vector<ActRef> forward, backward;  ///< by segment
+  ActRef gradients;                       ///< the last backward, or the second half
+  ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
+  std::vector<ActRef> sync;               ///< offer, combine 0, combine 1, ...
+  ActRef take, measure, update;           ///< take: the act that gets what was summed
+  std::vector<ActRef> gather;             ///< of a sharded plan: offer, combine 0, combine 1, ...
 };
 
 struct Replica {
@@ -81,10 +81,10 @@ struct Frame {
   bool in_halves() const { return schedule.kind == job::Schedule::Kind::kZeroBubble; }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
   bool ties_across() const { return last > 0 && ranks[0].sizes[last].tied_weights > 0; }
-  Passes passes(std::uint32_t stage) const {
-    return Passes({cuts[stage], cuts[stage + 1]}, stage == last, shards.ranks, shards.context);
+  Segments segments_of(std::uint32_t stage) const {
+    return Segments({cuts[stage], cuts[stage + 1]}, stage == last, shards.ranks, shards.context);
   }
-  std::uint32_t segments(std::uint32_t stage) const { return passes(stage).segments(); }
+  std::uint32_t segments(std::uint32_t stage) const { return segments_of(stage).count(); }
   StageSize segment_size(Place place, std::uint32_t segment) const;
 
   /// Of one micro-batch.

@@ -65,14 +65,14 @@ class Pipeline {
     const std::uint64_t token_bytes = f_.token_bytes();
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       f_.builder.connect({"tokens" + f_.of_rank(index_, t), replica_.load,
-                          replica_.shards[0][t].forward[0].front(), Content::kTokens, f_.micro,
+                          replica_.shards[0][t].forward[0], Content::kTokens, f_.micro,
                           f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_forward(s);
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
-      f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back().back(),
-                          judge(shard), Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
+      f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back(), judge(shard),
+                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
     }
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
@@ -87,8 +87,8 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
       f_.builder.connect({"logits-gradient" + f_.of_rank(index_, t), shard.loss,
-                          shard.backward.back().front(), Content::kActivationGradient, f_.micro, 1,
-                          0, f_.logits_bytes(t)});
+                          shard.backward.back(), Content::kActivationGradient, f_.micro, 1, 0,
+                          f_.logits_bytes(t)});
     }
     for (std::uint32_t s = f_.stages; s-- > 0;) connect_backward(s);
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_stashes(s);
@@ -111,9 +111,9 @@ class Pipeline {
       if (last && s == f_.last) return;
       std::vector<ActRef> from, to;
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
-        from.push_back(replica_.shards[s][t].forward[i].back());
-        to.push_back(last ? replica_.shards[s + 1][t].forward[0].front()
-                          : replica_.shards[s][t].forward[i + 1].front());
+        from.push_back(replica_.shards[s][t].forward[i]);
+        to.push_back(last ? replica_.shards[s + 1][t].forward[0]
+                          : replica_.shards[s][t].forward[i + 1]);
       }
       hand_on("hidden", s, i, Content::kActivation, from, to, last);
     }
@@ -125,8 +125,8 @@ class Pipeline {
       const Shard& shard = replica_.shards[s][t];
       const Place place{index_, s, t};
       for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
-        f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i].back(),
-                            shard.gradients, Content::kActivation, f_.micro, slots_.rest(s), 0,
+        f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i], shard.gradients,
+                            Content::kActivation, f_.micro, slots_.rest(s), 0,
                             f_.segment_size(place, i).later, f_.activations});
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
@@ -138,9 +138,9 @@ class Pipeline {
       if (i == 0 && s == 0) return;
       std::vector<ActRef> from, to;
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
-        from.push_back(replica_.shards[s][t].backward[i].back());
-        to.push_back(i == 0 ? replica_.shards[s - 1][t].backward.back().front()
-                            : replica_.shards[s][t].backward[i - 1].front());
+        from.push_back(replica_.shards[s][t].backward[i]);
+        to.push_back(i == 0 ? replica_.shards[s - 1][t].backward.back()
+                            : replica_.shards[s][t].backward[i - 1]);
       }
       hand_on("hidden-gradient", s, i, Content::kActivationGradient, from, to, i == 0);
     }
@@ -151,9 +151,9 @@ class Pipeline {
       const Shard& shard = replica_.shards[s][t];
       const Place place{index_, s, t};
       for (std::uint32_t i = 0; i < f_.segments(s); ++i) {
-        f_.builder.connect({"stash" + f_.of_segment(place, i), shard.forward[i].back(),
-                            shard.backward[i].front(), Content::kActivation, f_.micro,
-                            slots_.stash(s), 0, f_.segment_size(place, i).stash, f_.activations});
+        f_.builder.connect({"stash" + f_.of_segment(place, i), shard.forward[i], shard.backward[i],
+                            Content::kActivation, f_.micro, slots_.stash(s), 0,
+                            f_.segment_size(place, i).stash, f_.activations});
       }
     }
   }

@@ -117,14 +117,14 @@ class Weights {
     };
     const std::uint32_t initial = f_.sharded ? 0 : 1;  // the gather begins with slices
     for_all_of(replica, [&](Place place) {
-      f_.builder.connect({"weights" + f_.of_shard(place), from(place),
-                          f_.shard(place).forward[0].front(), Content::kWeights, 1, 1, initial,
-                          f_.size(place).weights, f_.activations});
+      f_.builder.connect({"weights" + f_.of_shard(place), from(place), f_.shard(place).forward[0],
+                          Content::kWeights, 1, 1, initial, f_.size(place).weights,
+                          f_.activations});
     });
     for (std::uint32_t t = 0; t < f_.shards.ranks && f_.ties_across(); ++t) {
       const Place last{replica, f_.last, t};
       f_.builder.connect({"tied-weights" + f_.of_rank(replica, t), from({replica, 0, t}),
-                          f_.shard(last).forward[0].front(), Content::kWeights, 1, 1, initial,
+                          f_.shard(last).forward[0], Content::kWeights, 1, 1, initial,
                           f_.size(last).tied_weights, f_.activations});
     }
   }

@@ -52,33 +52,26 @@ class RingLayerTest : public testing::TestWithParam<std::int64_t> {
   std::size_t before(std::size_t rank) const {
     return (rank + layers_.size() - 1) % layers_.size();
   }
-  std::uint64_t meetings() const { return layers_.size() - 1; }
-
-  Status open(std::size_t rank, const Token& input, Token& held, Token& keys) {
-    Firing now = firing(0, {&input}, {&held, &keys});
-    const nn::Sample sample{1, 1, 0, input.round.training(), shares_[rank]};
-    return layers_[rank].forward_open(now, weights_, sample);
-  }
 
   /// Of every rank: the layer's output.
   Status forward(const std::vector<Token>& inputs, std::vector<Token>& results) {
-    std::vector<Token> held(inputs.size()), keys(inputs.size()), passed(inputs.size());
-    results.assign(inputs.size(), {});
-    for (std::size_t r = 0; r < inputs.size(); ++r) ATOLL_TRY(open(r, inputs[r], held[r], keys[r]));
-    if (spoil_) spoil_(keys[0]);
-    for (std::uint64_t k = 0; k < meetings(); ++k, ++meeting_) {
-      std::vector<Token> next(inputs.size()), stash(inputs.size());
-      for (std::size_t r = 0; r < inputs.size(); ++r) {
-        std::vector<const Token*> in{&held[r], &keys[before(r)]};
-        std::vector<Token*> out{&results[r], &stash[r]};
-        if (k + 1 < meetings()) out = {nullptr, nullptr};
-        if (meetings() > 1) in.push_back(&passed[before(r)]);
-        if (meetings() > 1) out.insert(out.begin(), &next[r]);
-        Firing now = firing(meeting_, in, out);
-        ATOLL_TRY(layers_[r].forward_attend(now, weights_));
+    const std::size_t n = inputs.size();
+    std::vector<Token> keys(n);
+    for (Token& token : keys) token.empty = true;
+    results.assign(n, {});
+    for (std::size_t step = 0; step < n; ++step, ++forward_) {
+      std::vector<Token> next(n), stash(n);
+      for (std::size_t r = 0; r < n; ++r) {
+        const bool last = step + 1 == n;
+        Firing now = firing(forward_, {&inputs[r], &keys[before(r)]},
+                            {last ? &results[r] : nullptr, last ? &stash[r] : nullptr, &next[r]});
+        const nn::Sample sample{1, 1, 0, inputs[r].round.training(), shares_[r]};
+        ATOLL_TRY(layers_[r].forward(now, weights_, sample));
       }
-      passed = std::move(next);
+      keys = std::move(next);
+      if (spoil_keys_ && step == 0) spoil_keys_(keys[0]);
     }
+    for (const Token& token : keys) EXPECT_TRUE(token.empty && token.tensors.empty());
     return {};
   }
 
@@ -88,45 +81,36 @@ class RingLayerTest : public testing::TestWithParam<std::int64_t> {
   };
   Status backward(const std::vector<Token>& grads, Grads& results) {
     const std::size_t n = grads.size();
-    std::vector<Token> held(n), turn(n), keys(n), sums(n), met(n), home(n), passed(n),
-        passed_sums(n);
-    for (std::size_t r = 0; r < n; ++r) {
-      const Token stash;
-      Firing now = firing(0, {&grads[r], &stash}, {&held[r], &turn[r], &keys[r], &sums[r]});
-      ATOLL_TRY(layers_[r].backward_close(now, weights_));
-    }
-    if (spoil_sums_) spoil_sums_(sums[0]);
-    for (std::uint64_t k = 0; k < meetings(); ++k, ++back_meeting_) {
+    std::vector<Token> keys(n), sums(n);
+    for (std::size_t step = 0; step <= n; ++step, ++backward_) {
       std::vector<Token> next(n), next_sums(n);
       for (std::size_t r = 0; r < n; ++r) {
-        const std::size_t b = before(r);
-        std::vector<const Token*> in{&turn[r], &keys[b], &sums[b]};
-        std::vector<Token*> out{&met[r], &home[r]};
-        if (k + 1 < meetings()) out = {nullptr, nullptr};
-        if (meetings() > 1) in.insert(in.end(), {&passed[b], &passed_sums[b]});
-        if (meetings() > 1) out.insert(out.begin(), {&next[r], &next_sums[r]});
-        Firing now = firing(back_meeting_, in, out);
-        ATOLL_TRY(layers_[r].backward_attend(now));
+        const Token stash;
+        Token result;
+        Firing now = firing(backward_, {&grads[r], &stash, &keys[before(r)], &sums[before(r)]},
+                            {step == n ? &result : nullptr, &next[r], &next_sums[r]});
+        ATOLL_ASSIGN(RingLayer::Opened opened, layers_[r].backward(now, weights_));
+        EXPECT_EQ(opened.grad.defined(), step == n && !grads[r].empty);
+        EXPECT_EQ(result.empty, step == n && grads[r].empty);
+        if (opened.grad.defined()) add(std::move(opened), results);
       }
-      passed = std::move(next);
-      passed_sums = std::move(next_sums);
-    }
-    if (spoil_home_) spoil_home_(home[0]);
-    for (std::size_t r = 0; r < n; ++r) {
-      Token result;
-      Firing now = firing(0, {&held[r], &met[r], &home[before(r)]}, {&result});
-      ATOLL_ASSIGN(RingLayer::Opened opened, layers_[r].backward_open(now, weights_));
-      EXPECT_EQ(result.empty, grads[r].empty);
-      if (result.empty) continue;
-      results.inputs.push_back(opened.grad);
-      for (auto* later : {&opened.close, &opened.open}) {
-        for (const auto& [name, grad] : later->compute(context_)) {
-          Tensor& sum = results.sums[name];
-          sum = sum.defined() ? ops::add(context_, sum, grad) : grad;
-        }
-      }
+      keys = std::move(next);
+      sums = std::move(next_sums);
+      if (spoil_keys_back_ && step == 0) spoil_keys_back_(keys[0]);
+      if (spoil_sums_ && step == 0) spoil_sums_(sums[0]);
+      if (spoil_home_ && step + 1 == n) spoil_home_(sums[0]);
     }
     return {};
+  }
+
+  void add(RingLayer::Opened opened, Grads& results) {
+    results.inputs.push_back(opened.grad);
+    for (auto* later : {&opened.close, &opened.open}) {
+      for (const auto& [name, grad] : later->compute(context_)) {
+        Tensor& sum = results.sums[name];
+        sum = sum.defined() ? ops::add(context_, sum, grad) : grad;
+      }
+    }
   }
 
   std::vector<Token> parts_of(const Tensor& whole) {
@@ -158,8 +142,8 @@ class RingLayerTest : public testing::TestWithParam<std::int64_t> {
   std::deque<RingLayer> layers_;
   std::vector<const Token*> inputs_;
   std::vector<Token*> outputs_;
-  std::uint64_t meeting_ = 0, back_meeting_ = 0;
-  std::function<void(Token&)> spoil_, spoil_sums_, spoil_home_;
+  std::uint64_t forward_ = 0, backward_ = 0;  ///< firings
+  std::function<void(Token&)> spoil_keys_, spoil_keys_back_, spoil_sums_, spoil_home_;
 };
 
 TEST_P(RingLayerTest, MakesWhatOneReplicaWould) {
@@ -223,44 +207,44 @@ TEST_P(RingLayerTest, RefusesWhatIsNotDue) {
   for (const auto& [what, spoil] : rows) {
     const auto fresh = [&] {
       layers_.clear();
-      meeting_ = back_meeting_ = 0;
-      spoil_ = spoil_sums_ = spoil_home_ = nullptr;
+      forward_ = backward_ = 0;
+      spoil_keys_ = spoil_keys_back_ = spoil_sums_ = spoil_home_ = nullptr;
       for (const nn::ContextShare& share : shares_)
         layers_.emplace_back(spec_, kLayer, share, ops::Shape{1, kTokens / ranks_});
     };
     std::vector<Token> outputs;
-    Grads found;
     fresh();
-    spoil_ = spoil;
+    spoil_keys_ = spoil;
     refused(forward(parts_of(random(0)), outputs), std::string("keys: ") + what);
-    fresh();
-    ASSERT_TRUE(forward(parts_of(random(0)), outputs).ok());
-    spoil_sums_ = spoil;
-    refused(backward(parts_of(random(1)), found), std::string("sums: ") + what);
-    fresh();
-    ASSERT_TRUE(forward(parts_of(random(0)), outputs).ok());
-    spoil_home_ = spoil;
-    refused(backward(parts_of(random(1)), found), std::string("home: ") + what);
+    for (std::function<void(Token&)>* where : {&spoil_keys_back_, &spoil_sums_, &spoil_home_}) {
+      fresh();
+      ASSERT_TRUE(forward(parts_of(random(0)), outputs).ok());
+      *where = spoil;
+      Grads found;
+      refused(backward(parts_of(random(1)), found), std::string("backward: ") + what);
+    }
   }
 }
 
-TEST_P(RingLayerTest, RefusesActsOutOfTurn) {
-  Token held = token_of(random(0)), out, stash;
-  const std::vector<const Token*> all(5, &held);
-  Firing attend = firing(0, all, {&out, &out, &stash, &stash});
-  EXPECT_EQ(layers_[0].forward_attend(attend, weights_).error().code, Code::kProto);
-  EXPECT_EQ(layers_[0].backward_close(attend, weights_).error().code, Code::kProto);
-  EXPECT_EQ(layers_[0].backward_attend(attend).error().code, Code::kProto);
-  EXPECT_EQ(layers_[0].backward_open(attend, weights_).error().code, Code::kProto);
+TEST_P(RingLayerTest, RefusesFiringsOutOfTurn) {
+  const Token token = token_of(random(0));
+  Token out;
+  const std::vector<const Token*> inputs(4, &token);
+  const std::vector<Token*> outputs(4, &out);
+  Firing meets = firing(1, inputs, outputs);
+  EXPECT_EQ(layers_[0].forward(meets, weights_, {}).error().code, Code::kProto);
+  for (std::int64_t step = 0; step <= ranks_; ++step) {
+    Firing now = firing(static_cast<std::uint64_t>(step), inputs, outputs);
+    EXPECT_EQ(layers_[0].backward(now, weights_).error().code, Code::kProto) << step;
+  }
 }
 
 /// A plan may want fewer tokens of an act than it makes.
-TEST_P(RingLayerTest, RefusesAnActWithoutTheTokensThatItMakes) {
+TEST_P(RingLayerTest, RefusesAFiringWithoutTheTokensThatItMakes) {
   const std::vector<Token> inputs = parts_of(random(0));
-  Token held, keys;
-  ASSERT_TRUE(open(0, inputs[0], held, keys).ok());
-  Firing attend = firing(meetings() - 1, {&held, &keys, &keys}, {nullptr, nullptr, nullptr});
-  EXPECT_EQ(layers_[0].forward_attend(attend, weights_).error().code, Code::kProto);
+  Firing opens = firing(0, {&inputs[0], &inputs[0]}, {nullptr, nullptr, nullptr});
+  EXPECT_EQ(layers_[0].forward(opens, weights_, {1, 1, 0, true, shares_[0]}).error().code,
+            Code::kProto);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, RingLayerTest, testing::Values(2, 4));

@@ -13,8 +13,8 @@
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/live.h"
-#include "scheduler/plan/passes.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/segments.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -38,34 +38,32 @@ Actor& first(Plan& plan, ActorKind kind) {
   return *std::ranges::find(plan.actors, kind, &Actor::kind);
 }
 
-TEST(Passes, AreAsManyAsTheyCount) {
-  for (const std::uint32_t context : {1u, 2u, 8u}) {
-    for (std::uint32_t from = 0; from < 6; ++from) {
-      for (std::uint32_t to = from + 1; to < 9; ++to) {
-        for (const bool ends : {false, true}) {
-          const Passes passes({from, to}, ends, 1, context);
-          const auto acts = passes.acts();
-          EXPECT_EQ(acts.size(), passes.count()) << from << ' ' << to << ' ' << ends;
-          EXPECT_EQ(std::ranges::count_if(acts, [](PassAct act) { return is_meeting(act.pass); }),
-                    std::ranges::count(acts, Pass::kBackwardClose, &PassAct::pass) * 2);
-        }
-      }
+TEST(Segments, RingsAreTheAttentionLayers) {
+  const nn::ModelSpec spec = job::spec_of(sample_job(1, 1));
+  const auto layers = static_cast<std::uint32_t>(spec.layers.size());
+  for (std::uint32_t cut = 1; cut < layers; ++cut) {
+    const Segments head({0, cut}, false, 1, 2), tail({cut, layers}, true, 1, 2);
+    ASSERT_EQ(head.count() + tail.count(), layers);
+    for (std::uint32_t i = 0; i < layers; ++i) {
+      const bool ring = i < cut ? head.is_ring(i) : tail.is_ring(i - cut);
+      EXPECT_EQ(ring, spec.layers[i].kind == nn::LayerKind::kAttention) << cut << ' ' << i;
     }
   }
 }
 
-TEST(Passes, RingsAreTheAttentionLayers) {
-  const nn::ModelSpec spec = job::spec_of(sample_job(1, 1));
-  const auto layers = static_cast<std::uint32_t>(spec.layers.size());
-  const Passes passes({0, layers}, true, 1, 2);
-  ASSERT_EQ(passes.segments(), layers);
-  for (std::uint32_t i = 0; i < layers; ++i)
-    EXPECT_EQ(passes.is_ring(i), spec.layers[i].kind == nn::LayerKind::kAttention) << i;
+TEST(Segments, FireOnceForEachReplicaMetAndOnceWhenSumsComeHome) {
+  const Segments segments({0, 4}, false, 1, 8);
+  EXPECT_EQ(segments.forward_firings(0), 1u);
+  EXPECT_EQ(segments.backward_firings(0), 1u);
+  EXPECT_EQ(segments.forward_firings(1), 8u);
+  EXPECT_EQ(segments.backward_firings(1), 9u);
 }
 
-TEST(Passes, CostNothingToCountOfHostileLayers) {
-  const Passes passes({0, ~0u}, true, 1, 1024);
-  EXPECT_EQ(passes.count(), 2 * std::uint64_t{~0u} + 3 * std::uint64_t{(1u << 31) - 1});
+TEST(Segments, AreOneWhereNothingIsShared) {
+  const Segments segments({3, 6}, true, 1, 1);
+  EXPECT_EQ(segments.count(), 1u);
+  EXPECT_EQ(segments.layers(0).first, 3u);
+  EXPECT_EQ(segments.layers(0).last, 6u);
 }
 
 TEST(ContextPlan, IsLiveInEveryMix) {
@@ -181,7 +179,7 @@ TEST(ContextPlan, IsPrintedWithWhoShares) {
   EXPECT_NE(out.str().find("4 replicas share sequences, 8 micro-batches"), std::string::npos);
   EXPECT_NE(out.str().find("dp 1 x pp 1 x cp 4, 1f1b"), std::string::npos);
   EXPECT_NE(out.str().find("keys, values and sums between replicas"), std::string::npos);
-  EXPECT_EQ(out.str().find("send            send/forward-keys"), std::string::npos);
+  EXPECT_EQ(out.str().find("send            send/keys"), std::string::npos);
 }
 
 TEST(ContextPlan, HostilePlansAreRefused) {
@@ -215,16 +213,16 @@ TEST(ContextPlan, HostilePlansAreRefused) {
     }
   }
   Plan plan = context_plan(4);
-  edge_named(plan, "forward-passed.r1.s0.l1").tokens = 8;
+  edge_named(plan, "keys.r1.s0.l1").tokens = 8;
   refused(plan, "a meeting without keys");
 }
 
 /// With the slot that fills while the other is met: without it every replica would wait for the
 /// next one to take what it holds.
-TEST(ContextPlan, NeedsBothSlotsOfWhatIsPassedOn) {
+TEST(ContextPlan, NeedsBothSlotsOfARing) {
   Plan plan = context_plan(4);
   for (Edge& edge : plan.edges) {
-    if (!edge.name.starts_with("forward-passed")) continue;
+    if (!edge.name.starts_with("keys.")) continue;
     EXPECT_EQ(edge.initial, 1u);
     EXPECT_EQ(edge.slots, 2u);
     edge.slots = 1;

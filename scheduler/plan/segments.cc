@@ -1,0 +1,24 @@
+#include "scheduler/plan/segments.h"
+
+namespace reef::plan {
+
+Segments::Segments(LayerRange layers, bool ends, std::uint32_t ranks, std::uint32_t context)
+    : layers_(layers), ends_(ends), by_layer_(ranks > 1 || context > 1), context_(context) {}
+
+LayerRange Segments::layers(std::uint32_t segment) const {
+  if (!by_layer_) return layers_;
+  return {layers_.first + segment, layers_.first + segment + 1};
+}
+
+bool Segments::is_ring(std::uint32_t segment) const {
+  const std::uint32_t layer = layers_.first + segment;
+  const bool head = ends_ && layer + 1 == layers_.last;
+  return context_ > 1 && layer % 2 == 1 && !head;
+}
+
+Segments segments_of(const Plan& plan, const Actor& actor) {
+  return Segments({actor.first_layer, actor.last_layer}, actor.stage + 1 == plan.stages, plan.ranks,
+                  plan.context);
+}
+
+}  // namespace reef::plan

@@ -1,0 +1,59 @@
+#pragma once
+// The segments in which a layer shard runs its layers, each with an act forward and one backward.
+// Layout, shapes, costs and the task agree through this. Pure.
+//
+// A shard that shares nothing runs all its layers as one segment. Where ranks share the layers or
+// replicas the sequences a segment is a layer, since others have a part in what lies between two.
+// Attention over shared sequences is a ring (ops/nn/ring_attention.h), whose acts fire once for
+// each replica met:
+//
+//   forward    0            the layer up to the ring; meets its own keys and values
+//              1 ..         meets what the replica before it has handed on
+//              context - 1  the last; then the layer behind the ring
+//   backward   0            back to the ring; meets its own
+//              1 ..         likewise, with the sums of gradients that came with them
+//              context      its own sums have come home; back to the layer's input
+//
+// In each firing it takes what the replica before made in its last one, and hands on what it met
+// itself. So the edge between them has one token of before the first round, and two slots do for
+// any number of replicas: memory is what sequences are shared for.
+
+#include <cstdint>
+
+#include "scheduler/plan/pieces.h"
+#include "scheduler/plan/plan.h"
+
+namespace reef::plan {
+
+class Segments {
+ public:
+  /// Of a shard that is the model's last if `ends`, in a plan of `ranks` that share layers and
+  /// `context` that share sequences. Nothing is taken from memory.
+  Segments(LayerRange layers, bool ends, std::uint32_t ranks, std::uint32_t context);
+
+  /// A segment is a layer.
+  bool by_layer() const { return by_layer_; }
+  std::uint32_t count() const { return by_layer_ ? layers_.last - layers_.first : 1; }
+  LayerRange layers(std::uint32_t segment) const;
+  /// Of a model's layers the first embeds and the last is the head; between them attention and
+  /// feed-forward layers take turns.
+  bool is_ring(std::uint32_t segment) const;
+  /// Of an act, for each micro-batch.
+  std::uint32_t forward_firings(std::uint32_t segment) const {
+    return is_ring(segment) ? context_ : 1;
+  }
+  std::uint32_t backward_firings(std::uint32_t segment) const {
+    return is_ring(segment) ? context_ + 1 : 1;
+  }
+
+ private:
+  LayerRange layers_;
+  bool ends_;
+  bool by_layer_;
+  std::uint32_t context_;
+};
+
+/// Of a layer shard.
+Segments segments_of(const Plan& plan, const Actor& actor);
+
+}  // namespace reef::plan
