@@ -21,7 +21,7 @@ constexpr std::uint64_t kEpoch = 7;
 constexpr std::chrono::seconds kPatience{10};
 
 /// Two pairs and a full window, which takes 17 of the largest frames, of 4 bytes here.
-constexpr std::size_t kLongestInput = 128;
+constexpr std::size_t kLongestInput = 192;
 
 const security::Credential& host(std::size_t index) {
   static const auto all = [] {

@@ -16,7 +16,7 @@ using link::relay::Kind;
 namespace {
 
 /// A full window each way, which takes 17 of the largest frames, of 3 bytes here.
-constexpr std::size_t kLongestInput = 128;
+constexpr std::size_t kLongestInput = 192;
 constexpr link::relay::Join kJoin{7, {std::byte{3}}, 2};
 
 /// The relay, which holds the end to the protocol.
