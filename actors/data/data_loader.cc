@@ -50,7 +50,7 @@ class DataLoader final : public Task {
       fill(*firing.outputs[t], batch.tokens);
       fill(*firing.outputs[ranks + t], batch.targets);
     }
-    micro_ = (micro_ + 1) % order_.micro_batches();
+    micro_ = (micro_ + 1) % order_.micro_batches(replica_);
     return {};
   }
 

@@ -26,11 +26,10 @@ class Metrics final : public Task {
     if (sums.losses.empty()) sums.losses.resize(setup_.plan.leaves * setup_.plan.context);
     sums.round = token.round;
     if (firing.act < setup_.plan.replicas) {
-      const std::size_t place = place_of(static_cast<std::uint32_t>(firing.act), token.micro);
-      if (place >= sums.losses.size() || token.scalars.size() != 2) {
-        return Error{Code::kProto, "metrics", "a loss that belongs to no leaf"};
-      }
-      sums.losses[place] = token.scalars[0];
+      const auto replica = static_cast<std::uint32_t>(firing.act);
+      if (token.micro >= order_.micro_batches(replica) || token.scalars.size() != 2)
+        return Error{Code::kProto, "metrics", "a loss that belongs to no leaf of its replica"};
+      sums.losses[place_of(replica, token.micro)] = token.scalars[0];
       sums.tokens += token.scalars[1];
       sums.reports += 1;
     } else {

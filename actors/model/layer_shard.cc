@@ -34,7 +34,8 @@ class LayerShard final : public Task {
         activations_(setup.model.activations),
         columns_(nn::columns_of(setup.model).count),
         shared_(setup.plan.ranks > 1),
-        leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1 : order_.micro_batches()) {
+        leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1
+                                                               : order_.micro_batches(replica_)) {
     const plan::Segments segments = plan::segments_of(setup.plan, actor);
     for (std::uint32_t i = 0; i < segments.count(); ++i) {
       const plan::LayerRange range = segments.layers(i);
@@ -107,7 +108,7 @@ class LayerShard final : public Task {
     if (input.micro != 0 && input.round != segment.round)
       return Error{Code::kProto, "input", "micro-batches of different rounds"};
     segment.round = input.round;
-    segment.expected = (segment.expected + 1) % order_.micro_batches();
+    segment.expected = (segment.expected + 1) % order_.micro_batches(replica_);
     ATOLL_TRY(check_input(segment, input.tensors.at(0)));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
@@ -231,7 +232,7 @@ class LayerShard final : public Task {
     std::vector<Tensor>& all = firing.outputs[0]->tensors;
     all.resize(gradients_);
     for (Segment& segment : segments_) {
-      std::vector<Tensor> sums = segment.sums.front().take();
+      std::vector<Tensor> sums = segment.sums.front().take(firing.context);
       segment.sums.pop_front();
       for (std::size_t i = 0; i < sums.size(); ++i) all[segment.places[i]] = std::move(sums[i]);
     }

@@ -55,7 +55,7 @@ class HalvingSync final : public Task {
       // Tokens of micro-batches may come from other nodes.
       if (leaves_.count() != firings_)
         return Error{Code::kProto, "gradients", "some micro-batches of a round had none"};
-      value = leaves_.take();
+      value = leaves_.take(firing.context);
     }
     give(firing, done, std::move(value));
     return {};

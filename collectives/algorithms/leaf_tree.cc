@@ -16,10 +16,14 @@ void LeafTree::add(ops::Context& context, std::vector<ops::Tensor> leaf) {
   ++count_;
 }
 
-std::vector<ops::Tensor> LeafTree::take() {
-  CHECK_EQ(partial_.size(), 1u) << "leaves: " << count_;
+std::vector<ops::Tensor> LeafTree::take(ops::Context& context) {
+  CHECK(!partial_.empty()) << "no leaves";
   std::vector<ops::Tensor> sum = std::move(partial_.back());
-  partial_.clear();
+  for (partial_.pop_back(); !partial_.empty(); partial_.pop_back()) {
+    std::vector<ops::Tensor>& left = partial_.back();
+    for (std::size_t i = 0; i < left.size(); ++i) ops::add_into(context, left[i], sum[i]);
+    sum = std::move(left);
+  }
   count_ = 0;
   return sum;
 }

@@ -10,6 +10,10 @@
 // Thakur, Rabenseifner and Gropp, 2005). a + b and b + a have the same bits, so both partners
 // compute the parent alike. Or replicas exchange leaf by leaf and then add: then they hold every
 // R-th leaf, and the same holds.
+//
+// Replicas that take unequally many leaves hold no aligned ranges, so their sum has other bits than
+// that of equal ones. The tree of a number of leaves that is no power of two is that of the largest
+// power in it, then that of the rest: of seven ((g0 + g1) + (g2 + g3)) + ((g4 + g5) + g6).
 
 #include <cstdint>
 #include <vector>
@@ -40,8 +44,9 @@ class LeafTree {
   void add(ops::Context& context, std::vector<ops::Tensor> leaf);
   /// Leaves since the last take.
   std::uint64_t count() const { return count_; }
-  /// The sum of all leaves since the last take; their number must be a power of two.
-  std::vector<ops::Tensor> take();
+  /// The sum of all leaves since the last take, of which there is at least one. Partial sums that
+  /// are left, where their number is no power of two, are added from the last to the first.
+  std::vector<ops::Tensor> take(ops::Context& context);
 
  private:
   std::uint64_t count_ = 0;

@@ -21,6 +21,7 @@ struct Plan {
   routes @12 :List(PlanRoute);
   ranks @13 :UInt32 = 1;            # tensor-parallel
   context @14 :UInt32 = 1;          # replicas that share sequences
+  microBatches @15 :List(UInt32);   # of a round, by such replicas; empty: equally many
 }
 
 struct PlanNode {

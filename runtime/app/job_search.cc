@@ -18,11 +18,12 @@ namespace {
 constexpr std::uint32_t kPrefetches[] = {2, 4, 8};
 
 /// The job with other leaves and the same global batch, from one sequence a leaf to one leaf a
-/// replica.
+/// replica; only these leaves where the job deals them out itself.
 std::vector<job::Job> micro_batches(const job::Job& job) {
   const std::uint64_t batch = std::uint64_t{job.training.leaves} * job.training.sequences_per_leaf;
   std::vector<job::Job> jobs;
   for (std::uint64_t leaves = batch & -batch; leaves >= job.parallelism.dp; leaves /= 2) {
+    if (!job.parallelism.micro_batches.empty() && leaves != job.training.leaves) continue;
     jobs.push_back(job);
     jobs.back().training.leaves = static_cast<std::uint32_t>(leaves);
     jobs.back().training.sequences_per_leaf = static_cast<std::uint32_t>(batch / leaves);

@@ -90,7 +90,7 @@ class Loader {
 
 Result<double> time_step(const job::Job& job, std::size_t threads) {
   ATOLL_ASSIGN(const auto reader, actors::BatchReader::open(job));
-  const std::uint64_t micro_batches = job.training.leaves / job.parallelism.dp;
+  const std::uint64_t micro_batches = job.parallelism.micro_batches_of(0, job.training.leaves);
   ops::ThreadPool context(threads);
   nn::Trainer trainer(context, job.model, job.training.precision, job.training.seed);
   Loader loader(job, reader, micro_batches);

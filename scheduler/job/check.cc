@@ -100,7 +100,24 @@ class Check {
       return no("/spec/parallelism/dp", text(dp) + " replicas but " + text(job_.training.leaves) +
                                             " leaves; each replica needs at least one");
     }
+    ATOLL_TRY(micro_batches());
     return ranks();
+  }
+
+  Status micro_batches() const {
+    const Parallelism& parallelism = job_.parallelism;
+    const auto& counts = parallelism.micro_batches;
+    if (counts.empty()) return {};
+    const std::int64_t dealt = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+    if (counts.size() != parallelism.dp || dealt != job_.training.leaves) {
+      return no("/spec/parallelism/micro_batches",
+                text(static_cast<std::int64_t>(counts.size())) + " counts with " + text(dealt) +
+                    " in all, but there are dp " + text(parallelism.dp) + " copies and " +
+                    text(job_.training.leaves) + " leaves");
+    }
+    if (!parallelism.is_uneven() || parallelism.zero_stage < 2) return {};
+    return no("/spec/parallelism/micro_batches",
+              "are unequal, but with zero_stage 2 copies meet after each; use zero_stage 1");
   }
 
   Status ranks() const {

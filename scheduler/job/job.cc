@@ -66,7 +66,8 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   std::string mode = "manual";
   take(from, "mode", mode);
   if (mode == "auto") parallelism.mode = Parallelism::Mode::kAuto;
-  for (const char* field : {"dp", "pp", "tp", "schedule", "recompute", "zero_stage", "layers"}) {
+  for (const char* field :
+       {"dp", "pp", "tp", "schedule", "recompute", "zero_stage", "layers", "micro_batches"}) {
     if (mode == "auto" && from.contains(field)) {
       return complaint(document, Code::kJobValue, "/spec/parallelism/" + std::string(field),
                        "is chosen by the planner in mode auto; leave it out, or say mode: manual");
@@ -77,6 +78,7 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
                      "is not tried in mode auto; leave it out, or say mode: manual");
   }
   take(from, "layers", parallelism.layers);
+  take(from, "micro_batches", parallelism.micro_batches);
   take(from, "dp", parallelism.dp);
   take(from, "pp", parallelism.pp);
   take(from, "tp", parallelism.tp);
@@ -146,6 +148,7 @@ Json parallelism_to(const Parallelism& parallelism) {
                   {"recompute", nn::name_of(parallelism.recompute)},
                   {"zero_stage", parallelism.zero_stage}};
   if (!parallelism.layers.empty()) written["layers"] = parallelism.layers;
+  if (!parallelism.micro_batches.empty()) written["micro_batches"] = parallelism.micro_batches;
   return written;
 }
 

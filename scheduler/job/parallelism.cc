@@ -1,6 +1,8 @@
 #include "scheduler/job/parallelism.h"
 
+#include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "runtime/base/utf8.h"
 
@@ -34,6 +36,17 @@ std::string name_of(const Schedule& schedule) {
       return "zero-bubble";
   }
   return "1f1b";
+}
+
+std::string ratio_text(const std::vector<std::uint32_t>& micro_batches) {
+  std::string text;
+  for (const std::uint32_t count : micro_batches)
+    text += (text.empty() ? "" : ":") + std::to_string(count);
+  return text;
+}
+
+bool Parallelism::is_uneven() const {
+  return std::ranges::adjacent_find(micro_batches, std::not_equal_to<>()) != micro_batches.end();
 }
 
 }  // namespace reef::job

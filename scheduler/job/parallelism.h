@@ -27,6 +27,9 @@ struct Schedule {
 Result<Schedule> parse_schedule(std::string_view text);
 std::string name_of(const Schedule& schedule);
 
+/// "5:3", of copies' micro-batches.
+std::string ratio_text(const std::vector<std::uint32_t>& micro_batches);
+
 struct Parallelism {
   enum class Mode : std::uint8_t {
     kManual,  ///< as written here
@@ -40,6 +43,8 @@ struct Parallelism {
   Schedule schedule;
   nn::Recompute recompute = nn::Recompute::kNone;
   std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds
+  /// Of a round, in each copy of the model, that together take all leaves; empty: equally many.
+  std::vector<std::uint32_t> micro_batches;
   /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too.
   std::uint32_t zero_stage = 0;
   /// Whether there is something to share out among several.
@@ -47,6 +52,12 @@ struct Parallelism {
   bool shares_gradients() const { return zero_stage > 1 && replicas() > 1; }
   /// Who has gradients of tokens of its own, and adds them up with all others.
   std::uint32_t replicas() const { return dp * cp; }
+  /// Of a round of so many leaves, in this replica.
+  std::uint32_t micro_batches_of(std::uint32_t replica, std::uint32_t leaves) const {
+    return micro_batches.empty() ? leaves / dp : micro_batches[replica / cp];
+  }
+  /// Whether copies take unequally many.
+  bool is_uneven() const;
   /// Ranges of layers a replica is cut into.
   std::uint32_t stages() const { return pp * schedule.stages_per_device; }
   bool operator==(const Parallelism&) const = default;

@@ -1,7 +1,9 @@
 #include "scheduler/placement/placement.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <queue>
 
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
@@ -54,24 +56,67 @@ std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::ui
   return static_cast<std::uint32_t>(shard * nodes / shards.total());
 }
 
-std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
-                                 std::uint32_t stages) {
-  const auto count = static_cast<std::uint32_t>(nodes.size());
-  std::vector<std::uint32_t> sharing(count, 0);
-  const auto for_all = [&](auto&& visit) {
-    for (std::uint32_t r = 0; r < shards.replicas; ++r) {
-      for (std::uint32_t s = 0; s < stages; ++s) {
-        for (std::uint32_t t = 0; t < shards.ranks; ++t)
-          visit(s, node_of(spread, shards, count, r, s % shards.stages, t));
-      }
+namespace {
+
+/// Of all shards of `stages` stages: visit(replica, stage, node).
+template <typename Visit>
+void for_shards(Spread spread, Shards shards, std::uint32_t nodes, std::uint32_t stages,
+                Visit&& visit) {
+  for (std::uint32_t r = 0; r < shards.replicas; ++r) {
+    for (std::uint32_t s = 0; s < stages; ++s) {
+      for (std::uint32_t t = 0; t < shards.ranks; ++t)
+        visit(r, s, node_of(spread, shards, nodes, r, s % shards.stages, t));
     }
-  };
-  for_all([&](std::uint32_t, std::uint32_t node) { ++sharing[node]; });
+  }
+}
+
+}  // namespace
+
+std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
+                                 std::uint32_t stages, const std::vector<double>& work) {
+  const auto count = static_cast<std::uint32_t>(nodes.size());
+  std::vector<double> shared(count, 0);
+  for_shards(spread, shards, count, stages,
+             [&](std::uint32_t replica, std::uint32_t, std::uint32_t node) {
+               shared[node] += work.empty() ? 1 : work[replica / shards.context];
+             });
   std::vector<double> speeds(stages, std::numeric_limits<double>::infinity());
-  for_all([&](std::uint32_t stage, std::uint32_t node) {
-    speeds[stage] = std::min(speeds[stage], shards.ranks * nodes[node] / sharing[node]);
-  });
+  for_shards(spread, shards, count, stages,
+             [&](std::uint32_t, std::uint32_t stage, std::uint32_t node) {
+               speeds[stage] = std::min(speeds[stage], shards.ranks * nodes[node] / shared[node]);
+             });
   return speeds;
+}
+
+std::vector<double> group_speeds(Spread spread, Shards shards, const std::vector<double>& nodes) {
+  const auto count = static_cast<std::uint32_t>(nodes.size());
+  std::vector<double> shared(count, 0);
+  for_shards(spread, shards, count, shards.stages,
+             [&](std::uint32_t, std::uint32_t, std::uint32_t node) { ++shared[node]; });
+  std::vector<double> speeds(shards.replicas / shards.context,
+                             std::numeric_limits<double>::infinity());
+  for_shards(spread, shards, count, shards.stages,
+             [&](std::uint32_t replica, std::uint32_t, std::uint32_t node) {
+               double& group = speeds[replica / shards.context];
+               group = std::min(group, nodes[node] / shared[node]);
+             });
+  return speeds;
+}
+
+std::vector<std::uint32_t> deal(std::uint32_t leaves, const std::vector<double>& speeds) {
+  CHECK(!speeds.empty() && speeds.size() <= leaves);
+  std::vector<std::uint32_t> counts(speeds.size(), 1);
+  // One by one to who would be done with it first. (done at, who)
+  using Turn = std::pair<double, std::size_t>;
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns;
+  for (std::size_t i = 0; i < speeds.size(); ++i) turns.emplace(2 / speeds[i], i);
+  for (auto left = leaves - speeds.size(); left > 0; --left) {
+    const std::size_t next = turns.top().second;
+    turns.pop();
+    ++counts[next];
+    turns.emplace((counts[next] + 1) / speeds[next], next);
+  }
+  return counts;
 }
 
 Status shards_fit(Shards shards, const std::vector<std::string>& nodes) {

@@ -41,9 +41,18 @@ std::uint32_t node_of(Spread spread, Shards shards, std::uint32_t nodes, std::ui
 
 /// How fast each of `stages` stages is, which are dealt to the devices of a pipeline in turn: as
 /// its slowest shard, as often as ranks share it, where the shards of a node share its speed.
-/// Precondition: shards_fit(), and `stages` is a multiple of shards.stages.
+/// `work`, by group of replicas that share sequences: what each has to do beside the mean of all;
+/// empty: as much. Precondition: shards_fit(), and `stages` is a multiple of shards.stages.
 std::vector<double> stage_speeds(Spread spread, Shards shards, const std::vector<double>& nodes,
-                                 std::uint32_t stages);
+                                 std::uint32_t stages, const std::vector<double>& work = {});
+
+/// How fast each group of replicas that share sequences is, likewise: as its slowest shard.
+/// Precondition: shards_fit().
+std::vector<double> group_speeds(Spread spread, Shards shards, const std::vector<double>& nodes);
+
+/// How many of the leaves each takes, at least one, so that the slowest is done as early as can be;
+/// among equals the first takes more. Precondition: 1 <= speeds.size() <= leaves, speeds > 0.
+std::vector<std::uint32_t> deal(std::uint32_t leaves, const std::vector<double>& speeds);
 
 /// kNoFit when a node would stand idle: names the idle nodes and the fix.
 Status shards_fit(Shards shards, const std::vector<std::string>& nodes);

@@ -164,6 +164,7 @@ Plan read_plan(schema::Plan::Reader from) {
   to.ranks = from.getRanks();
   to.context = from.getContext();
   to.leaves = from.getLeaves();
+  for (const std::uint32_t count : from.getMicroBatches()) to.micro_batches.push_back(count);
   to.reproducible = from.getReproducible();
   to.predicted_step_seconds = from.getPredictedStepSeconds();
   to.layout = text(from.getLayout());
@@ -191,6 +192,8 @@ Bytes encode(const Plan& plan) {
   to.setRanks(plan.ranks);
   to.setContext(plan.context);
   to.setLeaves(plan.leaves);
+  auto counts = to.initMicroBatches(static_cast<unsigned>(plan.micro_batches.size()));
+  for (unsigned i = 0; i < counts.size(); ++i) counts.set(i, plan.micro_batches[i]);
   to.setReproducible(plan.reproducible);
   to.setPredictedStepSeconds(plan.predicted_step_seconds);
   to.setLayout(text(plan.layout));

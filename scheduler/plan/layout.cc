@@ -21,7 +21,8 @@ class Actors {
     for (std::uint32_t replica = 0; replica < f_.shards.replicas; ++replica) add_replica(replica);
     const ActorId metrics = f_.add(ActorKind::kMetrics, "metrics", {0, f_.last});
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-      f_.replicas[i].record = f_.builder.add_act(metrics, "record " + std::to_string(i), f_.micro);
+      f_.replicas[i].record =
+          f_.builder.add_act(metrics, "record " + std::to_string(i), f_.micro(i));
     }
     f_.metrics_norm = f_.builder.add_act(metrics, "norm");
     for (std::uint32_t r = 0; r < f_.owners(); ++r) {
@@ -49,8 +50,9 @@ class Actors {
     Replica replica;
     // Where sequences are shared a loader reads whole ones, and takes its part.
     const std::uint64_t whole = f_.shards.context > 1 ? 8 * tokens_per_leaf(f_.job) : 0;
-    replica.load = f_.builder.add_act(
-        f_.add(ActorKind::kDataLoader, "loader" + suffix, {index, 0}, whole), "load", f_.micro);
+    replica.load =
+        f_.builder.add_act(f_.add(ActorKind::kDataLoader, "loader" + suffix, {index, 0}, whole),
+                           "load", f_.micro(index));
     for (std::uint32_t s = 0; s < f_.stages; ++s) {
       auto& of_stage = replica.shards.emplace_back();
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t)
@@ -58,8 +60,9 @@ class Actors {
     }
     for (Shard& shard : replica.shards[f_.last]) {
       if (f_.shards.ranks > 1)
-        shard.statistics = f_.builder.add_act(shard.actor, "statistics", f_.micro, loss_priority());
-      shard.loss = f_.builder.add_act(shard.actor, "loss", f_.micro, loss_priority());
+        shard.statistics =
+            f_.builder.add_act(shard.actor, "statistics", f_.micro(index), loss_priority());
+      shard.loss = f_.builder.add_act(shard.actor, "loss", f_.micro(index), loss_priority());
     }
     replica.norm =
         f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, {index, f_.last}), "norm");
@@ -69,14 +72,14 @@ class Actors {
   /// Leaves are summed as a balanced tree: at most one partial sum for each level waits for its
   /// sibling. By the layer shard, or where replicas meet after each micro-batch by the sync, which
   /// has its own slices only; then the shard's leaf is in the slot that it will leave by.
-  std::uint64_t partial_sums() const {
-    return static_cast<std::uint64_t>(std::bit_width(f_.micro));
+  std::uint64_t partial_sums(std::uint32_t replica) const {
+    return static_cast<std::uint64_t>(std::bit_width(f_.micro(replica)));
   }
   /// Of several segments it is with the shard until the last of them is done, with those that have
   /// begun behind it.
   std::uint64_t shard_state(Place place) const {
     const StageSize& size = f_.size(place);
-    std::uint64_t sums = f_.syncs == 1 ? partial_sums() : 0;
+    std::uint64_t sums = f_.syncs == 1 ? partial_sums(place.replica) : 0;
     if (f_.syncs > 1 && f_.segments(place.stage) > 1) sums = stash_slots(f_, place);
     return sums * size.all_gradients() + size.recomputed + ring_bytes(f_, place);
   }
@@ -84,7 +87,7 @@ class Actors {
   std::uint64_t sync_state(Place place) const {
     // A codec with feedback works on a copy as long as what it remembers.
     if (f_.syncs == 1) return 2 * remembered(f_, place).held;
-    return partial_sums() *
+    return partial_sums(place.replica) *
            bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, f_.exchanges);
   }
 
@@ -129,20 +132,20 @@ class Actors {
       return segments.by_layer() ? name + " " + std::to_string(segment) : name;
     };
     for (std::uint32_t i = 0; i < segments.count(); ++i) {
-      shard.forward.push_back(f_.builder.add_act(shard.actor, named("forward", i),
-                                                 f_.micro * segments.forward_firings(i),
-                                                 forward_priority(place.stage)));
+      shard.forward.push_back(f_.builder.add_act(
+          shard.actor, named("forward", i), f_.micro(place.replica) * segments.forward_firings(i),
+          forward_priority(place.stage)));
     }
     const std::string backward = f_.in_halves() ? "backward input" : "backward";
     for (std::uint32_t i = 0; i < segments.count(); ++i) {
-      shard.backward.push_back(f_.builder.add_act(shard.actor, named(backward, i),
-                                                  f_.micro * segments.backward_firings(i),
-                                                  backward_priority()));
+      shard.backward.push_back(f_.builder.add_act(
+          shard.actor, named(backward, i), f_.micro(place.replica) * segments.backward_firings(i),
+          backward_priority()));
     }
     shard.gradients = shard.backward[0];
     if (f_.in_halves()) {
-      shard.gradients =
-          f_.builder.add_act(shard.actor, "backward weights", f_.micro, kWeightsPriority);
+      shard.gradients = f_.builder.add_act(shard.actor, "backward weights", f_.micro(place.replica),
+                                           kWeightsPriority);
     }
   }
 
@@ -158,6 +161,7 @@ Plan finish(Frame& frame) {
   plan.ranks = frame.shards.ranks;
   plan.context = frame.shards.context;
   plan.leaves = frame.job.training.leaves;
+  if (frame.job.parallelism.is_uneven()) plan.micro_batches = frame.job.parallelism.micro_batches;
   return std::move(plan);
 }
 

@@ -11,14 +11,16 @@ bool sums_each_micro_batch(const Plan& plan) {
   });
 }
 
-LeafOrder::LeafOrder(const Plan& plan)
-    : micro_batches_(micro_batches_of(plan)),
-      context_(plan.context),
-      replica_step_(micro_batches_),
-      micro_step_(1) {
-  if (!sums_each_micro_batch(plan)) return;
-  replica_step_ = 1;
-  micro_step_ = plan.replicas / plan.context;
+LeafOrder::LeafOrder(const Plan& plan) : context_(plan.context) {
+  const bool in_turn = sums_each_micro_batch(plan);
+  const std::uint32_t groups = plan.replicas / context_;
+  std::uint64_t next = 0;
+  for (std::uint32_t group = 0; group < groups; ++group) {
+    counts_.push_back(micro_batches_of(plan, group * context_));
+    first_.push_back(in_turn ? group : next);
+    next += counts_.back();
+  }
+  if (in_turn) step_ = groups;
 }
 
 }  // namespace reef::plan

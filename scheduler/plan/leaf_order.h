@@ -9,8 +9,14 @@
 //
 //   of 2 replicas, once a round:       r0: (g0 + g1)       r1: (g2 + g3)       then r0 + r1
 //   of 2 replicas, each micro-batch:   (r0: g0 + r1: g1)   (r0: g2 + r1: g3)   then their sum
+//
+// Replicas that take unequally many have neighbours, too, and meet once a round; but their sums are
+// no subtrees of equal size, so that another sum of the same leaves comes out:
+//
+//   of 2 replicas, 3 and 1:            r0: (g0 + g1) + g2  r1: g3              then r0 + r1
 
 #include <cstdint>
+#include <vector>
 
 #include "scheduler/plan/plan.h"
 
@@ -25,16 +31,17 @@ class LeafOrder {
   /// Precondition: the counts of the plan's header are valid.
   explicit LeafOrder(const Plan& plan);
 
-  std::uint32_t micro_batches() const { return micro_batches_; }
+  /// Of a round, in a replica that the plan has.
+  std::uint32_t micro_batches(std::uint32_t replica) const { return counts_[replica / context_]; }
   std::uint64_t leaf(std::uint32_t replica, std::uint32_t micro) const {
-    return std::uint64_t{replica / context_} * replica_step_ + std::uint64_t{micro} * micro_step_;
+    return first_[replica / context_] + std::uint64_t{micro} * step_;
   }
 
  private:
-  std::uint32_t micro_batches_;  ///< a round and replica
-  std::uint32_t context_;        ///< replicas that share a leaf
-  std::uint32_t replica_step_;
-  std::uint32_t micro_step_;
+  std::uint32_t context_;              ///< replicas that share a leaf
+  std::vector<std::uint32_t> counts_;  ///< of micro-batches, by group of such replicas
+  std::vector<std::uint64_t> first_;   ///< leaf, likewise
+  std::uint32_t step_ = 1;             ///< from one micro-batch's leaf to the next one's
 };
 
 }  // namespace reef::plan

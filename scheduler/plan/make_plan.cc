@@ -38,7 +38,7 @@ std::string traffic_text(const Candidate& candidate) {
 }
 
 bool is_reproducible(const Plan& plan) {
-  return plan.ranks == 1 && plan.context == 1 &&
+  return plan.ranks == 1 && plan.context == 1 && plan.micro_batches.empty() &&
          std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
            return cost::codec_is_lossy(edge.codec, edge.dtype);
          });

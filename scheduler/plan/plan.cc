@@ -25,8 +25,9 @@ bool Act::operator==(const Act& other) const {
          same(inputs, other.inputs) && same(outputs, other.outputs);
 }
 
-std::uint32_t micro_batches_of(const Plan& plan) {
-  return plan.leaves / (plan.replicas / plan.context);
+std::uint32_t micro_batches_of(const Plan& plan, std::uint32_t replica) {
+  return plan.micro_batches.empty() ? plan.leaves / (plan.replicas / plan.context)
+                                    : plan.micro_batches[replica / plan.context];
 }
 
 }  // namespace reef::plan

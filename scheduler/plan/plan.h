@@ -178,14 +178,19 @@ struct Plan {
   /// nn::ContextShare; above 1 a shard has a segment a layer.
   std::uint32_t context = 1;
   std::uint32_t leaves = 8;  ///< V of rule 7
-  bool reproducible = true;  ///< false when a lossy codec or sums over ranks break rule 7
+  /// Of a round, by group of replicas that share sequences, where these take unequally many; else
+  /// empty, and each takes its equal part of the leaves.
+  std::vector<std::uint32_t> micro_batches;
+  /// False when a lossy codec, sums over ranks or unequal micro-batches break rule 7.
+  bool reproducible = true;
   double predicted_step_seconds = 0;
   std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would
                        ///< have cost
   bool operator==(const Plan&) const = default;
 };
 
-/// Of a round, in each replica. Precondition: the counts of the plan's header are valid.
-std::uint32_t micro_batches_of(const Plan& plan);
+/// Of a round, in a replica that the plan has. Precondition: the counts of the plan's header are
+/// valid.
+std::uint32_t micro_batches_of(const Plan& plan, std::uint32_t replica);
 
 }  // namespace reef::plan

@@ -8,6 +8,7 @@
 
 #include "runtime/base/text.h"
 #include "runtime/base/units.h"
+#include "scheduler/job/parallelism.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 #include "scheduler/plan/validate.h"
@@ -57,13 +58,15 @@ void print_header(const Plan& plan, std::ostream& out) {
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
       << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
       << (plan.context > 1 ? std::to_string(plan.context) + " replicas share sequences, " : "")
-      << micro_batches_of(plan) << " micro-batches a round on each replica\n"
+      << micro_batches_text(plan) << '\n'
       << sharing_text(plan) << "placement     " << plan.layout << '\n'
       << "reproducible  "
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
           : plan.ranks > 1 || plan.context > 1
               ? "no: ranks add up what one device would sum in another order"
-              : "no: a codec that rounds is in use between nodes")
+          : !plan.micro_batches.empty() ? "no: replicas take unequally many micro-batches, whose "
+                                          "sums are no equal parts of a tree"
+                                        : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
       << " s predicted (event simulation, " << rates_text(plan) << ")\n";
@@ -299,6 +302,12 @@ std::string_view content_name(Content content) {
   return "unknown";
 }
 
+std::string micro_batches_text(const Plan& plan) {
+  if (!plan.micro_batches.empty())
+    return job::ratio_text(plan.micro_batches) + " micro-batches a round, by replica";
+  return std::to_string(micro_batches_of(plan, 0)) + " micro-batches a round on each replica";
+}
+
 void print_plan(const Plan& plan, std::ostream& out) {
   print_header(plan, out);
   print_nodes(plan, out);
@@ -326,6 +335,9 @@ std::string plan_to_json(const Plan& plan) {
   for (const Actor& actor : plan.actors) actors.push_back(json_of(actor, plan));
   for (const Edge& edge : plan.edges) edges.push_back(json_of(edge, plan));
   for (const Route& route : plan.routes) routes.push_back(json_of(route, plan));
+  std::vector<std::uint32_t> micro_batches;
+  for (std::uint32_t r = 0; r < plan.replicas; ++r)
+    micro_batches.push_back(micro_batches_of(plan, r));
   const Json descriptor = Json::parse(plan.descriptor, nullptr, false);
   const Json document = {{"job", plan.job},
                          {"epoch", plan.epoch},
@@ -335,6 +347,7 @@ std::string plan_to_json(const Plan& plan) {
                          {"ranks", plan.ranks},
                          {"context", plan.context},
                          {"leaves", plan.leaves},
+                         {"microBatches", micro_batches},
                          {"layout", plan.layout},
                          {"reproducible", plan.reproducible},
                          {"predictedStepSeconds", plan.predicted_step_seconds},

@@ -14,6 +14,9 @@ std::string_view content_name(Content content);  ///< "activation gradient"
 /// Which nodes are paced, and what that means for measured times; empty: none.
 std::string paced_text(const Plan& plan);
 
+/// "4 micro-batches a round on each replica"
+std::string micro_batches_text(const Plan& plan);
+
 /// Job and layout, nodes with the memory they need, actors by node, edges. Precondition:
 /// validate(plan) is ok.
 void print_plan(const Plan& plan, std::ostream& out);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <numeric>
 #include <string_view>
 #include <tuple>
 
@@ -13,6 +14,7 @@
 #include "scheduler/job/check.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/stages.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -27,6 +29,8 @@ constexpr std::array kRecomputes{nn::Recompute::kNone, nn::Recompute::kSelective
 constexpr std::array kSchedules{Schedule{}, Schedule{Schedule::Kind::kZeroBubble, 1},
                                 Schedule{Schedule::Kind::kInterleaved, 2}};
 constexpr double kEqualSteps = 0.01;  ///< below it a model of times says nothing
+/// Unequal micro-batches give up equal bits on every layout, which a few percent are not worth.
+constexpr double kWorthUnequal = 1.05;
 /// Shards of all layouts that are played: some seconds of work.
 constexpr std::size_t kMostShards = 12288;
 
@@ -46,7 +50,10 @@ struct Option {
 class Search {
  public:
   Search(const job::Job& job, const topology::Topology& topology)
-      : job_(job), topology_(topology), workers_(workers_of(topology)), spec_(job::spec_of(job)) {}
+      : job_(job), topology_(topology), workers_(workers_of(topology)), spec_(job::spec_of(job)) {
+    for (const topology::Node& node : workers_.nodes)
+      speeds_.push_back(cost::flops_per_second(node.device, node.threads));
+  }
 
   std::vector<Candidate> run() const {
     std::vector<Candidate> found;
@@ -74,10 +81,10 @@ class Search {
           parallelism.schedule = schedule;
           const bool pipeline = pp > 1 || schedule == Schedule{};
           if (!pipeline || parallelism.stages() > layers) continue;
-          for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+          add_options(parallelism, all);
           if (dp == 1 || !job::can_share_state(job_)) continue;
           parallelism.zero_stage = 1;
-          for (const Option& option : spreads_of(parallelism)) all.push_back(option);
+          add_options(parallelism, all);
         }
         if (nodes == 1) break;  // more replicas of one device only hold more
       }
@@ -92,6 +99,29 @@ class Search {
     std::map<std::string_view, std::uint32_t> nodes;
     for (const topology::Node& node : workers_.nodes) ++nodes[node.datacenter];
     return std::ranges::all_of(nodes, [tp](const auto& entry) { return entry.second % tp == 0; });
+  }
+
+  /// With equal micro-batches, and where replicas' devices are unequally fast with as many as suit
+  /// them.
+  void add_options(const Parallelism& parallelism, std::vector<Option>& all) const {
+    const std::vector<Option> equal = spreads_of(parallelism);
+    all.insert(all.end(), equal.begin(), equal.end());
+    if (parallelism.dp == 1) return;
+    for (Option option : equal) {
+      const std::vector<double> speeds =
+          placement::group_speeds(option.spread, plan::shards_of(parallelism), speeds_);
+      const auto last_done = [&](const std::vector<std::uint32_t>& counts) {
+        double last = 0;
+        for (std::size_t i = 0; i < counts.size(); ++i)
+          last = std::max(last, counts[i] / speeds[i]);
+        return last;
+      };
+      const std::uint32_t leaves = job_.training.leaves;
+      option.parallelism.micro_batches = placement::deal(leaves, speeds);
+      const std::vector<std::uint32_t> same(parallelism.dp, leaves / parallelism.dp);
+      if (last_done(same) > kWorthUnequal * last_done(option.parallelism.micro_batches))
+        all.push_back(std::move(option));
+    }
   }
 
   /// Both spreads, where they differ.
@@ -130,9 +160,7 @@ class Search {
   /// exchanges within a datacenter.
   double promise_of(const Option& option) const {
     const Parallelism& p = option.parallelism;
-    double speed = 0;
-    for (const topology::Node& node : workers_.nodes)
-      speed += cost::flops_per_second(node.device, node.threads);
+    const double speed = std::accumulate(speeds_.begin(), speeds_.end(), 0.0);
     const cost::Layer all = cost::range_cost(spec_, 0, spec_.layers.size(), tokens_per_leaf(job_));
     const double leaves = job_.training.leaves;
     const double gaps = p.schedule.kind == Schedule::Kind::kZeroBubble
@@ -187,9 +215,11 @@ class Search {
     Parallelism parallelism = option.parallelism;
     for (const nn::Recompute recompute : kRecomputes) {
       parallelism.recompute = recompute;
-      // Sharing gradients out sends them more often, so only where memory asks for it.
-      for (std::uint32_t zero = option.parallelism.zero_stage;
-           zero <= 2 * option.parallelism.zero_stage; ++zero) {
+      // Sharing gradients out sends them more often, so only where memory asks for it; and replicas
+      // that meet after each micro-batch need equally many.
+      const std::uint32_t least = option.parallelism.zero_stage;
+      const std::uint32_t most = parallelism.is_uneven() ? least : 2 * least;
+      for (std::uint32_t zero = least; zero <= most; ++zero) {
         parallelism.zero_stage = zero;
         found = candidate(parallelism, option.spread);
         if (found.short_by == 0) return found;
@@ -251,6 +281,7 @@ class Search {
   const topology::Topology& topology_;
   const topology::Topology workers_;
   const nn::ModelSpec spec_;
+  std::vector<double> speeds_;  ///< of the workers
 };
 
 std::string size_text(double bytes) { return format_size(static_cast<std::uint64_t>(bytes)); }
@@ -270,6 +301,7 @@ std::string describe(const Candidate& candidate) {
   if (p.recompute != nn::Recompute::kNone)
     text += ", recompute " + std::string(nn::name_of(p.recompute));
   if (p.shares_state()) text += ", zero_stage " + std::to_string(p.zero_stage);
+  if (p.is_uneven()) text += ", micro-batches " + job::ratio_text(p.micro_batches);
   if (p.dp == 1 || p.pp == 1) return text;
   return text + (candidate.spread == Spread::kReplicas ? ", replicas spread over datacenters"
                                                        : ", stages spread over datacenters");

@@ -9,10 +9,6 @@
 namespace reef::plan {
 namespace {
 
-using Rate = ActShape::Rate;
-
-Rate often_if(bool often) { return often ? Rate::kMicroBatch : Rate::kRound; }
-
 char letter(Content content) {
   switch (content) {
     case Content::kTokens:
@@ -35,13 +31,13 @@ char letter(Content content) {
   return '!';
 }
 
-std::vector<ActShape> sync_shapes(std::uint32_t replicas, Sharing sharing) {
+std::vector<ActShape> sync_shapes(const Plan& plan, std::uint32_t micro, Sharing sharing) {
   const char* const last = sharing.state ? "gg?" : "gg?p?";
-  if (replicas == 1) return {{"g", last}};
-  const Rate rate = often_if(sharing.gradients);
-  std::vector<ActShape> shapes{{"g", "gg", rate}};
-  for (std::uint32_t reach = 2; reach <= replicas; reach *= 2) {
-    shapes.push_back({"gg", reach == replicas ? last : "gg", rate});
+  if (plan.replicas == 1) return {{"g", last}};
+  const std::uint32_t syncs = sharing.gradients ? micro : 1;
+  std::vector<ActShape> shapes{{"g", "gg", syncs}};
+  for (std::uint32_t reach = 2; reach <= plan.replicas; reach *= 2) {
+    shapes.push_back({"gg", reach == plan.replicas ? last : "gg", syncs});
   }
   return shapes;
 }
@@ -81,14 +77,15 @@ std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, boo
 }
 
 /// What goes round a ring comes behind the rest.
-std::vector<ActShape> pass_shapes(const Segments& segments, bool first, bool halves) {
+std::vector<ActShape> pass_shapes(const Segments& segments, bool first, bool halves,
+                                  std::uint32_t micro) {
   std::vector<ActShape> shapes;
   for (std::uint32_t i = 0; i < segments.count(); ++i) {
     const std::string input = i > 0 ? "a" : first ? "tww?" : "aww?";
     if (segments.is_ring(i))
-      shapes.push_back({input + "a", "aaa", Rate::kForwardRing});
+      shapes.push_back({input + "a", "aaa", micro * segments.forward_firings(i)});
     else
-      shapes.push_back({input, "aa", Rate::kMicroBatch});
+      shapes.push_back({input, "aa", micro});
   }
   for (std::uint32_t i = 0; i < segments.count(); ++i) {
     const std::string result = std::string(halves   ? "a"
@@ -96,36 +93,38 @@ std::vector<ActShape> pass_shapes(const Segments& segments, bool first, bool hal
                                                     : "") +
                                (i > 0 || !first ? "d" : "");
     if (segments.is_ring(i))
-      shapes.push_back({"daad", result + "ad", Rate::kBackwardRing});
+      shapes.push_back({"daad", result + "ad", micro * segments.backward_firings(i)});
     else
-      shapes.push_back({"da", result, Rate::kMicroBatch});
+      shapes.push_back({"da", result, micro});
   }
-  if (halves) shapes.push_back({std::string(segments.count(), 'a'), "g", Rate::kMicroBatch});
+  if (halves) shapes.push_back({std::string(segments.count(), 'a'), "g", micro});
   return shapes;
 }
 
 std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const bool last = actor.stage + 1 == plan.stages;
   const Segments segments = segments_of(plan, actor);
+  const std::uint32_t micro = micro_batches_of(plan, actor.replica);
   const std::uint64_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
   const std::uint64_t least = 2 * std::uint64_t{segments.count()} + judging;
   // A hostile plan of many layers must bring the acts before they cost us.
   const bool halves = actor.acts.size() == least + 1;
   if (segments.count() == 0 || (actor.acts.size() != least && !halves))
     return std::vector<ActShape>(1);
-  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves);
-  if (judging == 1) shapes.push_back({"at", "ds", Rate::kMicroBatch});
+  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves, micro);
+  if (judging == 1) shapes.push_back({"at", "ds", micro});
   if (judging == 2) {
-    shapes.push_back({"at", "ax", Rate::kMicroBatch});
-    shapes.push_back({"ax", actor.rank == 0 ? "ds" : "d", Rate::kMicroBatch});
+    shapes.push_back({"at", "ax", micro});
+    shapes.push_back({"ax", actor.rank == 0 ? "ds" : "d", micro});
   }
   return shapes;
 }
 
 /// As many acts as there are exchanges, and one, at the rate of the first.
-std::vector<ActShape> all_reduce_shapes(const Actor& actor, std::uint32_t ranks) {
+std::vector<ActShape> all_reduce_shapes(const Actor& actor, std::uint32_t ranks,
+                                        std::uint32_t micro) {
   if (ranks == 1 || actor.acts.empty()) return {};
-  const Rate often = often_if(actor.acts[0].firings > 1);
+  const std::uint32_t often = actor.acts[0].firings > 1 ? micro : 1;
   std::vector<ActShape> shapes{{".", "..", often}};
   for (std::uint32_t reach = 2; reach <= ranks; reach *= 2)
     shapes.push_back({"..", reach == ranks ? "." : "..", often});
@@ -140,8 +139,10 @@ std::string writer_inputs(const Actor& actor, const Plan& plan) {
   return std::string(std::clamp<std::uint64_t>(ports, least, most), 'p');
 }
 
-std::vector<ActShape> metrics_shapes(std::uint32_t replicas) {
-  std::vector<ActShape> shapes(replicas, {"s", "", Rate::kMicroBatch});
+std::vector<ActShape> metrics_shapes(const Plan& plan) {
+  std::vector<ActShape> shapes;
+  for (std::uint32_t r = 0; r < plan.replicas; ++r)
+    shapes.push_back({"s", "", micro_batches_of(plan, r)});
   shapes.push_back({"s", ""});
   return shapes;
 }
@@ -154,13 +155,14 @@ Sharing sharing_of(const Plan& plan) {
 }
 
 std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing) {
+  const std::uint32_t micro = micro_batches_of(plan, actor.replica);
   switch (actor.kind) {
     case ActorKind::kDataLoader:
-      return {{"", std::string(std::size_t{2} * plan.ranks, 't'), Rate::kMicroBatch}};
+      return {{"", std::string(std::size_t{2} * plan.ranks, 't'), micro}};
     case ActorKind::kLayerShard:
       return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:
-      return sync_shapes(plan.replicas, sharing);
+      return sync_shapes(plan, micro, sharing);
     case ActorKind::kClipNorm:
       return norm_shapes(actor, plan, sharing.state);
     case ActorKind::kOptimizer:
@@ -172,7 +174,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
     case ActorKind::kMetrics:
       // The one kind with many acts: a hostile plan of many such actors must bring the acts before
       // they cost us.
-      return actor.acts.size() == plan.replicas + 1 ? metrics_shapes(plan.replicas)
+      return actor.acts.size() == plan.replicas + 1 ? metrics_shapes(plan)
                                                     : std::vector<ActShape>(1);
     case ActorKind::kSend:
     case ActorKind::kReceive:
@@ -181,7 +183,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
       return gather_shapes(plan.replicas);
     case ActorKind::kAllReduce:
     case ActorKind::kJoin:
-      return all_reduce_shapes(actor, plan.ranks);
+      return all_reduce_shapes(actor, plan.ranks, micro);
   }
   return {};
 }

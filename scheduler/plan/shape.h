@@ -12,15 +12,9 @@ namespace reef::plan {
 /// (g)radient, (w)eights, (s)calars, state (p), e(x)act, any (.). A letter may be
 /// followed by ? for a port that need not be.
 struct ActShape {
-  enum class Rate : std::uint8_t {
-    kRound,         ///< once, or as its edge for carriers
-    kMicroBatch,    ///< micro_batches_of() times
-    kForwardRing,   ///< once for each replica of the context, likewise
-    kBackwardRing,  ///< and once more
-  };
   std::string inputs;
   std::string outputs;
-  Rate rate = Rate::kRound;
+  std::uint32_t firings = 1;  ///< a round; of carriers their edge says
 };
 
 /// What the replicas of a plan share out, which all its actors must agree on.
@@ -30,8 +24,8 @@ struct Sharing {
 };
 Sharing sharing_of(const Plan& plan);
 
-/// The acts that an actor of this kind has in a plan with these counts, of which `sharing` is
-/// sharing_of(). An empty answer: no such kind.
+/// The acts that an actor of this kind, of a replica that is there, has in a plan with these
+/// counts, of which `sharing` is sharing_of(). An empty answer: no such kind.
 std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing);
 
 /// True when the ports' contents match.

@@ -54,8 +54,12 @@ std::vector<std::uint32_t> cut_stages(const job::Job& job, const topology::Topol
   }
   for (const topology::Node& node : topology.nodes)
     speeds.push_back(cost::flops_per_second(node.device, node.threads));
-  return placement::cut(costs, placement::stage_speeds(spread, shards_of(job.parallelism), speeds,
-                                                       job.parallelism.stages()));
+  const job::Parallelism& parallelism = job.parallelism;
+  const double mean = static_cast<double>(job.training.leaves) / parallelism.dp;
+  std::vector<double> work;
+  for (const std::uint32_t count : parallelism.micro_batches) work.push_back(count / mean);
+  return placement::cut(costs, placement::stage_speeds(spread, shards_of(parallelism), speeds,
+                                                       parallelism.stages(), work));
 }
 
 }  // namespace reef::plan

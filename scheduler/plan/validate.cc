@@ -9,6 +9,7 @@
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
+#include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 #include "scheduler/topology/topology.h"
@@ -116,12 +117,28 @@ class Validator {
         plan_.replicas / plan_.context > plan_.leaves) {
       return broken("replicas", "not a power of two whose contexts divide the leaves");
     }
+    ATOLL_TRY(micro_batches());
     if (plan_.stages < 1 || plan_.stages > kMostReplicas)
       return broken("stages", "none or too many");
     if (!power(plan_.ranks)) return broken("ranks", "not a power of two, or too many");
     if (!std::isfinite(plan_.predicted_step_seconds) || plan_.predicted_step_seconds < 0) {
       return broken("predicted step", "not a time");
     }
+    return {};
+  }
+
+  /// After the counts that they deal out.
+  Status micro_batches() const {
+    const auto& counts = plan_.micro_batches;
+    if (counts.empty()) return {};
+    const std::uint64_t dealt = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    if (counts.size() != plan_.replicas / plan_.context || dealt != plan_.leaves ||
+        std::ranges::find(counts, 0u) != counts.end())
+      return broken("micro-batches", "do not deal out the leaves, to each replica some");
+    if (std::ranges::all_of(counts, [&](std::uint32_t count) { return count == counts[0]; }))
+      return broken("micro-batches", "are listed, but are equal");
+    if (sums_each_micro_batch(plan_))
+      return broken("micro-batches", "are unequal, but replicas meet after each");
     return {};
   }
 
@@ -174,6 +191,8 @@ class Validator {
     // Tasks rely on it: else a port could have no token where its act always makes one.
     if (edge.tokens != std::gcd(produced, consumed))
       return broken(edge.name, "fewer tokens than firings of the end that fires less often");
+    if (produced != consumed && !may_differ(edge, producer, consumer))
+      return broken(edge.name, "ends that fire at different rates");
     const bool between_carriers =
         producer.kind == ActorKind::kSend && consumer.kind == ActorKind::kReceive;
     if (edge.wire != between_carriers || edge.wire != (producer.node != consumer.node)) {
@@ -187,6 +206,29 @@ class Validator {
     if (!good_codec) return broken(edge.name, "a codec that is none, or not for such an edge");
     if (!(edge.ratio > 0 && edge.ratio < 16)) return broken(edge.name, "a ratio that cannot be");
     return {};
+  }
+
+  /// Whether tasks expect that one end fires more often: gradients are given less often than a
+  /// shard or a sync fires, weights are kept by a shard for several firings, and those who share
+  /// sequences meet more often than they have micro-batches.
+  bool may_differ(const Edge& edge, const Actor& producer, const Actor& consumer) const {
+    const std::uint32_t produced = producer.acts[edge.producer_act].firings;
+    const std::uint32_t consumed = consumer.acts[edge.consumer_act].firings;
+    if (edge.content == Content::kGradient) {
+      return produced > consumed &&
+             (producer.kind == ActorKind::kLayerShard || producer.kind == ActorKind::kGradientSync);
+    }
+    if (edge.content == Content::kWeights)
+      return produced < consumed && consumer.kind == ActorKind::kLayerShard;
+    const std::uint32_t group = producer.replica / plan_.context;
+    if (producer.replica >= plan_.replicas || consumer.replica / plan_.context != group)
+      return false;
+    const std::uint32_t micro = micro_batches_of(plan_, producer.replica);
+    const auto in_ring = [&](std::uint32_t firings) {
+      return firings == micro || firings == micro * plan_.context ||
+             firings == micro * (plan_.context + 1);
+    };
+    return plan_.context > 1 && in_ring(produced) && in_ring(consumed);
   }
 
   bool has_act(ActorId actor, std::uint32_t act) const {
@@ -215,8 +257,8 @@ class Validator {
     const Act& act = actor.acts[index];
     const std::string where = actor.name + "." + act.name;
     if (!good_name(act.name)) return broken(where, "not a name");
-    if (!right_rate(actor.kind, act.firings, shape.rate))
-      return broken(where, "fires at a rate that is not its kind's");
+    const bool right = carries(actor.kind) ? is_rate(act.firings) : act.firings == shape.firings;
+    if (!right) return broken(where, "fires at a rate that is not its kind's");
     std::vector<Content> inputs, outputs;
     for (const Port& port : act.inputs) ATOLL_TRY(check(port, actor, index, true, inputs));
     for (const Port& port : act.outputs) ATOLL_TRY(check(port, actor, index, false, outputs));
@@ -227,24 +269,17 @@ class Validator {
     return {};
   }
 
-  bool right_rate(ActorKind kind, std::uint32_t firings, ActShape::Rate rate) const {
-    const std::uint32_t micro = micro_batches_of(plan_);
-    const std::uint32_t ring = micro * plan_.context, ring_back = ring + micro;
-    if (carries(kind)) {
-      const bool in_ring = plan_.context > 1 && (firings == ring || firings == ring_back);
-      return firings == 1 || firings == micro || in_ring;
+  /// Whether something fires so often. A carrier has one end's replica, but its edge may be of the
+  /// other's: of all of them, losses go to one.
+  bool is_rate(std::uint32_t firings) {
+    if (rates_.empty()) {
+      rates_.insert(1);
+      for (std::uint32_t r = 0; r < plan_.replicas; r += plan_.context) {
+        const std::uint32_t micro = micro_batches_of(plan_, r);
+        rates_.insert({micro, micro * plan_.context, micro * (plan_.context + 1)});
+      }
     }
-    switch (rate) {
-      case ActShape::Rate::kRound:
-        return firings == 1;
-      case ActShape::Rate::kMicroBatch:
-        return firings == micro;
-      case ActShape::Rate::kForwardRing:
-        return firings == ring;
-      case ActShape::Rate::kBackwardRing:
-        return firings == ring_back;
-    }
-    return false;
+    return rates_.contains(firings) && firings > 0;
   }
 
   Status check(const Port& port, const Actor& actor, std::uint32_t act, bool input,
@@ -312,6 +347,7 @@ class Validator {
   const Sharing sharing_;
   std::vector<Ends> seen_;
   std::unordered_set<std::string_view> nodes_, edge_names_, actor_names_;
+  std::unordered_set<std::uint32_t> rates_;  ///< see is_rate()
 };
 
 }  // namespace

@@ -75,6 +75,11 @@ void descriptors() {
   job::Job shared = job;
   shared.parallelism.zero_stage = 2;
   seed("plan", "shared-out", plan::encode(plan::make_plan(shared, two).value()));
+  job::Job unequal = job;
+  unequal.parallelism.dp = 2;
+  unequal.parallelism.micro_batches = {1, unequal.training.leaves - 1};
+  seed("plan", "unequal", plan::encode(plan::make_plan(unequal, two).value()));
+  seed("job", "unequal", job::job_to_json(unequal));
   job::Job small = job;
   small.parallelism = {};
   small.codecs = {};

@@ -142,12 +142,12 @@ void print(const Played& played) {
   const plan::Plan& plan = played.plan;
   std::cout << fmt::format(
       "job           {}\n"
-      "devices       {}, {} replicas x {} stages, {} micro-batches a round on each replica\n"
+      "devices       {}, {} replicas x {} stages, {}\n"
       "placement     {}\n"
       "step          {}, {:.0f} tokens/s\n"
       "compute       {:.1f} % of a step on the mean device, {:.1f} % on the busiest\n"
       "played        {} firings; planned in {}, simulated in {}\n",
-      plan.job, plan.nodes.size(), plan.replicas, plan.stages, plan::micro_batches_of(plan),
+      plan.job, plan.nodes.size(), plan.replicas, plan.stages, plan::micro_batches_text(plan),
       plan.layout,
       format_duration(std::chrono::duration_cast<Duration>(
           std::chrono::duration<double>(played.forecast.step_seconds))),

@@ -44,11 +44,10 @@ Frame::Frame(const job::Job& the_job, const topology::Topology& the_topology,
       schedule(job.parallelism.schedule),
       stages(job.parallelism.stages()),
       spread(the_spread),
-      micro(job.training.leaves / job.parallelism.dp),
       tokens(tokens_per_shard(job)),
       last(stages - 1),
       sharded(job.parallelism.shares_state()),
-      syncs(job.parallelism.shares_gradients() ? micro : 1),
+      syncs(job.parallelism.shares_gradients() ? micro(0) : 1),
       exchanges(static_cast<std::uint32_t>(std::bit_width(shards.replicas) - 1)),
       activations(job::spec_of(job).activations) {
   const nn::ModelSpec whole = job::spec_of(job);

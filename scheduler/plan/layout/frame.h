@@ -78,6 +78,10 @@ struct Frame {
   std::uint32_t owners() const { return ranks.front().deal.owners(); }
   /// The owners that a replica's norm hears of.
   std::vector<std::uint32_t> owners_heard(std::uint32_t replica) const;
+  /// Micro-batches of a round in this replica.
+  std::uint32_t micro(std::uint32_t replica) const {
+    return job.parallelism.micro_batches_of(replica, job.training.leaves);
+  }
   bool in_halves() const { return schedule.kind == job::Schedule::Kind::kZeroBubble; }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
   bool ties_across() const { return last > 0 && ranks[0].sizes[last].tied_weights > 0; }
@@ -107,8 +111,7 @@ struct Frame {
   const job::Schedule schedule;
   const std::uint32_t stages;
   const placement::Spread spread;
-  const std::uint32_t micro;      ///< micro-batches a round and replica
-  const std::uint64_t tokens;     ///< of one that are a shard's
+  const std::uint64_t tokens;     ///< of one micro-batch that are a shard's
   const std::uint32_t last;       ///< stage
   const bool sharded;             ///< replicas share the optimizer's state out
   const std::uint32_t syncs;      ///< of gradients a round: one, or one a micro-batch

@@ -21,12 +21,13 @@ class Slots {
   /// must come back, and those that are under way; and where a network lies between those who share
   /// layers or sequences one more, which computes meanwhile.
   std::uint32_t stash(std::uint32_t s) const {
-    return std::min(f_.micro, f_.stages - s + under_way(s) + (sharers_are_apart(s) ? 1 : 0));
+    return std::min(f_.micro(index_),
+                    f_.stages - s + under_way(s) + (sharers_are_apart(s) ? 1 : 0));
   }
   /// In halves stage s may leave the gradients of weights of s + 1 for later, so that all stages
   /// hold activations of about as many micro-batches (arXiv 2401.10241, ZB-H1).
   std::uint32_t rest(std::uint32_t s) const {
-    return std::min(f_.micro, s + 1 + under_way(0) + (sharers_are_apart(s) ? 1 : 0));
+    return std::min(f_.micro(index_), s + 1 + under_way(0) + (sharers_are_apart(s) ? 1 : 0));
   }
 
  private:
@@ -65,19 +66,19 @@ class Pipeline {
     const std::uint64_t token_bytes = f_.token_bytes();
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       f_.builder.connect({"tokens" + f_.of_rank(index_, t), replica_.load,
-                          replica_.shards[0][t].forward[0], Content::kTokens, f_.micro,
+                          replica_.shards[0][t].forward[0], Content::kTokens, f_.micro(index_),
                           f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_forward(s);
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
       f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back(), judge(shard),
-                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t)});
+                          Content::kActivation, f_.micro(index_), 1, 0, f_.logits_bytes(t)});
     }
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       f_.builder.connect({"targets" + f_.of_rank(index_, t), replica_.load,
-                          judge(replica_.shards[f_.last][t]), Content::kTokens, f_.micro,
+                          judge(replica_.shards[f_.last][t]), Content::kTokens, f_.micro(index_),
                           slots_.stash(0) - 1 + f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }
     if (f_.shards.ranks > 1) connect_statistics(token_bytes);
@@ -87,13 +88,13 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
       f_.builder.connect({"logits-gradient" + f_.of_rank(index_, t), shard.loss,
-                          shard.backward.back(), Content::kActivationGradient, f_.micro, 1, 0,
-                          f_.logits_bytes(t)});
+                          shard.backward.back(), Content::kActivationGradient, f_.micro(index_), 1,
+                          0, f_.logits_bytes(t)});
     }
     for (std::uint32_t s = f_.stages; s-- > 0;) connect_backward(s);
     for (std::uint32_t s = 0; s < f_.stages; ++s) connect_stashes(s);
     f_.builder.connect({"report" + f_.of_replica(index_), replica_.shards[f_.last][0].loss,
-                        replica_.record, Content::kScalars, f_.micro, 2, 0, kReportBytes,
+                        replica_.record, Content::kScalars, f_.micro(index_), 2, 0, kReportBytes,
                         DType::kF64});
   }
 
@@ -126,7 +127,7 @@ class Pipeline {
       const Place place{index_, s, t};
       for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
         f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i], shard.gradients,
-                            Content::kActivation, f_.micro, slots_.rest(s), 0,
+                            Content::kActivation, f_.micro(index_), slots_.rest(s), 0,
                             f_.segment_size(place, i).later, f_.activations});
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
@@ -152,7 +153,7 @@ class Pipeline {
       const Place place{index_, s, t};
       for (std::uint32_t i = 0; i < f_.segments(s); ++i) {
         f_.builder.connect({"stash" + f_.of_segment(place, i), shard.forward[i], shard.backward[i],
-                            Content::kActivation, f_.micro, slots_.stash(s), 0,
+                            Content::kActivation, f_.micro(index_), slots_.stash(s), 0,
                             f_.segment_size(place, i).stash, f_.activations});
       }
     }
@@ -165,14 +166,15 @@ class Pipeline {
     if (f_.shards.ranks == 1) {
       const Place place{index_, s};
       const std::string name = leaves_stage ? f_.of_shard(place) : f_.of_segment(place, segment);
-      f_.builder.connect({what + name, from[0], to[0], content, f_.micro, slots, 0,
+      f_.builder.connect({what + name, from[0], to[0], content, f_.micro(index_), slots, 0,
                           f_.hidden_bytes(), f_.activations});
       return;
     }
-    connect_all_reduce(f_, {index_, s},
-                       {what + ".r" + std::to_string(index_) + ".s" + std::to_string(s) + ".l" +
-                            std::to_string(segment),
-                        content, f_.micro, f_.hidden_bytes(), f_.activations, slots, from, to});
+    connect_all_reduce(
+        f_, {index_, s},
+        {what + ".r" + std::to_string(index_) + ".s" + std::to_string(s) + ".l" +
+             std::to_string(segment),
+         content, f_.micro(index_), f_.hidden_bytes(), f_.activations, slots, from, to});
   }
 
   /// Of the logits, whose columns the ranks share.
@@ -181,12 +183,13 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[f_.last][t];
       f_.builder.connect({"judged" + f_.of_rank(index_, t), shard.statistics, shard.loss,
-                          Content::kActivation, f_.micro, 1, 0, f_.logits_bytes(t) + token_bytes});
+                          Content::kActivation, f_.micro(index_), 1, 0,
+                          f_.logits_bytes(t) + token_bytes});
       from.push_back(shard.statistics);
       to.push_back(shard.loss);
     }
     connect_all_reduce(f_, {index_, f_.last},
-                       {"statistics.r" + std::to_string(index_), Content::kExact, f_.micro,
+                       {"statistics.r" + std::to_string(index_), Content::kExact, f_.micro(index_),
                         8 * f_.shards.ranks * f_.tokens, DType::kF32, 1, from, to});
   }
 

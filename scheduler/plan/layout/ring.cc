@@ -25,8 +25,8 @@ void connect_ring(Frame& f, Place first, std::uint32_t segment) {
   const std::uint64_t both = elements(f, heads, 2 * heads.keys);
   const std::uint64_t keys = ops::size_of(f.activations) * both;
   const Segments segments = f.segments_of(first.stage);
-  const std::uint32_t there = f.micro * segments.forward_firings(segment);
-  const std::uint32_t back = f.micro * segments.backward_firings(segment);
+  const std::uint32_t there = f.micro(first.replica) * segments.forward_firings(segment);
+  const std::uint32_t back = f.micro(first.replica) * segments.backward_firings(segment);
   const auto join = [&](const char* what, auto acts, Content content, std::uint32_t tokens,
                         std::uint64_t bytes, ops::DType dtype) {
     for (std::uint32_t c = 0; c < f.shards.context; ++c) {

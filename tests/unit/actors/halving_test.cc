@@ -104,7 +104,7 @@ class HalvingTest : public testing::TestWithParam<Case> {
     EXPECT_EQ(leaves.size(), rig_.plan.leaves);
     collectives::LeafTree sum;
     for (auto& [number, leaf] : leaves) sum.add(rig_.context, std::move(leaf));
-    return sum.take();
+    return sum.take(rig_.context);
   }
 
   Rig rig_;

@@ -1,5 +1,7 @@
 #include "collectives/algorithms/leaf_tree.h"
 
+#include <bit>
+
 #include "ops/functional/functional.h"
 #include "rig.h"
 
@@ -26,7 +28,7 @@ class LeafTreeTest : public testing::Test {
   }
   Leaf streamed(std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) tree_.add(context_, leaf(first + i));
-    return tree_.take();
+    return tree_.take(context_);
   }
   static void expect_same(const Leaf& a, const Leaf& b) {
     ASSERT_EQ(a.size(), b.size());
@@ -41,6 +43,23 @@ TEST_F(LeafTreeTest, AddsAsTheBalancedTreeDoes) {
   for (const std::uint64_t leaves : {1, 2, 4, 8, 16}) {
     SCOPED_TRACE(leaves);
     expect_same(streamed(0, leaves), drawn(0, leaves));
+  }
+}
+
+TEST_F(LeafTreeTest, AddsWhatIsOverFromTheLastToTheFirst) {
+  for (std::uint64_t leaves = 1; leaves <= 16; ++leaves) {
+    SCOPED_TRACE(leaves);
+    // The largest power of two, then the rest likewise.
+    std::vector<Leaf> parts;
+    for (std::uint64_t first = 0; first < leaves;) {
+      const std::uint64_t part = std::bit_floor(leaves - first);
+      parts.push_back(drawn(first, part));
+      first += part;
+    }
+    Leaf expected = parts.back();
+    for (std::size_t i = parts.size() - 1; i-- > 0;) expected = sum(parts[i], expected);
+    expect_same(streamed(0, leaves), expected);
+    EXPECT_EQ(tree_.count(), 0u);
   }
 }
 

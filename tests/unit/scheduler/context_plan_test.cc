@@ -79,7 +79,7 @@ TEST(ContextPlan, IsLiveInEveryMix) {
               ASSERT_TRUE(plan.ok()) << plan.error().text();
               EXPECT_EQ(plan->context, cp);
               EXPECT_EQ(plan->replicas, dp * cp);
-              EXPECT_EQ(micro_batches_of(*plan), 8 / dp);
+              EXPECT_EQ(micro_batches_of(*plan, 0), 8 / dp);
               EXPECT_FALSE(plan->reproducible);
               EXPECT_GT(plan->predicted_step_seconds, 0);
               const Plan again = decode(encode(*plan)).value();
@@ -98,7 +98,7 @@ TEST(ContextPlan, GivesThoseWhoShareSequencesTheSameLeaves) {
     const LeafOrder order(plan);
     std::multiset<std::uint64_t> leaves;
     for (std::uint32_t replica = 0; replica < 4; ++replica) {
-      for (std::uint32_t micro = 0; micro < order.micro_batches(); ++micro) {
+      for (std::uint32_t micro = 0; micro < order.micro_batches(replica); ++micro) {
         leaves.insert(order.leaf(replica, micro));
         EXPECT_EQ(order.leaf(replica, micro), order.leaf(replica ^ 1, micro));
       }

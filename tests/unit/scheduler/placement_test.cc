@@ -31,6 +31,31 @@ TEST(StageSpeeds, AreThoseOfTheSlowestShardWhereShardsShareANode) {
   EXPECT_EQ(stage_speeds(Spread::kReplicas, {1, 2}, {4, 8}, 4), (Speeds{2, 4, 2, 4}));
 }
 
+TEST(StageSpeeds, CountWhatEachReplicaHasToDo) {
+  using Speeds = std::vector<double>;
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {2, 2}, {3, 3, 1, 2}, 2, {1.5, 0.5}), (Speeds{2, 2}));
+  EXPECT_EQ(stage_speeds(Spread::kReplicas, {2, 2}, {4}, 2, {1.5, 0.5}), (Speeds{1, 1}));
+}
+
+TEST(GroupSpeeds, AreThoseOfTheSlowestShardOfThoseWhoShareSequences) {
+  using Speeds = std::vector<double>;
+  EXPECT_EQ(group_speeds(Spread::kReplicas, {2, 2}, {1, 2, 4, 8}), (Speeds{1, 4}));
+  EXPECT_EQ(group_speeds(Spread::kStages, {2, 2}, {1, 2, 4, 8}), (Speeds{1, 2}));
+  EXPECT_EQ(group_speeds(Spread::kReplicas, {4, 1, 1, 2}, {1, 2, 4, 8}), (Speeds{1, 4}));
+  EXPECT_EQ(group_speeds(Spread::kReplicas, {4, 1}, {2, 8}), (Speeds{1, 1, 4, 4}));
+}
+
+TEST(Deal, LetsTheSlowestBeDoneAsEarlyAsCanBe) {
+  using Counts = std::vector<std::uint32_t>;
+  EXPECT_EQ(deal(8, {1, 1}), (Counts{4, 4}));
+  EXPECT_EQ(deal(8, {1, 1.1}), (Counts{4, 4}));
+  EXPECT_EQ(deal(8, {3, 1}), (Counts{6, 2}));
+  EXPECT_EQ(deal(8, {1, 3}), (Counts{2, 6}));
+  EXPECT_EQ(deal(8, {1, 1, 2, 4}), (Counts{1, 1, 2, 4}));
+  EXPECT_EQ(deal(8, {1, 1e12}), (Counts{1, 7})) << "each has one, however slow it is";
+  EXPECT_EQ(deal(2, {5, 1}), (Counts{1, 1}));
+}
+
 TEST(NodeOf, KeepsReplicasOrStagesTogether) {
   const Shards shards{2, 2};
   EXPECT_EQ(node_of(Spread::kReplicas, shards, 2, 0, 1), 0u);
