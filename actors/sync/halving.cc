@@ -38,7 +38,8 @@ class HalvingSync final : public Task {
     for (Token* output : firing.outputs) {
       if (output == nullptr) continue;
       output->round = input.round;
-      output->micro = input.micro;
+      // A round's sum is of no micro-batch, of which partners may have unequally many.
+      output->micro = firings_ > 1 ? input.micro : 0;
       output->empty = input.empty;
     }
     if (input.empty) return {};
