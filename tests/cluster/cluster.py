@@ -30,7 +30,7 @@ spec:
   training: {{steps: {steps}, seed: 7, leaves: 8, sequencesPerLeaf: 1, context: 32{training}}}
   evaluation: {{every: {evaluate}, rounds: 2}}
   checkpoints: {{every: {snapshot}, keep: 3{resume}}}
-  parallelism: {{dp: {dp}, pp: {pp}, tp: {tp}, cp: {cp}, schedule: "{schedule}", recompute: {recompute}, zero_stage: {zero}}}
+  parallelism: {{dp: {dp}, pp: {pp}, tp: {tp}, cp: {cp}, schedule: "{schedule}", recompute: {recompute}, zero_stage: {zero}{more}}}
   codecs: {{activations: {activations}, gradients: {gradients}, weights: {weights}}}
   peerTimeout: 3s
 """
@@ -40,7 +40,7 @@ LLAMA = ("type: llama, vocab_size: 256, max_position_embeddings: 32, hidden_size
          "num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2")
 
 DEFAULTS = dict(family=GPT2, model="", loader="", training="", clip=1.0, steps=20, evaluate=10, snapshot=10, resume="", dp=1,
-                pp=1, tp=1, cp=1, weights="none", schedule="1f1b", recompute="none", zero=0)
+                pp=1, tp=1, cp=1, weights="none", schedule="1f1b", recompute="none", zero=0, more="")
 
 
 def make_text(path, chapters=120):

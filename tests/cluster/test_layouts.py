@@ -148,6 +148,25 @@ class Layouts(ClusterTest):
         print(f"top-k:0.05 and cp 2: held-out loss {last:.4f}, of fp32 {best:.4f}")
         self.assertLess(abs(last - best) / best, 5e-2)
 
+    def test_replicas_that_take_unequally_many_micro_batches_learn_the_same(self):
+        # The same leaves, whose gradients are added up in another order. Dropout follows the leaf.
+        layouts = [(1, [6, 2], {}), (2, [5, 3], {}), (2, [1, 7], dict(zero=1)), (4, [1, 1, 2, 4], {}),
+                   (4, [1, 1, 2, 4], dict(zero=1)), (4, [5, 3], dict(pp=2)), (4, [6, 2], dict(pp=2, schedule="zero-bubble")),
+                   (4, [3, 5], dict(tp=2)), (4, [1, 1, 2, 4], dict(pp=2, tp=2, zero=1, schedule="interleaved:2")),
+                   (4, [5, 3], dict(cp=2)), (1, [5, 3], dict(cp=4, tp=2, zero=1))]
+        for fields in (dict(clip=0.5), dict(clip=0.5, model=", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1")):
+            reference, _ = self.train(1, **fields)
+            for nodes, counts, layout in layouts:
+                if "model" in fields and ("tp" in layout or "cp" in layout):
+                    continue
+                with self.subTest(processes=nodes, counts=counts, **layout, **fields):
+                    losses, _ = self.train(nodes, dp=len(counts), more=f", micro_batches: {counts}", **layout, **fields)
+                    self.assertGreater(self.assert_close(losses, reference, 1e-5), 0)
+
+    def test_equal_micro_batches_that_are_listed_change_no_bit(self):
+        reference, _ = self.train(1, steps=5)
+        self.assertEqual(self.train(2, steps=5, dp=2, more=", micro_batches: [4, 4]")[0], reference)
+
     def test_recomputing_changes_no_bit(self):
         reference, _ = self.train(1, clip=0.5)
         for nodes, pp, recompute, schedule in ((1, 1, "selective", "1f1b"), (2, 2, "full", "1f1b"),
