@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pipelines, layouts and unequal devices: what a step takes beside what it must take at least.
 
-usage: parallel.py [--only bubble|predict|unequal] [--steps N]
+usage: parallel.py [--only bubble|predict|unequal|unequal-dp] [--steps N]
 
 Needs scripts/build and data/bible (scripts/quickstart makes it). Rows, as JSON lines:
 
@@ -12,6 +12,8 @@ Needs scripts/build and data/bible (scripts/quickstart makes it). Rows, as JSON 
   auto-2, auto-4       throughput of mode auto over the best layout of the matrix
   unequal-sum          throughput of devices 1:2:4 over the sum of their speeds
   unequal-uniform      the same over equally many layers on each
+  unequal-dp           throughput of two replicas on devices 1:3, with micro-batches in that proportion, over the sum of speeds
+  unequal-dp-equal     the same over equally many micro-batches on each
 
 Two devices are real: two processes of one thread each. Three and four are PACED: each computes really and then waits until a
 device of its stated speed would have been done, so that more devices fit on a machine of two cores.
@@ -61,10 +63,12 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def layout(dp=1, pp=1, schedule="1f1b", recompute="none", layers=None, tp=1, zero_stage=0):
+def layout(dp=1, pp=1, schedule="1f1b", recompute="none", layers=None, tp=1, zero_stage=0, micro_batches=None):
     fields = {"dp": dp, "pp": pp, "tp": tp, "schedule": schedule, "recompute": recompute, "zero_stage": zero_stage}
     if layers:
         fields["layers"] = layers
+    if micro_batches:
+        fields["micro_batches"] = micro_batches
     return json.dumps(fields)
 
 
@@ -175,9 +179,18 @@ def unequal_rows(bench):
     print_row("unequal-uniform", 1 / step, 1 / uniform, 1.6, at_most=False)
 
 
+def unequal_dp_rows(bench):
+    speeds = [6.0, 18.0]
+    step, _, _ = bench.run(speeds, layout(dp=2, micro_batches=[LEAVES // 4, LEAVES - LEAVES // 4]))
+    whole = bench.predicted([1.0], layout())
+    print_row("unequal-dp", whole / step, sum(speeds), 0.9, at_most=False)
+    equal, _, _ = bench.run(speeds, layout(dp=2))
+    print_row("unequal-dp-equal", 1 / step, 1 / equal, 1.3, at_most=False)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("bubble", "predict", "unequal"))
+    parser.add_argument("--only", choices=("bubble", "predict", "unequal", "unequal-dp"))
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atoll-parallel-") as folder:
@@ -190,6 +203,8 @@ def main():
             predict_rows(bench)
         if options.only in (None, "unequal"):
             unequal_rows(bench)
+        if options.only in (None, "unequal-dp"):
+            unequal_dp_rows(bench)
 
 
 if __name__ == "__main__":
