@@ -54,6 +54,14 @@ class Paced(ClusterTest):
         slow, fast = self.layers(plan)
         self.assertLess(slow, fast)
 
+    def test_the_faster_device_takes_more_micro_batches(self):
+        _, equal, *_ = self.train((0.2, 0.6), dp=2)
+        _, step, predicted, plan, _ = self.train((0.2, 0.6), dp=2, more=", micro_batches: [2, 6]")
+        print(f"micro-batches 2:6: a step took {step:.3f} s, predicted {predicted:.3f} s; 4:4 took {equal:.3f} s")
+        self.assertEqual(plan["microBatches"], [2, 6])
+        self.assertLess(abs(step - predicted) / predicted, 0.25)
+        self.assertGreater(equal / step, 1.2)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
