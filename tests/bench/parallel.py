@@ -154,6 +154,17 @@ def matrix(devices):
     yield layout(devices, 1, recompute="full")
 
 
+def auto_row(bench, devices, speed, best):
+    """Both again in turns, since a machine changes in the minutes that the matrix takes."""
+    chosen, theirs = [], []
+    for _ in range(3):
+        measured, _, plan = bench.run([speed] * devices, "{mode: auto}")
+        chosen.append(measured)
+        theirs.append(bench.run([speed] * devices, best)[0])
+    say(f"auto chose {plan['layout']}")
+    print_row(f"auto-{devices}", 1 / statistics.median(chosen), 1 / statistics.median(theirs), 0.97, at_most=False)
+
+
 def predict_rows(bench):
     errors = []
     for devices, speed in ((2, None), (4, PACED)):
@@ -162,9 +173,7 @@ def predict_rows(bench):
             measured, predicted, _ = bench.run([speed] * devices, parallelism)
             errors.append(abs(measured - predicted) / measured)
             steps.append(measured)
-        chosen, _, plan = bench.run([speed] * devices, '{mode: auto}')
-        say(f"auto chose {plan['layout']}")
-        print_row(f"auto-{devices}", 1 / chosen, 1 / min(steps), 0.97, at_most=False)
+        auto_row(bench, devices, speed, list(matrix(devices))[steps.index(min(steps))])
     say("errors: " + ", ".join(f"{error:.3f}" for error in errors))
     print_row("predict", statistics.median(errors), None, 0.10, at_most=True)
 
