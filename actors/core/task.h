@@ -22,6 +22,17 @@ struct Firing {
   ops::Context& context;
 };
 
+/// Says of what a firing makes that it belongs to the round and micro-batch of the first input, and
+/// is empty if that is.
+inline void follow_input(Firing& firing) {
+  for (Token* output : firing.outputs) {
+    if (output == nullptr) continue;
+    output->round = firing.inputs[0]->round;
+    output->micro = firing.inputs[0]->micro;
+    output->empty = firing.inputs[0]->empty;
+  }
+}
+
 /// Thread: run() on the actor's stream, one firing at a time; the other methods on the actor's own
 /// thread, never while run() is under way. Failure: an Error from run() fails the job; it names the
 /// actor by itself.

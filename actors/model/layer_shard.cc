@@ -182,7 +182,7 @@ class LayerShard final : public Task {
 
   /// rest [x segments] -> gradients
   Status backward_weights(Firing& firing) {
-    mark(firing);
+    follow_input(firing);
     for (Segment& segment : segments_) {
       Later later = std::move(segment.later.front());
       segment.later.pop_front();
@@ -198,18 +198,8 @@ class LayerShard final : public Task {
     ATOLL_TRY(check_grad(segment, *firing.inputs[0], *firing.inputs[1]));
     std::unique_ptr<ops::Tape> tape = std::move(segment.stash.front());
     segment.stash.pop_front();
-    mark(firing);
+    follow_input(firing);
     return tape;
-  }
-
-  /// Outputs belong to the round and micro-batch of the first input, and are empty if it is.
-  static void mark(Firing& firing) {
-    for (Token* output : firing.outputs) {
-      if (output == nullptr) continue;
-      output->round = firing.inputs[0]->round;
-      output->micro = firing.inputs[0]->micro;
-      output->empty = firing.inputs[0]->empty;
-    }
   }
 
   static Parameters compute(ops::Context& context, Later& later) {

@@ -32,11 +32,7 @@ class AllReduce final : public Task {
 
   Status run(Firing& firing) override {
     const Token& input = *firing.inputs[0];
-    for (Token* output : firing.outputs) {
-      output->round = input.round;
-      output->micro = input.micro;
-      output->empty = input.empty;
-    }
+    follow_input(firing);
     if (input.empty) return {};
     std::vector<Tensor> value = input.tensors;
     if (firing.act > 0) ATOLL_TRY(add(firing, value));

@@ -26,11 +26,7 @@ class Join final : public Task {
 
   Status run(Firing& firing) override {
     const Token& input = *firing.inputs[0];
-    for (Token* output : firing.outputs) {
-      output->round = input.round;
-      output->micro = input.micro;
-      output->empty = input.empty;
-    }
+    follow_input(firing);
     if (input.empty) return {};
     const auto done = static_cast<std::uint32_t>(firing.act);  // exchanges before this act
     Tensor value = input.tensors.at(0);

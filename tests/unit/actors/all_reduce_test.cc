@@ -1,7 +1,7 @@
 #include "actors/sync/all_reduce.h"
 
+#include "doubling.h"
 #include "ops/functional/functional.h"
-#include "rig.h"
 
 namespace reef::actors {
 namespace {
@@ -40,25 +40,7 @@ class AllReduceTest : public testing::Test {
   }
 
   /// What each rank ends with; or the first failure.
-  Result<std::vector<Token>> reduce() {
-    std::vector<Token> kept = values_, received(kRanks);
-    for (std::size_t act = 0; act <= kExchanges; ++act) {
-      const bool last = act == kExchanges;
-      std::vector<Token> next(kRanks), sent(kRanks);
-      for (std::size_t t = 0; t < kRanks; ++t) {
-        std::vector<const Token*> inputs{&kept[t]};
-        if (act > 0) inputs.push_back(&received[t]);
-        std::vector<Token*> outputs{&next[t]};
-        if (!last) outputs.push_back(&sent[t]);
-        ATOLL_TRY(rig_.run(*tasks_[t], act, inputs, outputs));
-      }
-      if (spoil_ && act == 0) spoil_(sent[1]);
-      for (std::size_t t = 0; t < kRanks && !last; ++t)
-        received[t] = sent[t ^ (std::size_t{1} << act)];
-      kept = std::move(next);
-    }
-    return kept;
-  }
+  Result<std::vector<Token>> reduce() { return meet(rig_, tasks_, values_, kExchanges, spoil_); }
 
   Rig rig_{shared_job()};
   std::vector<std::unique_ptr<Task>> tasks_;

@@ -1,6 +1,6 @@
 #include "actors/sync/join.h"
 
-#include "rig.h"
+#include "doubling.h"
 #include "scheduler/plan/strips.h"
 
 namespace reef::actors {
@@ -52,25 +52,8 @@ class JoinTest : public testing::Test {
     }
   }
 
-  Result<std::vector<Token>> join() {
-    std::vector<Token> kept = strips_, received(kRanks);
-    for (std::size_t act = 0; act <= kExchanges; ++act) {
-      const bool last = act == kExchanges;
-      std::vector<Token> next(kRanks), sent(kRanks);
-      for (std::size_t t = 0; t < kRanks; ++t) {
-        std::vector<const Token*> inputs{&kept[t]};
-        if (act > 0) inputs.push_back(&received[t]);
-        std::vector<Token*> outputs{&next[t]};
-        if (!last) outputs.push_back(&sent[t]);
-        ATOLL_TRY(rig_.run(*tasks_[t], act, inputs, outputs));
-      }
-      if (spoil_ && act == 1) spoil_(sent[1]);
-      for (std::size_t t = 0; t < kRanks && !last; ++t)
-        received[t] = sent[t ^ (std::size_t{1} << act)];
-      kept = std::move(next);
-    }
-    return kept;
-  }
+  /// What each rank ends with; or the first failure.
+  Result<std::vector<Token>> join() { return meet(rig_, tasks_, strips_, kExchanges, spoil_, 1); }
 
   Rig rig_;
   std::vector<std::unique_ptr<Task>> tasks_;
