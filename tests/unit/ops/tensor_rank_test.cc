@@ -25,7 +25,7 @@ GptConfig gpt() {
   return {.vocab_size = 131, .n_positions = 32, .n_embd = 48, .n_layer = 2, .n_head = 6};
 }
 
-/// Six heads of queries share three of keys and values, so that three ranks have one each.
+/// Twelve heads of queries share four of keys and values, so that four ranks have one each.
 LlamaConfig llama(bool tied) {
   return {.vocab_size = 131,
           .hidden_size = 48,
