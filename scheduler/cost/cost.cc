@@ -141,6 +141,8 @@ bool codec_is_lossy(std::string_view codec, ops::DType dtype) {
   return dtype == ops::DType::kF32;
 }
 
+double message_seconds(double bytes) { return kMessageSeconds + bytes / kMessageBytesPerSecond; }
+
 double transfer_seconds(const topology::Line& line, double bytes) { return bytes * 8 / line.rate; }
 
 std::uint64_t slots_to_fill(const topology::Line& line, double bytes) {

@@ -18,6 +18,12 @@ inline constexpr double kFlopsPerThread = 50e9;  ///< fp32, of small layers on o
 inline constexpr double kMemoryBytesPerSecond =
     5e9;  ///< of one pass over gradients, weights or state
 
+// What a message asks of the processor at each of its ends, beside the time on the line (Alexandrov
+// et al. 1995, LogGP: the overhead): to cross the threads of a process, and to be sealed or opened
+// and copied by the kernel.
+inline constexpr double kMessageSeconds = 60e-6;
+inline constexpr double kMessageBytesPerSecond = 0.8e9;  ///< encoded
+
 /// One layer and one micro-batch.
 struct Layer {
   double forward_flops = 0;
@@ -53,6 +59,8 @@ double codec_ratio(std::string_view codec, ops::DType dtype,
 /// fp32, auto what its error allows; of others every bit stays.
 bool codec_is_lossy(std::string_view codec, ops::DType dtype);
 
+/// Time that one end of a message is busy with its `bytes`.
+double message_seconds(double bytes);
 /// Time the line is busy with `bytes`, without the way there.
 double transfer_seconds(const topology::Line& line, double bytes);
 /// Messages of `bytes` that must be under way to keep the line busy: ceil(rate x round trip /

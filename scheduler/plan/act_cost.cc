@@ -6,10 +6,11 @@
 namespace reef::plan {
 namespace {
 
-/// FLOPs of one firing of one of a layer shard's acts, which are told apart by their names; those
-/// of a ring are about alike. The loss and its statistics have none to speak of.
-double shard_flops(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,
-                   const Actor& actor, std::size_t index) {
+/// One firing of one of a layer shard's acts, which are told apart by their names; those of a ring
+/// are about alike: FLOPs of layers, and one addition to sums where they give gradients. The loss
+/// and its statistics have nothing to speak of.
+double shard_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,
+                     const Actor& actor, std::size_t index) {
   const std::string& act = actor.acts[index].name;
   const Segments segments = segments_of(plan, actor);
   const bool pass = index < 2 * std::size_t{segments.count()};
@@ -17,11 +18,19 @@ double shard_flops(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t to
   const LayerRange range =
       pass ? segments.layers(segment) : LayerRange{actor.first_layer, actor.last_layer};
   const cost::Layer layers = cost::range_cost(spec, range.first, range.last, tokens);
-  if (!pass) return layers.weight_gradient_flops;
-  if (act.starts_with("forward")) return layers.forward_flops / segments.forward_firings(segment);
+  const Node& node = plan.nodes[actor.node];
+  const double rate = cost::flops_per_second(node.device, node.threads);
+  const double addition = 3.0 * sizeof(float) *
+                          static_cast<double>(layers.parameters + layers.tied_parameters) /
+                          cost::bytes_per_second(node.device);
+  if (!pass) return layers.weight_gradient_flops / rate + addition;
+  if (act.starts_with("forward"))
+    return layers.forward_flops / rate / segments.forward_firings(segment);
   const bool half = act.starts_with("backward input");
-  return (layers.backward_flops - (half ? layers.weight_gradient_flops : 0)) /
-         segments.backward_firings(segment);
+  if (half)
+    return (layers.backward_flops - layers.weight_gradient_flops) / rate /
+           segments.backward_firings(segment);
+  return (layers.backward_flops / rate + addition) / segments.backward_firings(segment);
 }
 
 double bytes_passed(const Plan& plan, const Actor& actor, std::size_t index) {
@@ -37,6 +46,17 @@ double bytes_passed(const Plan& plan, const Actor& actor, std::size_t index) {
   return bytes;
 }
 
+/// Of a sender or receiver, what its message asks of the processor; else nothing. Snapshots are
+/// rare and left out.
+double message_seconds(const Plan& plan, const Actor& actor) {
+  if (actor.kind != ActorKind::kSend && actor.kind != ActorKind::kReceive) return 0;
+  const Act& act = actor.acts[0];
+  const Edge& wire =
+      plan.edges[(actor.kind == ActorKind::kSend ? act.outputs : act.inputs)[0].edge];
+  if (wire.content == Content::kState) return 0;
+  return cost::message_seconds(static_cast<double>(wire.bytes) * wire.ratio);
+}
+
 bool judges(const Act& act) { return act.name == "loss" || act.name == "statistics"; }
 
 }  // namespace
@@ -49,13 +69,12 @@ bool computes(ActorKind kind) {
 
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,
                    const Actor& actor, std::size_t act) {
+  if (actor.kind == ActorKind::kLayerShard && !judges(actor.acts[act]))
+    return shard_seconds(plan, spec, tokens, actor, act);
   const Node& node = plan.nodes[actor.node];
-  if (actor.kind == ActorKind::kLayerShard && !judges(actor.acts[act])) {
-    return shard_flops(plan, spec, tokens, actor, act) /
-           cost::flops_per_second(node.device, node.threads);
-  }
-  return bytes_passed(plan, actor, act) /
-         (computes(actor.kind) ? cost::bytes_per_second(node.device) : cost::kMemoryBytesPerSecond);
+  const double rate =
+      computes(actor.kind) ? cost::bytes_per_second(node.device) : cost::kMemoryBytesPerSecond;
+  return bytes_passed(plan, actor, act) / rate + message_seconds(plan, actor);
 }
 
 }  // namespace reef::plan

@@ -12,10 +12,11 @@ namespace reef::plan {
 bool computes(ActorKind kind);
 
 /// Seconds that one firing of a training round occupies the stream it runs on: FLOPs of layers over
-/// the device's speed, else one pass over what the act reads and writes, at the bandwidth of the
-/// device on the compute stream and at cost::kMemoryBytesPerSecond on the io stream. Snapshots are
-/// rare and left out. `tokens` of one micro-batch. Pure. Precondition: validate(plan) is ok, and
-/// `spec` is what the actor's rank has of its job's model.
+/// the device's speed and what gradients cost to add up, else one pass over what the act reads and
+/// writes, at the bandwidth of the device on the compute stream and at cost::kMemoryBytesPerSecond
+/// on the io stream; of a message's ends its processor time besides. Snapshots are rare and left
+/// out. `tokens` of one micro-batch. Pure. Precondition: validate(plan) is ok, and `spec` is what
+/// the actor's rank has of its job's model.
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,
                    const Actor& actor, std::size_t act);
 
