@@ -13,6 +13,13 @@ namespace {
 
 std::string text(std::int64_t value) { return std::to_string(value); }
 
+/// Sums of gradients go round a ring, where an error would grow at each rank.
+bool activations_are_exact(const Job& job) {
+  const auto activations = codec::parse_edge(job.codecs.activations);
+  return std::holds_alternative<codec::Codec>(*activations) &&
+         !cost::codec_is_lossy(job.codecs.activations, ops::DType::kF32);
+}
+
 /// Whether ranks can pass sums of activations through the codec: not where each would choose, and
 /// what rounds bf16 has no way back.
 bool sums_agree(const Job& job) {
@@ -179,12 +186,8 @@ class Check {
                   "1, or a codec without feedback, such as int8+zstd");
   }
 
-  /// Sums of gradients go round a ring, where an error would grow at each rank.
   Status shared_contexts() const {
-    const auto activations = codec::parse_edge(job_.codecs.activations);
-    const bool exact = std::holds_alternative<codec::Codec>(*activations) &&
-                       !cost::codec_is_lossy(job_.codecs.activations, ops::DType::kF32);
-    if (exact) return {};
+    if (activations_are_exact(job_)) return {};
     return no("/spec/codecs/activations",
               job_.codecs.activations +
                   " would round what ranks that share sequences hand on to each other; use none or "
@@ -242,6 +245,12 @@ class Check {
 bool can_share_layers(const Job& job, std::uint32_t ranks) {
   return ranks == 1 ||
          (nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
+}
+
+bool can_share_sequences(const Job& job, std::uint32_t replicas) {
+  return replicas == 1 ||
+         (nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
+          activations_are_exact(job));
 }
 
 bool can_share_state(const Job& job) { return !remembers(job); }

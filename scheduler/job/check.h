@@ -14,6 +14,10 @@ Status check_values(const Job& job, const Document& document);
 /// codecs let them.
 bool can_share_layers(const Job& job, std::uint32_t ranks);
 
+/// Whether so many replicas can share the sequences of a checked job: its model, its context and
+/// its codecs let them.
+bool can_share_sequences(const Job& job, std::uint32_t replicas);
+
 /// Whether the codecs of a checked job let replicas share state out.
 bool can_share_state(const Job& job);
 

@@ -14,6 +14,7 @@
 #include "scheduler/job/check.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/promise.h"
 #include "scheduler/plan/stages.h"
 #include "scheduler/plan/validate.h"
 
@@ -44,13 +45,17 @@ topology::Topology workers_of(const topology::Topology& topology) {
 struct Option {
   Parallelism parallelism;
   Spread spread = Spread::kReplicas;
-  double promise = 0;  ///< seconds of a step by arithmetic
+  double promise = 0;  ///< seconds of a step
 };
 
 class Search {
  public:
   Search(const job::Job& job, const topology::Topology& topology)
-      : job_(job), topology_(topology), workers_(workers_of(topology)), spec_(job::spec_of(job)) {
+      : job_(job),
+        topology_(topology),
+        workers_(workers_of(topology)),
+        spec_(job::spec_of(job)),
+        promise_(job, workers_, spec_) {
     for (const topology::Node& node : workers_.nodes)
       speeds_.push_back(cost::flops_per_second(node.device, node.threads));
   }
@@ -68,37 +73,52 @@ class Search {
     std::vector<Option> all;
     const auto nodes = static_cast<std::uint32_t>(workers_.nodes.size());
     const auto layers = static_cast<std::uint32_t>(spec_.layers.size());
-    for (std::uint32_t tp = 1; can_share(tp); tp *= 2) {
-      for (std::uint32_t dp = 1; dp <= job_.training.leaves; dp *= 2) {
-        // One shard a node, or where that does not come out even as few more as keep all at work.
-        const std::uint32_t pp = (nodes + dp * tp - 1) / (dp * tp);
-        if (pp > layers || (dp * tp > nodes && nodes > 1)) continue;
-        for (const Schedule& schedule : kSchedules) {
+    for (std::uint32_t tp = 1; can_share_layers(tp); tp *= 2) {
+      for (std::uint32_t cp = 1; can_share_sequences(cp, tp); cp *= 2) {
+        for (std::uint32_t dp = 1; dp <= job_.training.leaves; dp *= 2) {
+          // One shard a node, or where that does not come out even as few more as keep all at work.
+          const std::uint32_t each = dp * cp * tp, pp = (nodes + each - 1) / each;
+          if (pp > layers || (each > nodes && nodes > 1)) continue;
           Parallelism parallelism;
           parallelism.dp = dp;
           parallelism.pp = pp;
           parallelism.tp = tp;
-          parallelism.schedule = schedule;
-          const bool pipeline = pp > 1 || schedule == Schedule{};
-          if (!pipeline || parallelism.stages() > layers) continue;
-          add_options(parallelism, all);
-          if (dp == 1 || !job::can_share_state(job_)) continue;
-          parallelism.zero_stage = 1;
-          add_options(parallelism, all);
+          parallelism.cp = cp;
+          add_schedules(parallelism, all);
+          if (nodes == 1) break;  // more replicas of one device only hold more
         }
-        if (nodes == 1) break;  // more replicas of one device only hold more
       }
     }
     return all;
   }
 
-  /// Whether so many ranks may share layers, each group within one datacenter.
-  bool can_share(std::uint32_t tp) const {
-    if (tp == 1) return true;
-    if (!job::can_share_layers(job_, tp)) return false;
+  void add_schedules(Parallelism parallelism, std::vector<Option>& all) const {
+    for (const Schedule& schedule : kSchedules) {
+      parallelism.schedule = schedule;
+      parallelism.zero_stage = 0;
+      const bool pipeline = parallelism.pp > 1 || schedule == Schedule{};
+      if (!pipeline || parallelism.stages() > spec_.layers.size()) continue;
+      add_options(parallelism, all);
+      if (parallelism.replicas() == 1 || !job::can_share_state(job_)) continue;
+      parallelism.zero_stage = 1;
+      add_options(parallelism, all);
+    }
+  }
+
+  bool can_share_layers(std::uint32_t ranks) const {
+    return ranks == 1 || (job::can_share_layers(job_, ranks) && stay_together(ranks));
+  }
+  bool can_share_sequences(std::uint32_t context, std::uint32_t ranks) const {
+    return context == 1 ||
+           (job::can_share_sequences(job_, context) && stay_together(context * ranks));
+  }
+
+  /// Whether groups of so many nodes each stand within one datacenter.
+  bool stay_together(std::uint32_t group) const {
     std::map<std::string_view, std::uint32_t> nodes;
     for (const topology::Node& node : workers_.nodes) ++nodes[node.datacenter];
-    return std::ranges::all_of(nodes, [tp](const auto& entry) { return entry.second % tp == 0; });
+    return std::ranges::all_of(nodes,
+                               [group](const auto& entry) { return entry.second % group == 0; });
   }
 
   /// With equal micro-batches, and where replicas' devices are unequally fast with as many as suit
@@ -134,7 +154,7 @@ class Search {
   /// All, or where that would take too long those that promise most, in whichever way they are
   /// spread.
   std::vector<Option> promising(std::vector<Option> all) const {
-    for (Option& option : all) option.promise = promise_of(option);
+    for (Option& option : all) option.promise = promise_.seconds(option.parallelism, option.spread);
     for (std::size_t i = 1; i < all.size(); ++i) {
       if (all[i].parallelism != all[i - 1].parallelism) continue;
       all[i].promise = all[i - 1].promise = std::min(all[i].promise, all[i - 1].promise);
@@ -155,58 +175,6 @@ class Search {
     return p.tp == 1 ? shards : shards + std::size_t{2} * p.replicas() * p.tp * spec_.layers.size();
   }
 
-  /// All FLOPs over all devices and the pipeline's bubble, or the activations on a slow line if
-  /// they take longer, what ranks add up, and then what replicas exchange: in all but the outermost
-  /// exchanges within a datacenter.
-  double promise_of(const Option& option) const {
-    const Parallelism& p = option.parallelism;
-    const double speed = std::accumulate(speeds_.begin(), speeds_.end(), 0.0);
-    const cost::Layer all = cost::range_cost(spec_, 0, spec_.layers.size(), tokens_per_leaf(job_));
-    const double leaves = job_.training.leaves;
-    const double gaps = p.schedule.kind == Schedule::Kind::kZeroBubble
-                            ? 1.0 / 3
-                            : 1.0 / p.schedule.stages_per_device;
-    const double bubble = (p.pp - 1) * gaps * p.dp / leaves;
-    double work = (all.forward_flops + all.backward_flops) * leaves / speed * (1 + bubble);
-
-    const double places = datacenters();
-    const std::string &first = workers_.nodes.front().datacenter,
-                      &last = workers_.nodes.back().datacenter;
-    const topology::Line near = topology::line_between(topology_, first, first);
-    const topology::Line far = topology::line_between(topology_, first, last);
-    const double gradients = 4.0 * static_cast<double>(all.parameters) *
-                             cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
-    const double weights = static_cast<double>(all.weight_bytes) *
-                           cost::codec_ratio(job_.codecs.weights, spec_.activations);
-    const double hidden = static_cast<double>(ops::size_of(spec_.activations)) *
-                          static_cast<double>(tokens_per_leaf(job_)) *
-                          static_cast<double>(nn::width_of(spec_.config)) *
-                          cost::codec_ratio(job_.codecs.activations, spec_.activations);
-    work += leaves / p.dp * 2.0 * static_cast<double>(spec_.layers.size() - 1) / p.pp *
-            std::log2(p.tp) * cost::transfer_seconds(near, hidden);
-    double outer = 0;  // exchanges that cross, each replica's over the one line
-    if (places > 1 && p.dp > 1 && option.spread == Spread::kReplicas) {
-      outer = std::min(std::log2(places), std::log2(p.dp));
-    } else if (places > 1) {
-      work = std::max(work, leaves * cost::transfer_seconds(far, hidden));
-    }
-    // Shared out, halves of gradients, then of halves, and the same of weights back.
-    const double inner = std::log2(p.dp) - outer;
-    const double left = std::exp2(-inner);
-    const double within = p.shares_state() ? (gradients + weights) * (1 - left) : gradients * inner;
-    const double across =
-        p.shares_state() ? (gradients + weights) * (left - 1.0 / p.dp) : gradients * outer;
-    return work + cost::transfer_seconds(far, across * std::max(1.0, p.dp / places)) +
-           cost::transfer_seconds(near, within / p.pp / p.tp);
-  }
-
-  double datacenters() const {
-    double count = 1;
-    for (std::size_t i = 1; i < workers_.nodes.size(); ++i)
-      count += workers_.nodes[i].datacenter != workers_.nodes[i - 1].datacenter;
-    return count;
-  }
-
   /// In mode auto with as little recomputing as fits, then with as little shared out.
   Candidate weigh(const Option& option) const {
     if (job_.parallelism.mode == Parallelism::Mode::kManual)
@@ -214,6 +182,7 @@ class Search {
     Candidate found;
     Parallelism parallelism = option.parallelism;
     for (const nn::Recompute recompute : kRecomputes) {
+      if (recompute == nn::Recompute::kFull && parallelism.cp > 1) continue;  // job::check_values()
       parallelism.recompute = recompute;
       // Sharing gradients out sends them more often, so only where memory asks for it; and replicas
       // that meet after each micro-batch need equally many.
@@ -281,6 +250,7 @@ class Search {
   const topology::Topology& topology_;
   const topology::Topology workers_;
   const nn::ModelSpec spec_;
+  const Promise promise_;
   std::vector<double> speeds_;  ///< of the workers
 };
 

@@ -30,10 +30,11 @@ struct Candidate {
 /// The layouts that a job allows, best first: one that fits before one that does not, then the
 /// shorter step, and of steps within a hundredth the one that sends fewer bytes between
 /// datacenters, then between nodes. mode manual: both spreads of what is asked. mode auto: every
-/// split of the nodes into replicas and pipelines, with every schedule, with equal micro-batches
-/// and where replicas are clearly unequally fast also with as many as suit them, each with as
-/// little recomputing as fits; where there are more than are played within seconds, those that
-/// promise most by arithmetic. Precondition of manual: placement::shards_fit(). Never empty.
+/// split of the nodes into replicas, pipelines and those who share layers or sequences, with every
+/// schedule, with equal micro-batches and where replicas are clearly unequally fast also with as
+/// many as suit them, each with as little recomputing as fits; where there are more than are played
+/// within seconds, those that promise most by arithmetic. Precondition of manual:
+/// placement::shards_fit(). Never empty.
 std::vector<Candidate> search(const job::Job& job, const topology::Topology& topology);
 
 /// "dp 2 x pp 4, zero-bubble, micro-batches 5:3, replicas spread over datacenters"; where there is

@@ -5,6 +5,7 @@
 #include "samples.h"
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/print_choice.h"
+#include "scheduler/plan/promise.h"
 
 namespace reef::plan {
 namespace {
@@ -57,7 +58,7 @@ TEST(Search, SharesStateOutAndMoreWhereMemoryIsShort) {
   for (const Candidate& one : search(job, one_place(4))) {
     tried.insert(one.parallelism.zero_stage);
     EXPECT_EQ(is_sharded(one.plan), one.parallelism.zero_stage > 0);
-    EXPECT_TRUE(one.parallelism.zero_stage == 0 || one.parallelism.dp > 1);
+    EXPECT_TRUE(one.parallelism.zero_stage == 0 || one.parallelism.replicas() > 1);
   }
   EXPECT_EQ(tried, (std::set<std::uint32_t>{0, 1}));
   topology::Topology small = one_place(4);
@@ -68,6 +69,54 @@ TEST(Search, SharesStateOutAndMoreWhereMemoryIsShort) {
   remembering.codecs.gradients = "top-k:0.01";
   for (const Candidate& one : search(remembering, one_place(4)))
     EXPECT_EQ(one.parallelism.zero_stage, 0u);
+}
+
+/// Of the layouts that were looked at.
+std::set<std::uint32_t> contexts(const job::Job& job, const topology::Topology& topology) {
+  std::set<std::uint32_t> tried;
+  for (const Candidate& one : search(job, topology)) {
+    tried.insert(one.parallelism.cp);
+    EXPECT_TRUE(one.parallelism.cp == 1 || one.parallelism.recompute != nn::Recompute::kFull);
+  }
+  return tried;
+}
+
+TEST(Search, SharesSequencesWithinADatacenter) {
+  const std::set<std::uint32_t> one{1};
+  EXPECT_EQ(contexts(auto_job(8), one_place(4)), (std::set<std::uint32_t>{1, 2, 4}));
+  EXPECT_EQ(contexts(auto_job(8), one_place(4, 1 << 20)), (std::set<std::uint32_t>{1, 2, 4}));
+  EXPECT_EQ(contexts(auto_job(8), sample_topology(2)), one);
+  EXPECT_EQ(contexts(auto_job(8), sample_topology(4)), (std::set<std::uint32_t>{1, 2}));
+  job::Job rounding = auto_job(8);
+  rounding.codecs.activations = "int8";
+  EXPECT_EQ(contexts(rounding, one_place(4)), one);
+}
+
+TEST(Search, SharesTheSequencesOfAJobWithFewerLeavesThanDevices) {
+  topology::Topology slow = one_place(4);
+  for (topology::Node& node : slow.nodes) node.device = {1e6, 1e9};
+  const auto found = search(auto_job(1), slow);
+  EXPECT_GT(found[0].parallelism.cp * found[0].parallelism.tp, 2u) << describe(found[0]);
+  const auto in_turn =
+      std::ranges::find_if(found, [](const Candidate& one) { return one.parallelism.pp == 4; });
+  ASSERT_NE(in_turn, found.end());
+  EXPECT_LT(found[0].forecast.step_seconds, 0.5 * in_turn->forecast.step_seconds);
+}
+
+/// What is played first is what arithmetic promises, so it must not be far from what is played.
+TEST(Search, PromisesAboutWhatASimulationSays) {
+  topology::Topology unequal = one_place(4);
+  for (std::size_t i = 0; i < 4; ++i) unequal.nodes[i].device.speed = i == 0 ? 1e8 : 3e8;
+  for (const topology::Topology& topology : {one_place(4), unequal}) {
+    const job::Job job = auto_job(8);
+    const nn::ModelSpec spec = job::spec_of(job);
+    const Promise promise(job, topology, spec);
+    for (const Candidate& one : search(job, topology)) {
+      const double ratio = promise.seconds(one.parallelism, one.spread) / one.forecast.step_seconds;
+      EXPECT_GT(ratio, 0.3) << describe(one);
+      EXPECT_LT(ratio, 1.7) << describe(one);
+    }
+  }
 }
 
 TEST(Search, SaysInThePlanWhatItChose) {
