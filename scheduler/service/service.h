@@ -30,11 +30,13 @@ struct ServiceOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
   TrustOptions trust;
-  /// Fills in what is known of the devices beside the topology; empty: nothing.
+  /// Fills in what is known of the devices beside the topology; empty: nothing. On the helper
+  /// thread.
   std::function<topology::Topology(topology::Topology, nn::Precision)> measured = {};
 };
 
-/// Thread: start() and wait() on the caller's; the rest lives on the loop's thread.
+/// Thread: start() and wait() on the caller's; the rest lives on the loop's thread, but that its
+/// helper makes plans, one after the other.
 /// Failure: a node that fails or is lost fails the job that runs on it, by name; the service itself
 /// goes on.
 class Service {
@@ -113,7 +115,10 @@ class Service {
   Status line_measured(const Member& member, const node::LineResult& result);
   void forget_line_tests(const std::string& node, const Error& why);
 
+  // runs.cc
   Status submit(std::uint64_t client, const node::Submit& submit);
+  Status queue(Run run, const std::string& text, plan::Plan plan);
+  bool withdraw(std::uint64_t client);
   void advance();
   void launch();
   Status route();
@@ -127,12 +132,12 @@ class Service {
   void node_stopped(const std::string& name);
   void finish();
   void fail(const Error& error);
-
-  Member* node_named(const std::string& name);
   std::string actors_on(const std::string& node) const;
   node::Traffic traffic() const;
   void set_state(const std::string& state, const std::string& reason = "");
   void tell_client(link::Message message);
+
+  Member* node_named(const std::string& name);
   void send(Member& member, link::Message message);
 
   node::Identity identity_;
@@ -145,6 +150,8 @@ class Service {
   std::unique_ptr<link::tcp::Listener> listener_;
   std::map<std::uint64_t, Member> members_;  ///< by connection
   std::uint64_t next_member_ = 1;
+  std::map<std::uint64_t, std::uint64_t> planning_;  ///< clients, by submission
+  std::uint64_t next_submission_ = 1;
   std::deque<Run> queue_;
   std::optional<Run> run_;
   std::map<std::uint64_t, LineTest> line_tests_;  ///< by ticket

@@ -114,7 +114,7 @@ class ServiceTest : public testing::Test {
                  .value();
     service_ = std::make_unique<Service>(
         identity_, topology_, Store::open(folder_ / "db").value(),
-        ServiceOptions{"127.0.0.1", 0, {authority_, audit_, folder_ / "roster"}});
+        ServiceOptions{"127.0.0.1", 0, {authority_, audit_, folder_ / "roster"}, measured_});
     port_ = service_->start().value();
     store_ = Store::open(folder_ / "db").value();
   }
@@ -183,6 +183,7 @@ class ServiceTest : public testing::Test {
       std::make_shared<const security::Authority>(security::Authority::generate());
   node::Identity identity_;
   topology::Topology topology_;
+  decltype(ServiceOptions::measured) measured_;
   std::shared_ptr<security::AuditLog> audit_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<Store> store_;
@@ -458,6 +459,57 @@ TEST_F(RoutedJob, IsPlannedByWhatWasMeasuredWithinADatacenter) {
   ASSERT_TRUE(message);
   plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
   EXPECT_GT(edge_named(plan, "hidden.r0.s0/wire").slots, 2u);
+}
+
+/// Its scheduler plans when it is told to.
+class SlowlyPlannedJob : public RoutedJob {
+ protected:
+  SlowlyPlannedJob() {
+    measured_ = [planned = go_.get_future().share()](topology::Topology topology, nn::Precision) {
+      planned.wait();
+      return topology;
+    };
+  }
+  std::promise<void> go_;
+};
+
+TEST_F(SlowlyPlannedJob, KeepsNobodyWaiting) {
+  const auto first = node_named("node-0", Reach::kAnywhere);
+  const auto user = client();
+  submit(*user);
+  const auto middle = node_named("node-1", Reach::kAnywhere);
+  const auto last = node_named("node-2", Reach::kAnywhere);
+  EXPECT_TRUE(store_->jobs().value().empty());
+  go_.set_value();
+  EXPECT_TRUE(first->expect(node::Kind::kAssign));
+}
+
+TEST_F(SlowlyPlannedJob, IsWithdrawnBeforeItHasAPlan) {
+  const auto first = node_named("node-0", Reach::kAnywhere);
+  const auto middle = node_named("node-1", Reach::kAnywhere);
+  const auto last = node_named("node-2", Reach::kAnywhere);
+  const auto user = client();
+  submit(*user);
+  user->send(node::signal_message(node::Kind::kCancel, {}));
+  const auto message = user->expect(node::Kind::kFailure);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(node::read_failure(*message)->error.code, Code::kCancelled);
+  submit(*user);
+  go_.set_value();
+  EXPECT_TRUE(first->expect(node::Kind::kAssign));
+  EXPECT_EQ(store_->jobs().value().size(), 1u);
+}
+
+TEST_F(SlowlyPlannedJob, IsForgottenWithItsClient) {
+  const auto first = node_named("node-0", Reach::kAnywhere);
+  auto user = client();
+  submit(*user);
+  user.reset();
+  service_->shutdown();
+  service_->wait();
+  go_.set_value();
+  service_.reset();
+  EXPECT_TRUE(store_->jobs().value().empty());
 }
 
 TEST_F(RoutedJob, IsRefusedWhereNobodyCanDial) {
