@@ -1,0 +1,51 @@
+#pragma once
+// Whose progress goes into the next outer update: that of all datacenters that train, or after a
+// while of those that came, so that a slow or lost one does not stop the rest.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/base/clock.h"
+
+namespace reef::actors {
+
+struct GatheringRules {
+  std::size_t quorum = 1;  ///< without so many datacenters there is no update
+  Duration grace{};        ///< for the others, once the quorum is there
+};
+
+/// Of one fragment. A datacenter that comes too late is counted in the next update; one that comes
+/// again before that has all it brought counted at once.
+/// Thread: one at a time. Order: pure; all time is the caller's.
+class Gathering {
+ public:
+  explicit Gathering(GatheringRules rules) : rules_(rules) {}
+
+  /// Trains from now on; nothing for one that does.
+  void join(const std::string& datacenter) { members_.insert(datacenter); }
+  /// Is waited for no longer; what it has brought stays.
+  void leave(const std::string& datacenter) { members_.erase(datacenter); }
+
+  /// Has brought some of its progress.
+  void bring(const std::string& datacenter, Time now);
+
+  /// When the update is due, as things are: at once (a time past) if all have come; none without a
+  /// quorum.
+  std::optional<Time> due() const;
+
+  /// The update is made: how often each has brought something, by name.
+  std::map<std::string, std::size_t> close();
+
+ private:
+  bool complete() const;
+
+  GatheringRules rules_;
+  std::set<std::string> members_;
+  std::map<std::string, std::size_t> brought_;
+  std::optional<Time> quorum_since_;
+};
+
+}  // namespace reef::actors

@@ -1,0 +1,32 @@
+#include "actors/store/local_steps/outer_optimizer.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+
+namespace reef::actors {
+
+void OuterOptimizer::step(std::span<const Contribution> contributions, std::span<float> update) {
+  CHECK(!contributions.empty() && update.size() == velocity_.size());
+  double tokens = 0;
+  for (const Contribution& one : contributions) tokens += static_cast<double>(one.tokens);
+  std::ranges::fill(update, 0.0f);
+  for (const Contribution& one : contributions) {
+    CHECK(one.tokens > 0 && one.progress.size() == update.size());
+    const auto weight = static_cast<float>(static_cast<double>(one.tokens) / tokens);
+    for (std::size_t i = 0; i < update.size(); ++i) update[i] += weight * one.progress[i];
+  }
+  const auto rate = static_cast<float>(settings_.learning_rate);
+  const auto momentum = static_cast<float>(settings_.momentum);
+  for (std::size_t i = 0; i < update.size(); ++i) {
+    velocity_[i] = momentum * velocity_[i] + update[i];
+    update[i] = -rate * (update[i] + momentum * velocity_[i]);
+  }
+}
+
+void OuterOptimizer::restore(std::span<const float> velocity) {
+  CHECK(velocity.size() == velocity_.size());
+  std::ranges::copy(velocity, velocity_.begin());
+}
+
+}  // namespace reef::actors
