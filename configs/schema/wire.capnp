@@ -60,7 +60,7 @@ struct Assign {
   runFolder @3 :Text;
 }
 
-# Ready, Start, Hold, Stop, Cancel, Renew: a kind and an epoch say it all. Release and Held use `step`.
+# Ready, Start, Hold, Stop, Cancel, Renew: a kind and an epoch say it all; Stop of epoch 0 ends the node. Release and Held use `step`.
 # Present and Roster: the payload is what is sent.
 struct Signal {
   epoch @0 :UInt64;
@@ -94,10 +94,11 @@ struct Failure {
   what @3 :Text;
 }
 
-# Node to scheduler, often; also its farewell.
+# Node to scheduler of each job it has a part in, often; also its last word of it.
 struct Heartbeat {
   payloadBytes @0 :UInt64;
   wireBytes @1 :UInt64;
+  epoch @2 :UInt64;
 }
 
 # Client to scheduler. Payload: the job as canonical JSON.

@@ -148,7 +148,9 @@ Status Cluster::wait_for_address() {
   return {};
 }
 
-void Cluster::wait_for_nodes(Duration limit) {
+void Cluster::stop(Duration limit) {
+  if (const auto scheduler = processes_.find("scheduler"); scheduler != processes_.end())
+    ::kill(scheduler->second, SIGTERM);
   const Time until = system_clock().now() + limit;
   for (auto at = processes_.begin(); at != processes_.end();) {
     const bool node = at->first != "scheduler";

@@ -25,8 +25,8 @@ class Cluster {
   /// Makes the keys, starts the processes and waits for the scheduler's address. `port` 0: any free
   /// one.
   Status start(std::uint16_t port);
-  /// Waits for the nodes to end by themselves, no longer than `limit`.
-  void wait_for_nodes(Duration limit);
+  /// Has the scheduler end itself and the nodes, and waits for the nodes, no longer than `limit`.
+  void stop(Duration limit);
 
   const node::Identity& client() const { return client_; }
   std::uint16_t port() const { return port_; }

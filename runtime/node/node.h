@@ -1,23 +1,23 @@
 #pragma once
 // A node: one process that offers a device to the cluster. It dials the scheduler, takes its part
-// of a plan, joins its peers, runs the crew of actors, and reports. `atoll node` is this and
-// nothing more.
+// of one job after another (assignment.h), and reports. `atoll node` is this and nothing more.
 
-#include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
 #include "runtime/link/relay/relay.h"
 #include "runtime/link/tcp/tcp.h"
 #include "runtime/link/ucx/ucx.h"
+#include "runtime/node/assignment.h"
 #include "runtime/node/crew.h"
 #include "runtime/node/identity.h"
-#include "runtime/node/peers.h"
 #include "runtime/node/protocol.h"
 #include "runtime/node/renewal.h"
 #include "runtime/node/sessions.h"
@@ -33,25 +33,20 @@ struct NodeOptions {
   std::shared_ptr<link::ucx::Context> ucx = nullptr;  ///< null: not offered
 };
 
-/// Thread: run() on the caller's; everything else inside lives on the loop's thread, except what
-/// Events and Wire say. Order: hello -> assign -> (peers connected, crew made) ready -> start ->
-/// ... -> stop; at any time credential, roster. Failure: a lost scheduler, a refused assignment or
-/// a failed actor ends the node; the scheduler hears the reason first if it can.
-class Node final : public Events, public Wire {
+/// Thread: run() on the caller's; everything else inside lives on the loop's thread.
+/// Order: hello; then for each job assign -> (peers connected, crew made) ready -> start -> ... ->
+/// stop -> stopped; at any time credential, roster, and at last a stop of the node itself.
+/// Failure: a lost scheduler ends the node; a refused assignment or a failed actor ends the job, of
+/// which the scheduler hears the reason.
+class Node final {
  public:
   Node(Identity identity, NodeOptions options, CrewFactory factory);
-  ~Node() override;
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
 
-  /// Serves one plan and returns when the scheduler says stop; an Error when it ended otherwise.
+  /// Serves until the scheduler tells the node to stop; an Error when it ended otherwise.
   Status run();
-
-  void progress(const Progress& progress) override;
-  void checkpoint_written(std::uint64_t step, const std::string& folder) override;
-  void failed(const std::string& actor, const Error& error) override;
-  void held(const std::string& actor, std::uint64_t step) override;
-  void send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) override;
-  void send_credit(std::uint32_t edge) override;
-  link::LineNow line(std::uint32_t edge) const override;
 
  private:
   Status listen();
@@ -65,17 +60,14 @@ class Node final : public Events, public Wire {
   void answer_probe(link::Streams streams);
   Status dispatch(Kind kind, const link::Message& message);
   Status on_identity(Kind kind, const link::Message& message);
-  Status assign(const link::Message& message);
-  void ready();
-  void on_peer(plan::NodeIndex from, link::Message message);
-  void presented(plan::NodeIndex from, const link::Message& message);
-  Status accept_token(plan::NodeIndex from, link::Message message);
-  Status accept_credit(plan::NodeIndex from, const link::Message& message);
-  const plan::Edge* wire_edge(std::uint32_t edge) const;
+  void assign(const link::Message& message);
+  Status take(Assign assign);
+  Status may_be_joined(const security::Credential& who, const link::relay::Join& join) const;
   void report(link::Message message);
-  Traffic traffic() const;
+  void refuse(std::uint64_t epoch, const Error& error);
+  Heartbeat pulse(const Assignment& job) const;
   void heartbeat();
-  void stop();
+  void stop(Assignment& job);
   void end(Status status);
 
   Identity identity_;
@@ -88,17 +80,18 @@ class Node final : public Events, public Wire {
   std::unique_ptr<Renewal> renewal_;
   std::unique_ptr<link::tcp::Listener> listener_;
   std::unique_ptr<link::Channel> control_;
-  std::optional<plan::Plan> plan_;
-  Assign assign_;
   link::StreamGatherer gatherer_;
   std::map<std::uint64_t, std::unique_ptr<link::ProbeServer>> probed_;
   std::uint64_t next_probe_ = 1;
-  std::vector<link::Streams> early_;  ///< peers and legs that came before our plan
-  std::unique_ptr<link::relay::Relay> relay_;
-  std::unique_ptr<Peers> peers_;
-  std::unique_ptr<Crew> crew_;
-  std::atomic<std::uint64_t> payload_bytes_{0};
-  std::atomic<bool> stopping_{false};
+  struct Early {
+    Time since;
+    link::Streams streams;
+  };
+  std::vector<Early> early_;  ///< peers and legs that came before our part of their job
+  std::uint64_t newest_ = 0;  ///< epoch that we had a part in
+  link::relay::Relay relay_;
+  std::map<std::uint64_t, std::unique_ptr<Assignment>> jobs_;  ///< by epoch
+  bool over_ = false;
 
   std::mutex mutex_;
   std::condition_variable ended_;

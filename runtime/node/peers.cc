@@ -26,13 +26,13 @@ link::secure::Local patient(link::secure::Local local) {
 }  // namespace
 
 Peers::Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
-             const Assign& assign, Duration timeout, Callbacks callbacks)
+             const Assign& assign, PeerTimes times, Callbacks callbacks)
     : loop_(loop),
       identity_(identity),
       sessions_(sessions),
       plan_(plan),
       assign_(assign),
-      timeout_(timeout),
+      times_(times),
       callbacks_(std::move(callbacks)) {
   for (const plan::Route& route : plan.routes) {
     if (route.dialler == assign.node) expected_[route.acceptor] = route;
@@ -49,7 +49,7 @@ void Peers::connect() {
     }
   }
   // Who has not come by then will not come.
-  loop_.at(loop_.clock().now() + timeout_, [this, alive = std::weak_ptr(alive_)] {
+  loop_.at(loop_.clock().now() + times_.join, [this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
     for (const auto& [node, route] : expected_) {
       if (!channels_.contains(node))
@@ -59,14 +59,22 @@ void Peers::connect() {
   if (expected_.empty()) callbacks_.on_ready();
 }
 
+/// As this job asks for.
+link::secure::Local Peers::local() const {
+  link::secure::Local local = identity_.local;
+  local.lost_after = times_.lost_after;
+  local.ping_every = times_.lost_after / 4;
+  return local;
+}
+
 link::StreamOptions Peers::streams_to(plan::NodeIndex node) const {
-  link::StreamOptions options{.data = assign_.peers[node].streams};
+  link::StreamOptions options{.epoch = assign_.epoch, .data = assign_.peers[node].streams};
   options.socket.congestion = assign_.peers[node].congestion;
   return options;
 }
 
 void Peers::dial(plan::NodeIndex node, const plan::Route& route) {
-  const Deadline deadline = loop_.clock().now() + timeout_;
+  const Deadline deadline = loop_.clock().now() + times_.join;
   const Peer& peer = assign_.peers[node];
   const link::secure::ExpectedPeer expected{key_of(peer), security::Role::kNode};
   const auto done = [this, node, alive = std::weak_ptr(alive_)](auto streams) {
@@ -76,18 +84,19 @@ void Peers::dial(plan::NodeIndex node, const plan::Route& route) {
     connected(node, std::move(*streams));
   };
   if (route.relay) {
-    link::connect_streams(through(node, *route.relay), patient(identity_.local), expected,
-                          streams_to(node), deadline, done);
+    link::connect_streams(through(node, *route.relay), patient(local()), expected, streams_to(node),
+                          deadline, done);
   } else {
-    const link::StreamOptions life_line{.purpose = link::secure::Purpose::kUcx};
-    link::connect_streams(loop_, peer.host, peer.port, identity_.local, expected,
+    const link::StreamOptions life_line{.purpose = link::secure::Purpose::kUcx,
+                                        .epoch = assign_.epoch};
+    link::connect_streams(loop_, peer.host, peer.port, local(), expected,
                           over_ucx(node) ? life_line : streams_to(node), deadline, done);
   }
 }
 
 /// Comes to the relay for each stream, where the other end begins the handshake.
 void Peers::attend(plan::NodeIndex node, const plan::Route& route) {
-  const Deadline deadline = loop_.clock().now() + timeout_;
+  const Deadline deadline = loop_.clock().now() + times_.join;
   const link::OpenStream open = through(node, *route.relay);
   const link::StreamOptions options = streams_to(node);
   const auto sealed = [this, node, alive = std::weak_ptr(alive_)](auto link) {
@@ -97,7 +106,7 @@ void Peers::attend(plan::NodeIndex node, const plan::Route& route) {
   };
   for (std::uint16_t stream = 0; stream <= options.data; ++stream) {
     open({.stream = stream}, stream == 0 ? options.control : options.socket, deadline,
-         [local = patient(identity_.local), deadline, sealed](auto plain) {
+         [local = patient(local()), deadline, sealed](auto plain) {
            if (!plain.ok())
              return sealed(Result<std::unique_ptr<link::secure::SecureLink>>(plain.error()));
            link::secure::accept(std::move(*plain), local, deadline, sealed);
@@ -110,7 +119,7 @@ link::OpenStream Peers::through(plan::NodeIndex node, plan::NodeIndex relay) con
   const Peer &between = assign_.peers[relay], &far = assign_.peers[node];
   const link::relay::Through way{between.name, between.host, between.port, key_of(between)};
   const link::relay::Join join{assign_.epoch, key_of(far), 0};
-  return [&loop = loop_, local = identity_.local, way, join, name = far.name](
+  return [&loop = loop_, local = local(), way, join, name = far.name](
              const link::secure::StreamId& id, const link::tcp::SocketOptions& options,
              Deadline deadline, link::tcp::Dialled done) {
     link::relay::dial(loop, way, local, {join.epoch, join.far, id.stream}, name, deadline, options,
@@ -124,6 +133,9 @@ void Peers::accepted(link::Streams streams) {
     const bool same = plan_.nodes[node].name == peer.name &&
                       std::ranges::equal(assign_.peers[node].noise_key, peer.noise_key);
     if (!same || route.dialler != node || channels_.contains(node)) continue;
+    for (const auto& stream : streams)
+      stream->keep_alive(times_.lost_after / 4,
+                         route.relay ? patient(local()).lost_after : times_.lost_after);
     if (over_ucx(node)) return to_ucx(node, std::move(streams), false);
     return connected(node, std::move(streams));
   }
@@ -134,8 +146,10 @@ bool Peers::over_ucx(plan::NodeIndex node) const {
 }
 
 void Peers::to_ucx(plan::NodeIndex node, link::Streams life_line, bool dialled) {
-  const Deadline deadline = loop_.clock().now() + timeout_;
-  node::to_ucx(loop_, ucx_, identity_, std::move(life_line), dialled, deadline,
+  const Deadline deadline = loop_.clock().now() + times_.join;
+  Identity ours = identity_;
+  ours.local = local();
+  node::to_ucx(loop_, ucx_, ours, std::move(life_line), dialled, deadline,
                [this, node, alive = std::weak_ptr(alive_)](auto streams) {
                  if (alive.expired()) return;
                  if (!streams.ok()) return lost(node, streams.error());

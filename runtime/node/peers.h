@@ -20,6 +20,11 @@
 
 namespace reef::node {
 
+struct PeerTimes {
+  Duration join{};        ///< for all to be connected
+  Duration lost_after{};  ///< of silence, of which a quarter is broken by a ping
+};
+
 /// Who dials whom, and through whom, stands in the plan, so that there is one channel a pair. A
 /// relay is only a line: the handshake, and whom it proves, is the same. Thread: the loop's, except
 /// traffic() and find() after on_ready. Failure: on_lost(name, error) for a peer that cannot be
@@ -36,7 +41,7 @@ class Peers {
   };
 
   Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
-        const Assign& assign, Duration timeout, Callbacks callbacks);
+        const Assign& assign, PeerTimes times, Callbacks callbacks);
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
@@ -67,6 +72,7 @@ class Peers {
   link::OpenStream through(plan::NodeIndex node, plan::NodeIndex relay) const;
   link::StreamOptions streams_to(plan::NodeIndex node) const;
   void connected(plan::NodeIndex node, link::Streams streams);
+  link::secure::Local local() const;
   bool over_ucx(plan::NodeIndex node) const;
   void to_ucx(plan::NodeIndex node, link::Streams life_line, bool dialled);
   void lost(plan::NodeIndex node, const Error& error);
@@ -76,7 +82,7 @@ class Peers {
   Sessions& sessions_;
   const plan::Plan& plan_;
   const Assign& assign_;
-  Duration timeout_;
+  PeerTimes times_;
   std::shared_ptr<link::ucx::Context> ucx_;
   Callbacks callbacks_;
   std::map<plan::NodeIndex, plan::Route> expected_;

@@ -221,17 +221,18 @@ Result<FailureReport> read_failure(const link::Message& message) {
                                              [](wire::Failure::Reader from) { return get(from); });
 }
 
-link::Message heartbeat_message(Kind kind, const Traffic& traffic) {
+link::Message heartbeat_message(Kind kind, const Heartbeat& heartbeat) {
   return build<wire::Heartbeat>(kind, link::Lane::kControl, [&](wire::Heartbeat::Builder to) {
-    to.setPayloadBytes(traffic.payload_bytes);
-    to.setWireBytes(traffic.wire_bytes);
+    to.setEpoch(heartbeat.epoch);
+    to.setPayloadBytes(heartbeat.traffic.payload_bytes);
+    to.setWireBytes(heartbeat.traffic.wire_bytes);
   });
 }
 
-Result<Traffic> read_heartbeat(const link::Message& message) {
-  return parse<wire::Heartbeat, Traffic>(
-      message, [](wire::Heartbeat::Reader from) -> Result<Traffic> {
-        return Traffic{from.getPayloadBytes(), from.getWireBytes()};
+Result<Heartbeat> read_heartbeat(const link::Message& message) {
+  return parse<wire::Heartbeat, Heartbeat>(
+      message, [](wire::Heartbeat::Reader from) -> Result<Heartbeat> {
+        return Heartbeat{from.getEpoch(), {from.getPayloadBytes(), from.getWireBytes()}};
       });
 }
 

@@ -97,6 +97,11 @@ struct Traffic {
     return *this;
   }
 };
+/// Of a node's part of a job.
+struct Heartbeat {
+  std::uint64_t epoch = 0;
+  Traffic traffic;
+};
 struct ProgressReport {
   std::uint64_t epoch = 0;
   Progress progress;
@@ -156,7 +161,7 @@ link::Message signal_message(Kind kind, const Signal& signal);
 link::Message progress_message(const ProgressReport& report);
 link::Message checkpoint_message(const CheckpointReport& report);
 link::Message failure_message(const FailureReport& report);
-link::Message heartbeat_message(Kind kind, const Traffic& traffic);
+link::Message heartbeat_message(Kind kind, const Heartbeat& heartbeat);
 link::Message test_line_message(const TestLine& test);
 link::Message probe_line_message(const ProbeLine& probe);
 link::Message line_result_message(const LineResult& result);
@@ -176,7 +181,7 @@ Result<Signal> read_signal(const link::Message& message);
 Result<ProgressReport> read_progress(const link::Message& message);
 Result<CheckpointReport> read_checkpoint(const link::Message& message);
 Result<FailureReport> read_failure(const link::Message& message);
-Result<Traffic> read_heartbeat(const link::Message& message);
+Result<Heartbeat> read_heartbeat(const link::Message& message);
 /// kProto for no count of streams or more than 16, one of 0 or over 64, no or over 600 seconds.
 Result<TestLine> read_test_line(const link::Message& message);
 Result<ProbeLine> read_probe_line(const link::Message& message);

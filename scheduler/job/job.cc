@@ -103,6 +103,7 @@ Result<Job> job_from(const Document& document) {
   Job job;
   take(document.value["metadata"], "name", job.name);
   take(spec, "topology", job.topology);
+  take(group(spec, "placement"), "datacenters", job.datacenters);
   ATOLL_ASSIGN(job.model, model_from(document));
   take(spec["model"], "from", job.model_from);
   take(spec["data"], "path", job.data.path);
@@ -222,7 +223,7 @@ Result<Job> job_from_json(const std::string& json) {
 std::string job_to_json(const Job& job) {
   Json model = nn::config_to_json(job.model);
   if (!job.model_from.empty()) model["from"] = job.model_from;
-  const Json spec = {
+  Json spec = {
       {"topology", job.topology},
       {"model", std::move(model)},
       {"data",
@@ -246,6 +247,7 @@ std::string job_to_json(const Job& job) {
         {"gradients", job.codecs.gradients},
         {"weights", job.codecs.weights}}},
       {"peerTimeout", duration_text(job.peer_timeout)}};
+  if (!job.datacenters.empty()) spec["placement"] = {{"datacenters", job.datacenters}};
   const Json document = {{"apiVersion", "atoll.dev/v1"},
                          {"kind", "TrainingJob"},
                          {"metadata", {{"name", job.name}}},

@@ -62,7 +62,8 @@ struct Codecs {  ///< for edges that leave a process
 
 struct Job {
   std::string name;
-  std::string topology;  ///< path, relative to the descriptor
+  std::string topology;                       ///< path, relative to the descriptor
+  std::vector<std::string> datacenters = {};  ///< of it, that the job may use; empty: all
   nn::ModelConfig model;
   std::string model_from;  ///< a Hugging Face folder whose weights it starts with, or empty
   Data data;

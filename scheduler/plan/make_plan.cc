@@ -57,7 +57,8 @@ Status check_shards(const job::Job& job, const topology::Topology& topology) {
 
 }  // namespace
 
-Result<Choice> choose_plan(const job::Job& job, const topology::Topology& topology) {
+Result<Choice> choose_plan(const job::Job& job, const topology::Topology& whole) {
+  ATOLL_ASSIGN(const topology::Topology topology, topology::within(whole, job.datacenters));
   ATOLL_TRY(check_shards(job, topology));
   std::vector<Candidate> found = search(job, topology);
   if (found.empty()) {

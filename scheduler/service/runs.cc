@@ -69,192 +69,232 @@ bool Service::withdraw(std::uint64_t client) {
   return planning + queued > 0;
 }
 
-/// Starts the first job of the queue once every node of its plan has come.
+/// Begins every job of the queue whose nodes are free of those before it.
 void Service::advance() {
-  if (!run_) {
-    if (queue_.empty()) return;
-    run_ = std::move(queue_.front());
-    queue_.pop_front();
-    loop_.at(loop_.clock().now() + kGatherTime, [this, id = run_->id] {
-      if (run_ && run_->id == id && run_->state == "waiting") {
-        std::vector<std::string> missing;
-        for (const plan::Node& node : run_->plan.nodes) {
-          Member* member = node_named(node.name);
-          if (member == nullptr || !member->ready) missing.push_back(node.name);
-        }
-        fail({Code::kTimedOut, "node " + join(missing),
-              "did not come or did not connect in " + format_duration(kGatherTime) +
-                  "; see its log"});
-      }
-    });
+  std::set<std::string> claimed;
+  for (auto at = queue_.begin(); at != queue_.end();) {
+    const Run* before = nullptr;
+    bool free = true;
+    for (const plan::Node& node : at->plan.nodes) {
+      if (before == nullptr) before = holder_of(node.name);
+      free = claimed.insert(node.name).second && free;
+    }
+    if (free && before == nullptr) {
+      Run next = std::move(*at);
+      queue_.erase(at);
+      begin(std::move(next));
+      return advance();
+    }
+    const std::string reason =
+        before != nullptr ? "job " + before->job.name + " has its nodes" : "others are before it";
+    if (std::exchange(at->told, reason) != reason) set_state(*at, "waiting", reason);
+    ++at;
   }
-  if (run_->state != "waiting" || run_->plan.epoch != 0) return;
-  for (const plan::Node& node : run_->plan.nodes) {
+}
+
+void Service::begin(Run next) {
+  const std::int64_t id = next.id;
+  Run& run = runs_[id] = std::move(next);
+  loop_.at(loop_.clock().now() + kGatherTime, [this, id] {
+    const auto found = runs_.find(id);
+    if (found == runs_.end() || found->second.state != "waiting") return;
+    std::vector<std::string> missing;
+    for (const plan::Node& node : found->second.plan.nodes) {
+      if (!found->second.ready.contains(node.name)) missing.push_back(node.name);
+    }
+    fail(found->second,
+         {Code::kTimedOut, "node " + join(missing),
+          "did not come or did not connect in " + format_duration(kGatherTime) + "; see its log"});
+  });
+  wait_for_nodes(run);
+}
+
+/// Launches the run once every node of its plan has come.
+void Service::wait_for_nodes(Run& run) {
+  if (run.state != "waiting" || run.plan.epoch != 0) return;
+  for (const plan::Node& node : run.plan.nodes) {
     if (node_named(node.name) == nullptr)
-      return set_state("waiting", "node " + node.name + " has not registered");
+      return set_state(run, "waiting", "node " + node.name + " has not registered");
   }
-  launch();
+  launch(run);
 }
 
 /// The topology said what is meant to be; the nodes say what is. The narrower counts.
-Status Service::route() {
-  for (plan::Node& node : run_->plan.nodes)
+Status Service::route(Run& run) {
+  for (plan::Node& node : run.plan.nodes)
     node.dialable = std::min(node.dialable, node_named(node.name)->dialable);
-  return plan::route(run_->plan);
+  return plan::route(run.plan);
 }
 
-void Service::launch() {
-  if (const Status routed = route(); !routed.ok()) return fail(routed.error());
-  const auto epoch = store_->next_epoch(run_->id);
-  if (!epoch.ok()) return fail(epoch.error());
-  assign(*epoch);
+void Service::launch(Run& run) {
+  if (const Status routed = route(run); !routed.ok()) return fail(run, routed.error());
+  const auto epoch = store_->next_epoch(run.id);
+  if (!epoch.ok()) return fail(run, epoch.error());
+  run.plan.epoch = *epoch;
+  assign(run);
 }
 
-void Service::assign(std::uint64_t epoch) {
-  run_->plan.epoch = epoch;
+void Service::assign(Run& run) {
   node::Assign assign;
-  assign.epoch = epoch;
-  assign.run_folder = run_->run_folder;
-  assign.plan = plan::encode(run_->plan);
-  for (const plan::Node& node : run_->plan.nodes) {
+  assign.epoch = run.plan.epoch;
+  assign.run_folder = run.run_folder;
+  assign.plan = plan::encode(run.plan);
+  for (const plan::Node& node : run.plan.nodes) {
     const Member& member = *node_named(node.name);
-    run_->unstopped.insert(node.name);
+    run.unstopped.insert(node.name);
     assign.peers.push_back(
         {node.name, member.host, member.port, to_bytes(member.credential.noise_key), 1, ""});
   }
-  for (std::uint32_t i = 0; i < run_->plan.nodes.size(); ++i) {
+  for (std::uint32_t i = 0; i < run.plan.nodes.size(); ++i) {
     assign.node = i;
-    for (std::uint32_t k = 0; k < run_->plan.nodes.size(); ++k) {
-      const topology::Line line = topology::line_between(topology_, run_->plan.nodes[i].datacenter,
-                                                         run_->plan.nodes[k].datacenter);
+    for (std::uint32_t k = 0; k < run.plan.nodes.size(); ++k) {
+      const topology::Line line = topology::line_between(topology_, run.plan.nodes[i].datacenter,
+                                                         run.plan.nodes[k].datacenter);
       assign.peers[k].streams = topology::data_streams(line);
       assign.peers[k].congestion = line.congestion;
     }
-    send(*node_named(run_->plan.nodes[i].name), node::assign_message(assign));
+    send(*node_named(run.plan.nodes[i].name), node::assign_message(assign));
   }
 }
 
-void Service::node_ready(Member& member) {
-  member.ready = true;
-  for (const plan::Node& node : run_->plan.nodes) {
-    const Member* other = node_named(node.name);
-    if (other == nullptr || !other->ready) return;
-  }
-  set_state("running");
-  for (const plan::Node& node : run_->plan.nodes) {
-    send(*node_named(node.name), node::signal_message(Kind::kStart, {run_->plan.epoch, 0, ""}));
-  }
+void Service::node_ready(Run& run, const std::string& name) {
+  run.ready.insert(name);
+  if (run.ready.size() < run.plan.nodes.size() || run.state != "waiting") return;
+  set_state(run, "running");
+  tell_nodes(run, node::signal_message(Kind::kStart, {run.plan.epoch, 0, ""}));
 }
 
-void Service::suspect(const Error& error) {
-  if (run_->suspicion || run_->state == "failed") return;
-  run_->suspicion = error;
-  loop_.at(loop_.clock().now() + kSuspicionTime, [this, id = run_->id] {
-    if (run_ && run_->id == id && run_->suspicion) {
-      Error error = *run_->suspicion;
-      error.what += "; epoch " + std::to_string(run_->plan.epoch);
-      fail(error);
-    }
+void Service::suspect(Run& run, const Error& error) {
+  if (run.suspicion || run.state == "failed") return;
+  run.suspicion = error;
+  loop_.at(loop_.clock().now() + kSuspicionTime, [this, id = run.id] {
+    const auto found = runs_.find(id);
+    if (found == runs_.end()) return;
+    Error suspicion = *found->second.suspicion;
+    suspicion.what += "; epoch " + std::to_string(found->second.plan.epoch);
+    fail(found->second, suspicion);
   });
 }
 
-void Service::cancel() {
-  if (!run_ || run_->cancelled) return;
-  run_->cancelled = true;
-  if (run_->state == "waiting")
-    return fail({Code::kCancelled, run_->job.name, "stopped before it began"});
-  if (run_->state != "running") return;
-  set_state("stopping");
-  for (const plan::Node& node : run_->plan.nodes) {
-    if (Member* member = node_named(node.name)) {
-      send(*member, node::signal_message(Kind::kHold, {run_->plan.epoch, 0, ""}));
-    }
-  }
+void Service::cancel(Run& run) {
+  if (run.cancelled) return;
+  run.cancelled = true;
+  if (run.state == "waiting")
+    return fail(run, {Code::kCancelled, run.job.name, "stopped before it began"});
+  if (run.state != "running") return;
+  set_state(run, "stopping");
+  tell_nodes(run, node::signal_message(Kind::kHold, {run.plan.epoch, 0, ""}));
 }
 
 /// Once every loader stands still, all may go on to the same last step: one more than any has
 /// begun, so that none has passed the moment at which that step's snapshot and evaluation are
 /// decided.
-void Service::node_held(const std::string& actor, std::uint64_t step) {
-  run_->held[actor] = step;
-  if (run_->held.size() < run_->plan.replicas) return;
+void Service::node_held(Run& run, const std::string& actor, std::uint64_t step) {
+  run.held[actor] = step;
+  if (run.held.size() < run.plan.replicas) return;
   std::uint64_t begun = 0;
-  for (const auto& [loader, at] : run_->held) begun = std::max(begun, at);
-  const std::uint64_t last = std::min<std::uint64_t>(begun + 1, run_->job.training.steps);
-  for (const plan::Node& node : run_->plan.nodes) {
-    if (Member* member = node_named(node.name)) {
-      send(*member, node::signal_message(Kind::kRelease, {run_->plan.epoch, last, ""}));
-    }
-  }
+  for (const auto& [loader, at] : run.held) begun = std::max(begun, at);
+  const std::uint64_t last = std::min<std::uint64_t>(begun + 1, run.job.training.steps);
+  tell_nodes(run, node::signal_message(Kind::kRelease, {run.plan.epoch, last, ""}));
 }
 
-void Service::check_finished() {
-  if (run_->last_round && run_->checkpoint_step == run_->step && run_->state != "failed")
-    stop_nodes();
+void Service::check_finished(Run& run) {
+  if (run.last_round && run.checkpoint_step == run.step && run.state != "failed") stop_nodes(run);
 }
 
-void Service::stop_nodes() {
-  for (const plan::Node& node : run_->plan.nodes) {
-    if (Member* member = node_named(node.name))
-      send(*member, node::signal_message(Kind::kStop, {}));
-  }
-  loop_.at(loop_.clock().now() + kFarewellTime, [this, id = run_->id] {
-    if (run_ && run_->id == id) finish();
+void Service::stop_nodes(Run& run) {
+  tell_nodes(run, node::signal_message(Kind::kStop, {run.plan.epoch, 0, ""}));
+  loop_.at(loop_.clock().now() + kFarewellTime, [this, id = run.id] {
+    const auto found = runs_.find(id);
+    if (found == runs_.end()) return;
+    conclude(found->second);
+    for (const std::string& name : found->second.unstopped)
+      log_warning("node " + name + " is still in an act of job " + found->second.job.name);
   });
-  if (run_->unstopped.empty()) finish();
+  node_stopped(run, "");
 }
 
-void Service::node_stopped(const std::string& name) {
-  if (!run_) return;
-  run_->unstopped.erase(name);
-  if (run_->unstopped.empty()) finish();
+/// The run's nodes are free once all of them have left it. Erases it then, later, since callers
+/// hold it.
+void Service::node_stopped(Run& run, const std::string& name) {
+  run.unstopped.erase(name);
+  if (!run.unstopped.empty()) return;
+  conclude(run);
+  loop_.post([this, id = run.id] {
+    runs_.erase(id);
+    advance();
+  });
 }
 
-void Service::finish() {
-  if (run_->state != "failed") set_state(run_->cancelled ? "stopped" : "succeeded");
-  tell_client(node::status_message({run_->state, traffic(), run_->step, run_->checkpoint, ""}));
-  run_.reset();
-  advance();
+void Service::conclude(Run& run) {
+  if (std::exchange(run.over, true)) return;
+  if (run.state != "failed") set_state(run, run.cancelled ? "stopped" : "succeeded");
+  tell_client(run, node::status_message({run.state, run.sent(), run.step, run.checkpoint, ""}));
 }
 
-void Service::fail(const Error& error) {
-  if (!run_ || run_->state == "failed") return;
-  log_error("job " + run_->job.name + " failed: " + error.text());
-  set_state("failed", error.text());
-  tell_client(node::failure_message({run_->plan.epoch, error}));
-  stop_nodes();
+void Service::fail(Run& run, const Error& error) {
+  if (run.state == "failed" || run.over) return;
+  log_error("job " + run.job.name + " failed: " + error.text());
+  set_state(run, "failed", error.text());
+  tell_client(run, node::failure_message({run.plan.epoch, error}));
+  stop_nodes(run);
 }
 
-std::string Service::actors_on(const std::string& node) const {
+Service::Run* Service::run_of(std::uint64_t epoch) {
+  for (auto& [id, run] : runs_) {
+    if (epoch != 0 && run.plan.epoch == epoch) return &run;
+  }
+  return nullptr;
+}
+
+Service::Run* Service::holder_of(const std::string& node) {
+  for (auto& [id, run] : runs_) {
+    if (run.has(node)) return &run;
+  }
+  return nullptr;
+}
+
+bool Service::Run::has(const std::string& node) const {
+  return std::ranges::any_of(plan.nodes,
+                             [&node](const plan::Node& one) { return one.name == node; });
+}
+
+std::string Service::Run::actors_on(const std::string& node) const {
   std::vector<std::string> names;
-  for (const plan::Actor& actor : run_->plan.actors) {
+  for (const plan::Actor& actor : plan.actors) {
     const bool moves =
         actor.kind == plan::ActorKind::kSend || actor.kind == plan::ActorKind::kReceive;
-    if (!moves && run_->plan.nodes[actor.node].name == node) names.push_back(actor.name);
+    if (!moves && plan.nodes[actor.node].name == node) names.push_back(actor.name);
   }
   return join(names);
 }
 
-node::Traffic Service::traffic() const {
-  node::Traffic sum = run_ ? run_->of_gone : node::Traffic{};
-  for (const auto& [id, member] : members_) sum += member.traffic;
+node::Traffic Service::Run::sent() const {
+  node::Traffic sum;
+  for (const auto& [node, some] : traffic) sum += some;
   return sum;
 }
 
-void Service::set_state(const std::string& state, const std::string& reason) {
-  run_->state = state;
-  log_info("job " + run_->job.name + ": " + state + (reason.empty() ? "" : ": " + reason));
-  if (const Status saved = store_->set_job(run_->id, state, reason, run_->step); !saved.ok()) {
+void Service::set_state(Run& run, const std::string& state, const std::string& reason) {
+  run.state = state;
+  log_info("job " + run.job.name + ": " + state + (reason.empty() ? "" : ": " + reason));
+  if (const Status saved = store_->set_job(run.id, state, reason, run.step); !saved.ok()) {
     log_error(saved.error().text());
   }
   if (state != "failed" && state != "succeeded" && state != "stopped") {
-    tell_client(node::status_message({state, traffic(), run_->step, run_->checkpoint, reason}));
+    tell_client(run, node::status_message({state, run.sent(), run.step, run.checkpoint, reason}));
   }
 }
 
-void Service::tell_client(link::Message message) {
-  const auto client = members_.find(run_->client);
+void Service::tell_client(const Run& run, link::Message message) {
+  const auto client = members_.find(run.client);
   if (client != members_.end()) send(client->second, std::move(message));
+}
+
+void Service::tell_nodes(const Run& run, const link::Message& message) {
+  for (const plan::Node& node : run.plan.nodes) {
+    if (Member* member = node_named(node.name)) send(*member, message);
+  }
 }
 
 }  // namespace reef::service

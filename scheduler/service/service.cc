@@ -68,7 +68,7 @@ void Service::shutdown() {
     trust_->note("stopped", identity_.name, handshakes());
     for (auto& [id, member] : members_) {
       if (member.credential.role == security::Role::kNode)
-        send(member, node::signal_message(Kind::kStop, {}));
+        send(member, node::signal_message(Kind::kStop, {}));  // the node itself
     }
     for (auto& [id, member] : members_) member.channel->close(true);
     std::lock_guard lock(mutex_);
@@ -146,11 +146,12 @@ Status Service::dispatch(std::uint64_t id, Kind kind, const link::Message& messa
     return test_line(id, request);
   }
   if (kind == Kind::kCancel) {
-    if (run_ && run_->client == id) {
-      cancel();
-    } else if (withdraw(id)) {
+    if (withdraw(id)) {
       send(members_.at(id),
            node::failure_message({0, {Code::kCancelled, "job", "withdrawn before it began"}}));
+    }
+    for (auto& [run_id, run] : runs_) {
+      if (run.client == id) cancel(run);
     }
     return {};
   }
@@ -183,61 +184,66 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
     log_info("node " + name + " of " + member.credential.datacenter + " registered; " +
              (listens ? "at " + address : "dials out only"));
     ATOLL_TRY(store_->add_node(name, member.credential.datacenter, listens ? address : "-"));
-    advance();
+    for (auto& [run_id, run] : runs_) wait_for_nodes(run);
     return {};
   }
   if (kind == Kind::kLineResult) {
     ATOLL_ASSIGN(const auto result, node::read_line_result(message));
     return line_measured(member, result);
   }
-  if (kind == Kind::kHeartbeat || kind == Kind::kStopped) {
-    ATOLL_ASSIGN(member.traffic, node::read_heartbeat(message));
-    if (kind == Kind::kStopped) {
-      member.stopped = true;
-      node_stopped(name);
-    }
-    return {};
-  }
-  return on_epoch_message(member, kind, message);
+  return on_epoch_message(name, kind, message);
 }
 
-/// Messages about the running job; those of another epoch are refused.
-Status Service::on_epoch_message(Member& member, Kind kind, const link::Message& message) {
-  const std::string& name = member.credential.name;
-  const auto stale = [&](std::uint64_t epoch) { return !run_ || epoch != run_->plan.epoch; };
+/// Messages about a job; those of an epoch that is over are refused.
+Status Service::on_epoch_message(const std::string& name, Kind kind, const link::Message& message) {
   const Error fenced{Code::kFenced, name, "speaks of an epoch that is over"};
-  if (kind == Kind::kProgress) {
+  if (kind == Kind::kHeartbeat || kind == Kind::kStopped) {
+    ATOLL_ASSIGN(const auto heartbeat, node::read_heartbeat(message));
+    Run* const run = run_of(heartbeat.epoch);
+    if (run == nullptr) return fenced;
+    run->traffic[name] = heartbeat.traffic;
+    if (kind == Kind::kStopped) node_stopped(*run, name);
+  } else if (kind == Kind::kProgress) {
     ATOLL_ASSIGN(auto report, node::read_progress(message));
-    if (stale(report.epoch)) return fenced;
-    run_->step = report.progress.round.step;
-    run_->last_round = report.progress.round.last;
-    report.traffic = traffic();
-    tell_client(node::progress_message(report));
-    check_finished();
+    Run* const run = run_of(report.epoch);
+    if (run == nullptr) return fenced;
+    run->step = report.progress.round.step;
+    run->last_round = report.progress.round.last;
+    report.traffic = run->sent();
+    tell_client(*run, node::progress_message(report));
+    check_finished(*run);
   } else if (kind == Kind::kCheckpoint) {
     ATOLL_ASSIGN(const auto report, node::read_checkpoint(message));
-    if (stale(report.epoch)) return fenced;
-    run_->checkpoint = report.folder;
-    run_->checkpoint_step = report.step;
-    tell_client(node::checkpoint_message(report));
-    check_finished();
+    Run* const run = run_of(report.epoch);
+    if (run == nullptr) return fenced;
+    run->checkpoint = report.folder;
+    run->checkpoint_step = report.step;
+    tell_client(*run, node::checkpoint_message(report));
+    check_finished(*run);
   } else if (kind == Kind::kFailure) {
     ATOLL_ASSIGN(const auto report, node::read_failure(message));
-    if (!run_ || (report.epoch != 0 && stale(report.epoch))) return {};
-    if (report.error.code == Code::kPeerLost) {
-      suspect({Code::kPeerLost, "line between " + name + " and " + report.error.where,
-               report.error.what});
-    } else {
-      fail({report.error.code, "node " + name + ", actor " + report.error.where,
-            report.error.what + "; epoch " + std::to_string(run_->plan.epoch)});
-    }
+    on_failure(name, report);
   } else {
     ATOLL_ASSIGN(const auto signal, node::read_signal(message));
-    if (stale(signal.epoch)) return fenced;
-    if (kind == Kind::kReady) node_ready(member);
-    if (kind == Kind::kHeld) node_held(signal.actor, signal.step);
+    Run* const run = run_of(signal.epoch);
+    if (run == nullptr) return fenced;
+    if (kind == Kind::kReady) node_ready(*run, name);
+    if (kind == Kind::kHeld) node_held(*run, signal.actor, signal.step);
   }
   return {};
+}
+
+/// A node that could not read what it was told knows no epoch.
+void Service::on_failure(const std::string& name, const node::FailureReport& report) {
+  Run* const run = report.epoch == 0 ? holder_of(name) : run_of(report.epoch);
+  if (run == nullptr) return;
+  if (report.error.code == Code::kPeerLost) {
+    suspect(*run, {Code::kPeerLost, "line between " + name + " and " + report.error.where,
+                   report.error.what});
+  } else {
+    fail(*run, {report.error.code, "node " + name + ", actor " + report.error.where,
+                report.error.what + "; epoch " + std::to_string(run->plan.epoch)});
+  }
 }
 
 void Service::on_closed(std::uint64_t id, const Error& why) {
@@ -245,28 +251,27 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   if (found == members_.end() || std::exchange(found->second.gone, true)) return;
   trust_->sessions().remove(found->second.session);
   const security::Credential who = found->second.credential;
-  const bool expected = found->second.stopped || shutting_down_;
   // Destroyed later, because this is its own callback.
   loop_.post([this, id] { members_.erase(id); });
   found->second.registered = false;
-  if (run_) run_->of_gone += std::exchange(found->second.traffic, {});
   forget_line_tests(who.name, why);
-  if (expected) return;
+  if (shutting_down_) return;
   if (who.role == security::Role::kClient) {
     withdraw(id);
-    if (run_ && run_->client == id) cancel();
+    for (auto& [run_id, run] : runs_) {
+      if (run.client == id) cancel(run);
+    }
     return;
   }
-  const bool ours = run_ && run_->state != "waiting" &&
-                    std::any_of(run_->plan.nodes.begin(), run_->plan.nodes.end(),
-                                [&](const plan::Node& node) { return node.name == who.name; });
-  if (!ours) return log_warning("node " + who.name + " left: " + why.text());
-  const std::string actors = actors_on(who.name);
-  fail({Code::kPeerLost, "node " + who.name,
-        "lost at step " + std::to_string(run_->step) + " of epoch " +
-            std::to_string(run_->plan.epoch) + " (" + why.what + "); it " +
-            (actors.empty() ? "relays for others" : "held actors " + actors)});
-  node_stopped(who.name);
+  log_warning("node " + who.name + " left: " + why.text());
+  Run* const run = holder_of(who.name);
+  if (run == nullptr || !run->unstopped.contains(who.name)) return;
+  const std::string actors = run->actors_on(who.name);
+  fail(*run, {Code::kPeerLost, "node " + who.name,
+              "lost at step " + std::to_string(run->step) + " of epoch " +
+                  std::to_string(run->plan.epoch) + " (" + why.what + "); it " +
+                  (actors.empty() ? "relays for others" : "held actors " + actors)});
+  node_stopped(*run, who.name);
 }
 
 Service::Member* Service::node_named(const std::string& name) {

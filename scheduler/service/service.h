@@ -1,7 +1,7 @@
 #pragma once
-// The scheduler as a process: nodes and clients dial it; it plans jobs on the nodes that have come,
-// watches them run, and tells clients what happens. One job runs at a time; others wait in the
-// queue with their reason.
+// The scheduler as a process: nodes and clients dial it; it plans jobs on the nodes of its
+// topology, watches them run, and tells clients what happens. A node serves one job at a time: jobs
+// that share none run side by side, others wait in the queue with their reason.
 
 #include <condition_variable>
 #include <deque>
@@ -64,28 +64,33 @@ class Service {
     std::string host;
     std::uint16_t port = 0;
     Reach dialable = Reach::kNowhere;
-    node::Traffic traffic;
-    bool ready = false;
-    bool stopped = false;
     bool gone = false;  ///< on_closed() has run
   };
-  /// The job that holds the nodes.
+  /// A job that holds the nodes of its plan.
   struct Run {
     std::int64_t id = 0;
     job::Job job;
     plan::Plan plan;
     std::string run_folder;
     std::string state = "waiting";
+    std::string told = {};  ///< reason why it waits
     std::uint64_t client = 0;
     std::uint64_t step = 0;
     std::string checkpoint;
     std::uint64_t checkpoint_step = 0;
     bool last_round = false;
     bool cancelled = false;
-    std::map<std::string, std::uint64_t> held;  ///< loader -> step begun
-    std::optional<Error> suspicion;             ///< a lost peer, until its own channel says more
-    std::set<std::string> unstopped;            ///< nodes that have not said farewell
-    node::Traffic of_gone;                      ///< of nodes that have left already
+    bool over = false;                             ///< the client has been told how it ended
+    std::map<std::string, std::uint64_t> held;     ///< loader -> step begun
+    std::optional<Error> suspicion;                ///< a lost peer, until its own channel says more
+    std::set<std::string> ready;                   ///< nodes
+    std::set<std::string> unstopped;               ///< nodes that have a part in it
+    std::map<std::string, node::Traffic> traffic;  ///< of each node
+
+    node::Traffic sent() const;
+    bool has(const std::string& node) const;
+    /// For people.
+    std::string actors_on(const std::string& node) const;
   };
 
   /// A node measures a line for a client.
@@ -106,7 +111,8 @@ class Service {
   void on_closed(std::uint64_t id, const Error& why);
   Status dispatch(std::uint64_t id, node::Kind kind, const link::Message& message);
   Status on_node(std::uint64_t id, Member& member, node::Kind kind, const link::Message& message);
-  Status on_epoch_message(Member& member, node::Kind kind, const link::Message& message);
+  Status on_epoch_message(const std::string& name, node::Kind kind, const link::Message& message);
+  void on_failure(const std::string& name, const node::FailureReport& report);
 
   // lines.cc
   void apply_measured_lines();
@@ -120,22 +126,25 @@ class Service {
   Status queue(Run run, const std::string& text, plan::Plan plan);
   bool withdraw(std::uint64_t client);
   void advance();
-  void launch();
-  Status route();
-  void assign(std::uint64_t epoch);
-  void node_ready(Member& member);
-  void suspect(const Error& error);
-  void cancel();
-  void node_held(const std::string& actor, std::uint64_t step);
-  void check_finished();
-  void stop_nodes();
-  void node_stopped(const std::string& name);
-  void finish();
-  void fail(const Error& error);
-  std::string actors_on(const std::string& node) const;
-  node::Traffic traffic() const;
-  void set_state(const std::string& state, const std::string& reason = "");
-  void tell_client(link::Message message);
+  void begin(Run run);
+  void wait_for_nodes(Run& run);
+  Status route(Run& run);
+  void launch(Run& run);
+  void assign(Run& run);
+  void node_ready(Run& run, const std::string& name);
+  void suspect(Run& run, const Error& error);
+  void cancel(Run& run);
+  void node_held(Run& run, const std::string& actor, std::uint64_t step);
+  void check_finished(Run& run);
+  void stop_nodes(Run& run);
+  void node_stopped(Run& run, const std::string& name);
+  void conclude(Run& run);
+  void fail(Run& run, const Error& error);
+  Run* run_of(std::uint64_t epoch);
+  Run* holder_of(const std::string& node);
+  void set_state(Run& run, const std::string& state, const std::string& reason = "");
+  void tell_client(const Run& run, link::Message message);
+  void tell_nodes(const Run& run, const link::Message& message);
 
   Member* node_named(const std::string& name);
   void send(Member& member, link::Message message);
@@ -153,7 +162,7 @@ class Service {
   std::map<std::uint64_t, std::uint64_t> planning_;  ///< clients, by submission
   std::uint64_t next_submission_ = 1;
   std::deque<Run> queue_;
-  std::optional<Run> run_;
+  std::map<std::int64_t, Run> runs_;              ///< by id
   std::map<std::uint64_t, LineTest> line_tests_;  ///< by ticket
   std::uint64_t next_ticket_ = 1;
   bool shutting_down_ = false;

@@ -217,6 +217,24 @@ Result<Topology> read_topology(const std::string& path) {
   return Reader(document).read();
 }
 
+Result<Topology> within(const Topology& topology, const std::vector<std::string>& datacenters) {
+  if (datacenters.empty()) return topology;
+  const auto named = [&datacenters](const std::string& name) {
+    return std::ranges::find(datacenters, name) != datacenters.end();
+  };
+  for (const std::string& name : datacenters) {
+    if (std::ranges::find(topology.nodes, name, &Node::datacenter) != topology.nodes.end())
+      continue;
+    return Error{Code::kNoFit, "spec.placement.datacenters",
+                 "'" + name + "' is no datacenter of topology " + topology.name +
+                     " that has nodes; take one of its own"};
+  }
+  Topology part = topology;
+  std::erase_if(part.nodes, [&](const Node& node) { return !named(node.datacenter); });
+  std::erase_if(part.lines, [&](const Line& line) { return !named(line.from) || !named(line.to); });
+  return part;
+}
+
 std::uint16_t data_streams(const Line& line) {
   if (line.streams > 0) return line.streams;
   return line.round_trip >= kLongRoundTrip ? kLongStreams : 1;

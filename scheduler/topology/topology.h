@@ -56,6 +56,10 @@ Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
 /// window for each lost packet and takes many round trips to grow back), else 1.
 std::uint16_t data_streams(const Line& line);
 
+/// What of it a job may use: the nodes of these datacenters and the lines between them; all, if
+/// none is named. kNoFit for one that is not there.
+Result<Topology> within(const Topology& topology, const std::vector<std::string>& datacenters);
+
 /// The line between two datacenters; inside one that says nothing, the default Line above.
 Line line_between(const Topology& topology, std::string_view from, std::string_view to);
 

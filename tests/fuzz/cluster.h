@@ -101,6 +101,7 @@ struct Cluster {
         .rest(kStream.bundle)
         .number(kStream.streams)
         .number(kStream.purpose)
+        .number(kStream.epoch)
         .rest(credential)
         .bytes();
   }

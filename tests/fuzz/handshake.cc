@@ -84,14 +84,16 @@ void lie_to_dialler(const Locals& locals, BytesView payload) {
   if (!answer.ok()) fuzz::check_refusal(answer.error(), {Code::kProto, Code::kRefused});
 }
 
-/// What stands before the credential in a third message: bundle, streams u16, purpose u8.
-constexpr std::size_t kFront = link::secure::kBundleSize + 2 + 1;
+/// What stands before the credential in a third message: bundle, streams u16, purpose u8,
+/// epoch u64.
+constexpr std::size_t kPurpose = link::secure::kBundleSize + 2;
+constexpr std::size_t kFront = kPurpose + 1 + 8;
 
 /// Whether it says which stream of how many, and what for.
 bool well_formed(BytesView payload, std::uint16_t& streams) {
   if (payload.size() < kFront) return false;
   streams = load<std::uint16_t>(payload.data() + link::secure::kBundleSize);
-  const auto purpose = static_cast<link::secure::Purpose>(payload[kFront - 1]);
+  const auto purpose = static_cast<link::secure::Purpose>(payload[kPurpose]);
   const bool known_purpose = purpose <= link::secure::kLastPurpose;
   return known_purpose && kStream < streams && streams <= link::secure::kMaxStreams;
 }

@@ -87,7 +87,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 8:
       check(
           read_heartbeat(message),
-          [](const Traffic& t) { return heartbeat_message(Kind::kHeartbeat, t); }, read_heartbeat);
+          [](const Heartbeat& beat) { return heartbeat_message(Kind::kHeartbeat, beat); },
+          read_heartbeat);
       break;
     case 9:
       check_plain(message, read_submit, submit_message);

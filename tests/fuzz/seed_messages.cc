@@ -277,7 +277,7 @@ void protocol() {
   add("progress", progress_message({5, {round, 2.5, 0.25, 1e-3, 4096, 2.75, true}, traffic}));
   add("checkpoint", checkpoint_message({5, 100, "runs/r/checkpoints/step-00000100"}));
   add("failure", failure_message({6, {Code::kInternal, "layers/r0/s1", "what, \"why\""}}));
-  add("heartbeat", heartbeat_message(Kind::kHeartbeat, traffic));
+  add("heartbeat", heartbeat_message(Kind::kHeartbeat, {5, traffic}));
   add("submit", submit_message({"runs/r", "{\"kind\": \"TrainingJob\"}"}));
   add("status",
       status_message({"running", traffic, 600, "runs/r/checkpoints/step-00000100", "waits"}));

@@ -89,8 +89,8 @@ Result<int> serve(const NodeCommand& options) {
 
 void add_node(CLI::App& app, Action& action) {
   auto options = std::make_shared<NodeCommand>();
-  CLI::App* command =
-      app.add_subcommand("node", "Offer this machine to a cluster and serve one job");
+  CLI::App* command = app.add_subcommand(
+      "node", "Offer this machine to a cluster and serve its jobs, one after another");
   command
       ->add_option("--identity", options->identity,
                    "Folder with node.key, credential, authority.pub, scheduler.pub")

@@ -244,7 +244,7 @@ Status run_embedded(const RunOptions& options, const job::Job& job,
     submit(*client, job, folder, summary, line);
   }
   line.finish();
-  cluster.wait_for_nodes(summary.error ? Duration::zero() : std::chrono::seconds(3));
+  cluster.stop(summary.error ? Duration::zero() : std::chrono::seconds(3));
   return {};
 }
 

@@ -49,7 +49,8 @@ void connect_streams(const OpenStream& open, const secure::Local& local,
   secure::StreamId stream{.stream = 0,
                           .streams = static_cast<std::uint16_t>(options.data + 1),
                           .bundle = {},
-                          .purpose = options.purpose};
+                          .purpose = options.purpose,
+                          .epoch = options.epoch};
   security::random_bytes(stream.bundle);
   const auto dialling = std::make_shared<Dialling>(stream.streams, std::move(done));
   for (; stream.stream < stream.streams; ++stream.stream) {

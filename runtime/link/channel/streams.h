@@ -19,6 +19,7 @@ using Streams = std::vector<std::unique_ptr<secure::SecureLink>>;
 
 struct StreamOptions {
   secure::Purpose purpose = secure::Purpose::kWork;
+  std::uint64_t epoch = 0;          ///< of the job that they are for; 0: for none
   std::uint16_t data = 0;           ///< streams beside the first, at most secure::kMaxStreams - 1
   tcp::SocketOptions control = {};  ///< of the first
   tcp::SocketOptions socket = {};   ///< of the others

@@ -14,10 +14,10 @@ void dial(Loop& loop, const Through& relay, const secure::Local& local, const Jo
   const secure::ExpectedPeer expected{relay.noise_key, security::Role::kNode};
   tcp::dial(
       loop, relay.host, relay.port, deadline,
-      [local, expected, deadline, sealed](auto plain) {
+      [local, expected, epoch = join.epoch, deadline, sealed](auto plain) {
         if (!plain.ok()) return sealed(Result<std::unique_ptr<secure::SecureLink>>(plain.error()));
-        secure::connect(std::move(*plain), local, expected, {.purpose = secure::Purpose::kRelay},
-                        deadline, sealed);
+        secure::connect(std::move(*plain), local, expected,
+                        {.purpose = secure::Purpose::kRelay, .epoch = epoch}, deadline, sealed);
       },
       options);
 }

@@ -54,7 +54,7 @@ Status Relay::take(Id id, Leg& leg, Kind kind, BytesView body) {
     const std::size_t cost = cost_of(body.size());
     leg.outstanding += cost;
     if (leg.outstanding > kWindow) return wrong;
-    passed_bytes_ += body.size();
+    passed_bytes_[std::get<0>(*leg.seat)] += body.size();
     pass(other, kind, body, when_left(id, [cost](Leg& from) { from.takeable += cost; }));
     return {};
   }
@@ -73,10 +73,15 @@ Done Relay::when_left(Id id, std::function<void(Leg&)> act) {
   };
 }
 
+std::uint64_t Relay::passed_bytes(std::uint64_t epoch) const {
+  const auto found = passed_bytes_.find(epoch);
+  return found == passed_bytes_.end() ? 0 : found->second;
+}
+
 Status Relay::seat(Id id, Leg& leg, BytesView body) {
   ATOLL_ASSIGN(const Join join, read_join(body));
-  const Seat mine{leg.who.noise_key, join.far, join.stream};
-  const Seat theirs{join.far, leg.who.noise_key, join.stream};
+  const Seat mine{join.epoch, leg.who.noise_key, join.far, join.stream};
+  const Seat theirs{join.epoch, join.far, leg.who.noise_key, join.stream};
   if (!allow_(leg.who, join).ok() || mine == theirs || !seats_.emplace(mine, id).second) {
     return dismiss(id, Why::kRefused), Status();
   }

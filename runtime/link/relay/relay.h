@@ -40,13 +40,13 @@ class Relay {
   std::size_t legs() const { return legs_.size(); }
   /// Cost of all that was sent and is not credited again.
   std::size_t outstanding() const;
-  /// Bytes of data passed on since the start.
-  std::uint64_t passed_bytes() const { return passed_bytes_; }
+  /// Bytes of data passed on since the start, for the job of this epoch.
+  std::uint64_t passed_bytes(std::uint64_t epoch) const;
 
  private:
   using Id = std::uint64_t;
-  /// Which leg of which pair: mine, theirs, stream.
-  using Seat = std::tuple<security::PublicKey, security::PublicKey, std::uint16_t>;
+  /// Which leg of which pair: epoch, mine, theirs, stream.
+  using Seat = std::tuple<std::uint64_t, security::PublicKey, security::PublicKey, std::uint16_t>;
   struct Leg {
     std::unique_ptr<RecordLink> link;
     security::Credential who;
@@ -75,7 +75,7 @@ class Relay {
   std::map<Seat, Id> seats_;
   std::size_t joined_ = 0;  ///< legs
   Id next_ = 1;
-  std::uint64_t passed_bytes_ = 0;
+  std::map<std::uint64_t, std::uint64_t> passed_bytes_;         ///< by epoch
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< tasks may outlive us
 };
 

@@ -146,6 +146,7 @@ Result<Bytes> Handshake::read_second(BytesView frame) {
   Bytes payload(stream_.bundle.begin(), stream_.bundle.end());
   append_number(payload, stream_.streams);
   append_number(payload, static_cast<std::uint8_t>(stream_.purpose));
+  append_number(payload, stream_.epoch);
   append(payload, local_.credential);
   return state_->write(payload);
 }
@@ -162,11 +163,12 @@ Result<Bytes> Handshake::read_third(BytesView frame) {
     return Bytes{};
   }
   if (!payload.ok()) return payload.error();
-  constexpr std::size_t kFront = kBundleSize + 2 + 1;
+  constexpr std::size_t kPurpose = kBundleSize + 2, kEpoch = kPurpose + 1, kFront = kEpoch + 8;
   if (payload->size() < kFront) return Error{Code::kProto, peer_name_, "a short third message"};
   std::copy_n(payload->begin(), kBundleSize, stream_.bundle.begin());
   stream_.streams = load<std::uint16_t>(payload->data() + kBundleSize);
-  stream_.purpose = static_cast<Purpose>((*payload)[kFront - 1]);
+  stream_.purpose = static_cast<Purpose>((*payload)[kPurpose]);
+  stream_.epoch = load<std::uint64_t>(payload->data() + kEpoch);
   if (stream_.streams > kMaxStreams || stream_.stream >= stream_.streams) {
     return Error{Code::kProto, peer_name_,
                  "stream " + std::to_string(stream_.stream) + " of " +

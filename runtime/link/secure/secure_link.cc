@@ -46,6 +46,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void close();
   void detach();
   void set_reading(bool reading);
+  void keep_alive(Duration ping_every, Duration lost_after);
 
   Executor& executor() { return executor_; }
   const std::string& peer_name() const { return peer_name_; }
@@ -161,6 +162,10 @@ class Handle final : public SecureLink {
   Executor& executor() override { return core_->executor(); }
   const Credential& peer() const override { return core_->peer(); }
   const StreamId& stream() const override { return core_->stream(); }
+  void keep_alive(Duration ping_every, Duration lost_after) override {
+    core_->executor().post(
+        [core = core_, ping_every, lost_after] { core->keep_alive(ping_every, lost_after); });
+  }
   const security::Digest& handshake_hash() const override { return core_->handshake_hash(); }
 
  private:
@@ -250,7 +255,7 @@ void Core::opened() {
   inner_->set_frame_limit(kFrameLimit);
   inner_->set_reading(false);  // until start()
   if (local_.counters) ++local_.counters->established;
-  if (local_.ping_every > Duration() && local_.lost_after > Duration()) tick();
+  keep_alive(local_.ping_every, local_.lost_after);
   const Established established = std::exchange(established_, nullptr);
   std::unique_ptr<SecureLink> handle = std::make_unique<Handle>(shared_from_this());
   established(std::move(handle));
@@ -416,6 +421,13 @@ void Core::on_record(Bytes& frame) {
       return fail({Code::kClosed, peer_name_, "the peer closed the link"});
   }
   broken("a record of unknown type");
+}
+
+void Core::keep_alive(Duration ping_every, Duration lost_after) {
+  local_.ping_every = ping_every;
+  local_.lost_after = lost_after;
+  executor_.cancel(tick_timer_);
+  if (phase_ == Phase::kOpen && ping_every > Duration() && lost_after > Duration()) tick();
 }
 
 void Core::tick() {

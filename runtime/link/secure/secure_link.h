@@ -67,6 +67,7 @@ struct StreamId {
   std::uint16_t streams = 1;  ///< of the bundle
   std::array<std::byte, kBundleSize> bundle{};
   Purpose purpose = Purpose::kWork;
+  std::uint64_t epoch = 0;  ///< of the job that it is for; 0: for none
   bool operator==(const StreamId&) const = default;
 };
 
@@ -80,6 +81,8 @@ class SecureLink : public RecordLink {
   /// proven, the name is the token's id, and the role is none of those that a policy knows.
   virtual const security::Credential& peer() const = 0;
   virtual const StreamId& stream() const = 0;
+  /// Instead of what Local said: an acceptor learns only now what a stream is for.
+  virtual void keep_alive(Duration ping_every, Duration lost_after) = 0;
   /// The Noise handshake hash: the same at both ends, unique to the session.
   virtual const security::Digest& handshake_hash() const = 0;
 };

@@ -18,7 +18,8 @@ inline constexpr std::string_view kMagic = "atoll/1";
 /// Inside each record: `type u8 | flags u8 | stream u16 | message id u64 | epoch u64 | body`.
 enum class RecordType : std::uint8_t { kControl = 1, kData = 2, kRekey = 3, kPing = 4, kClose = 5 };
 
-/// The initiator's payload in message 3: `bundle 16 | streams u16 | purpose u8 | credential`.
+/// The initiator's payload in message 3: `bundle 16 | streams u16 | purpose u8 | epoch u64 |
+/// credential`.
 
 /// What the dialler wants a bundle for.
 enum class Purpose : std::uint8_t {

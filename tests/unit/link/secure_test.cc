@@ -129,6 +129,22 @@ TEST_F(SecureLink, KnowsItsPeerAndItsSession) {
   EXPECT_EQ(scheduler_.counters->established, 1u);
 }
 
+TEST_F(SecureLink, KnowsForWhichJobAStreamIs) {
+  handshake({.stream = 1, .streams = 2, .epoch = 0x1122334455667788});
+  ASSERT_TRUE(right_->ok());
+  EXPECT_EQ((**right_)->stream().epoch, 0x1122334455667788u);
+}
+
+/// Those of the scheduler are too long for this.
+TEST_F(SecureLink, GivesUpOnSilenceByTheTimesOfTheJobThatItIsFor) {
+  open();
+  (**right_)->keep_alive(50ms, 200ms);
+  forward_ = [](const Bytes&) { return std::vector<Bytes>(); };
+  network_.run_for(300ms);
+  ASSERT_EQ(got_right_.closed.size(), 1u);
+  EXPECT_EQ(got_right_.closed[0].code, Code::kPeerLost);
+}
+
 TEST_F(SecureLink, SealsWithAesWhereTheClusterWantsIt) {
   if (!security::has_aes()) GTEST_SKIP() << "this processor has no AES instructions";
   node_.suite = scheduler_.suite = secure::SuiteId::kAesGcm;

@@ -231,10 +231,11 @@ TEST(Protocol, CheckpointsAndHeartbeatsRoundTrip) {
   EXPECT_EQ(read_checkpoint(checkpoint)->step, 600u);
   EXPECT_EQ(read_checkpoint(checkpoint)->folder, "runs/r/checkpoints/step-00000600");
   for (const Kind kind : {Kind::kHeartbeat, Kind::kStopped}) {
-    const link::Message heartbeat = heartbeat_message(kind, kTraffic);
+    const link::Message heartbeat = heartbeat_message(kind, {7, kTraffic});
     expect_kind(heartbeat, kind);
-    EXPECT_EQ(read_heartbeat(heartbeat)->payload_bytes, kTraffic.payload_bytes);
-    EXPECT_EQ(read_heartbeat(heartbeat)->wire_bytes, kTraffic.wire_bytes);
+    EXPECT_EQ(read_heartbeat(heartbeat)->epoch, 7u);
+    EXPECT_EQ(read_heartbeat(heartbeat)->traffic.payload_bytes, kTraffic.payload_bytes);
+    EXPECT_EQ(read_heartbeat(heartbeat)->traffic.wire_bytes, kTraffic.wire_bytes);
   }
 }
 
@@ -286,7 +287,7 @@ std::vector<link::Message> one_of_each() {
           progress_message(sample_progress()),
           checkpoint_message({2, 600, "folder"}),
           failure_message(sample_failure()),
-          heartbeat_message(Kind::kStopped, kTraffic),
+          heartbeat_message(Kind::kStopped, {7, kTraffic}),
           submit_message({"runs/r", "{}"}),
           status_message({"running", kTraffic, 1, "c", "r"})};
 }

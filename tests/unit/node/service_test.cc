@@ -125,14 +125,20 @@ class ServiceTest : public testing::Test {
                      link::secure::system_unix_now(), 900)
             .value());
   }
-  /// A node that has said hello.
-  /// One of the topology.
+  /// A node of the topology that has said hello.
   std::unique_ptr<Dialler> node_named(const std::string& name, Reach dialable) {
     auto node = std::make_unique<Dialler>();
     const auto place = std::ranges::find(topology_.nodes, name, &topology::Node::name);
     EXPECT_TRUE(node->dial(enrolled(name, place->datacenter), port_).ok());
     const std::uint16_t port = dialable == Reach::kNowhere ? 0 : 9;
     node->send(node::hello_message({"127.0.0.1", port, dialable}));
+    return node;
+  }
+  /// With the identity that it has already.
+  std::unique_ptr<Dialler> node_again(const std::string& name) {
+    auto node = std::make_unique<Dialler>();
+    EXPECT_TRUE(node->dial(node::load_identity(folder_ / name).value(), port_).ok());
+    node->send(node::hello_message({"127.0.0.1", 9, Reach::kAnywhere}));
     return node;
   }
   std::unique_ptr<Dialler> client() {
@@ -459,6 +465,96 @@ TEST_F(RoutedJob, IsPlannedByWhatWasMeasuredWithinADatacenter) {
   ASSERT_TRUE(message);
   plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
   EXPECT_GT(edge_named(plan, "hidden.r0.s0/wire").slots, 2u);
+}
+
+/// Two nodes in each of two datacenters, each of which a job can have for itself.
+class SeveralJobs : public ServiceTest {
+ protected:
+  SeveralJobs() { topology_ = sample_topology(4); }
+  void SetUp() override {
+    ServiceTest::SetUp();
+    for (const topology::Node& node : topology_.nodes)
+      nodes_[node.name] = node_named(node.name, Reach::kAnywhere);
+    user_ = client();
+  }
+  void submit(const std::string& name, const std::string& datacenter) {
+    job::Job job = sample_job(1, 2);
+    job.name = name;
+    job.datacenters = {datacenter};
+    user_->send(node::submit_message({"runs/" + name, job::job_to_json(job)}));
+  }
+  /// Of the newest job in which the node has a part, once it is this one.
+  std::uint64_t epoch_of(const std::string& node, const std::string& job) {
+    std::uint64_t epoch = 0;
+    EXPECT_TRUE(within([&] {
+      const auto message = nodes_.at(node)->expect(node::Kind::kAssign);
+      if (!message) return false;
+      const plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
+      epoch = plan.epoch;
+      return plan.job == job;
+    })) << node
+        << " has no part in " << job;
+    return epoch;
+  }
+  /// As a node does that was told to.
+  void stop(const std::string& node, std::uint64_t epoch) {
+    EXPECT_TRUE(within([&] {
+      const auto message = nodes_.at(node)->expect(node::Kind::kStop);
+      return message && node::read_signal(*message)->epoch == epoch;
+    }));
+    nodes_.at(node)->send(node::heartbeat_message(node::Kind::kStopped, {epoch, {}}));
+  }
+  std::string reason_of(const std::string& job) {
+    const auto jobs = store_->jobs();
+    for (const JobRecord& record : *jobs) {
+      if (record.name == job) return record.state + ": " + record.reason;
+    }
+    return "";
+  }
+
+  std::map<std::string, std::unique_ptr<Dialler>> nodes_;
+  std::unique_ptr<Dialler> user_;
+};
+
+TEST_F(SeveralJobs, RunSideBySideOnNodesThatTheyDoNotShare) {
+  submit("a", "east");
+  submit("b", "west");
+  const std::uint64_t a = epoch_of("node-1", "a"), b = epoch_of("node-2", "b");
+  EXPECT_NE(a, b);
+  nodes_.at("node-2")->send(
+      node::failure_message({b, Error{Code::kData, "loader/r0", "ends early"}}));
+  stop("node-2", b);
+  stop("node-3", b);
+  EXPECT_TRUE(within([&] { return reason_of("b").starts_with("failed: "); }));
+  EXPECT_FALSE(reason_of("a").starts_with("failed"));
+}
+
+TEST_F(SeveralJobs, WaitForThoseThatHaveTheirNodes) {
+  submit("a", "east");
+  const std::uint64_t a = epoch_of("node-0", "a");
+  submit("c", "east");
+  submit("b", "west");
+  EXPECT_TRUE(within([&] { return reason_of("c") == "waiting: job a has its nodes"; }));
+  epoch_of("node-3", "b");  // overtakes c, whose nodes it does not need
+  nodes_.at("node-0")->send(
+      node::failure_message({0, Error{Code::kData, "loader/r0", "ends early"}}));
+  stop("node-0", a);
+  EXPECT_TRUE(within([&] { return reason_of("a").starts_with("failed: "); }));
+  EXPECT_EQ(reason_of("c"), "waiting: job a has its nodes");  // node-1 is still in it
+  stop("node-1", a);
+  EXPECT_GT(epoch_of("node-1", "c"), a);
+}
+
+TEST_F(SeveralJobs, GoOnWithoutANodeThatLeftAfterItsJob) {
+  submit("a", "east");
+  const std::uint64_t a = epoch_of("node-0", "a");
+  submit("c", "east");
+  nodes_.at("node-1").reset();
+  stop("node-0", a);
+  EXPECT_TRUE(within([&] { return reason_of("a").find("node node-1") != std::string::npos; }));
+  EXPECT_TRUE(within([&] { return reason_of("c") == "waiting: node node-1 has not registered"; }));
+  nodes_["node-1"] = node_again("node-1");
+  EXPECT_GT(epoch_of("node-1", "c"), a);
 }
 
 /// Its scheduler plans when it is told to.

@@ -104,6 +104,17 @@ TEST(MakePlan, PredictsTheBubbleOfEachSchedule) {
   EXPECT_NEAR(filled, 1.0 / 16, 0.01);
 }
 
+TEST(MakePlan, StaysWithinTheDatacentersThatTheJobNames) {
+  job::Job job = sample_job(1, 2);
+  job.datacenters = {"west"};
+  EXPECT_EQ(job::job_from_json(job::job_to_json(job)).value(), job);
+  const Plan plan = make_plan(job, sample_topology(4)).value();
+  ASSERT_EQ(plan.nodes.size(), 2u);
+  for (const Node& node : plan.nodes) EXPECT_EQ(node.datacenter, "west");
+  job.datacenters = {"south"};
+  EXPECT_EQ(make_plan(job, sample_topology(4)).error().where, "spec.placement.datacenters");
+}
+
 TEST(MakePlan, TakesTiedWeightsToTheHead) {
   Plan plan = sample_plan(1, 2, 2);
   EXPECT_EQ(edge_named(plan, "tied-weights.r0").initial, 1u);

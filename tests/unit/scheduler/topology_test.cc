@@ -176,5 +176,24 @@ TEST(Topology, ExamplesAreGood) {
   }
 }
 
+TEST(Topology, GivesTheNamedDatacentersAndTheirLines) {
+  Topology whole;
+  whole.name = "three";
+  for (const char* place : {"a", "a", "b", "c"})
+    whole.nodes.push_back({"node-" + std::to_string(whole.nodes.size()), place, 1 << 20});
+  for (const auto& [from, to] : {std::pair{"a", "b"}, {"a", "c"}, {"b", "c"}, {"a", "a"}})
+    whole.lines.push_back({from, to});
+  EXPECT_EQ(within(whole, {}).value(), whole);
+  const Topology part = within(whole, {"c", "a"}).value();
+  ASSERT_EQ(part.nodes.size(), 3u);
+  EXPECT_EQ(part.nodes[2].datacenter, "c");
+  ASSERT_EQ(part.lines.size(), 2u);
+  EXPECT_EQ(part.lines[0].to, "c");
+  const auto none = within(whole, {"a", "d"});
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kNoFit);
+  EXPECT_NE(none.error().what.find("'d' is no datacenter of topology three"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace reef::topology

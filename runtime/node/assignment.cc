@@ -1,0 +1,220 @@
+#include "runtime/node/assignment.h"
+
+#include "runtime/base/log.h"
+#include "runtime/node/relaying.h"
+#include "scheduler/job/job.h"
+#include "scheduler/plan/encoding.h"
+#include "scheduler/plan/validate.h"
+
+namespace reef::node {
+namespace {
+
+constexpr Duration kJoinTime = std::chrono::seconds(10);
+/// A token that has not left in this time will not: the line is down though nobody said so.
+constexpr Duration kSendTime = std::chrono::seconds(60);
+
+link::Lane lane_of(plan::Content content) {
+  switch (content) {
+    case plan::Content::kTokens:
+    case plan::Content::kActivation:
+    case plan::Content::kActivationGradient:
+    case plan::Content::kScalars:
+    case plan::Content::kExact:
+      return link::Lane::kActivation;
+    case plan::Content::kGradient:
+    case plan::Content::kWeights:
+      return link::Lane::kGradient;
+    case plan::Content::kState:
+      return link::Lane::kBulk;
+  }
+  return link::Lane::kBulk;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Assignment>> Assignment::make(Assign assign, Surroundings surroundings,
+                                                     const CrewFactory& factory) {
+  const std::string& name = surroundings.identity.name;
+  ATOLL_ASSIGN(plan::Plan plan, plan::decode(assign.plan));
+  ATOLL_TRY(plan::validate(plan));
+  const bool fits = assign.node < plan.nodes.size() && assign.peers.size() == plan.nodes.size() &&
+                    plan.nodes[assign.node].name == name;
+  if (!fits) return Error{Code::kProto, name, "an assignment that is not for this node"};
+  for (const Peer& peer : assign.peers) {
+    if (peer.noise_key.size() != security::kKeySize)
+      return Error{Code::kProto, peer.name, "a key of the wrong size"};
+  }
+  ATOLL_ASSIGN(const job::Job job, job::job_from_json(plan.descriptor));
+  std::unique_ptr<Assignment> made(new Assignment(std::move(assign), std::move(plan),
+                                                  job.peer_timeout, std::move(surroundings)));
+  ATOLL_ASSIGN(made->crew_,
+               factory({made->plan_, made->assign_.node, *made, *made, made->assign_.run_folder}));
+  return made;
+}
+
+Assignment::Assignment(Assign assign, plan::Plan plan, Duration peer_timeout,
+                       Surroundings surroundings)
+    : assign_(std::move(assign)), plan_(std::move(plan)), node_(std::move(surroundings)) {
+  peers_ = std::make_unique<Peers>(
+      node_.loop, node_.identity, node_.sessions, plan_, assign_,
+      PeerTimes{.join = kJoinTime, .lost_after = peer_timeout},
+      Peers::Callbacks{
+          [this] {
+            node_.report(signal_message(Kind::kReady, {assign_.epoch, 0, ""}));
+          },
+          [this](const std::string& name, const Error& error) {
+            failed(node_.identity.name, Error{Code::kPeerLost, name, error.text()});
+          },
+          [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); },
+          node_.on_stream});
+}
+
+Assignment::~Assignment() {
+  stopping_ = true;
+  peers_->close();
+  crew_.reset();
+}
+
+void Assignment::connect(std::shared_ptr<link::ucx::Context> ucx) {
+  peers_->offer(std::move(ucx));
+  peers_->connect();
+}
+
+void Assignment::accepted(link::Streams streams) {
+  if (!stopping_) peers_->accepted(std::move(streams));
+}
+
+void Assignment::signal(Kind kind, const Signal& signal) {
+  if (stopping_) return;
+  if (kind == Kind::kStart) crew_->begin();
+  if (kind == Kind::kHold) crew_->hold();
+  if (kind == Kind::kRelease) crew_->release(signal.step);
+}
+
+void Assignment::present(const Bytes& credential) {
+  peers_->present(credential, node_.loop.clock().now() + kSendTime);
+}
+
+Status Assignment::may_be_joined(const security::Credential& who,
+                                 const link::relay::Join& join) const {
+  return node::may_be_joined(plan_, assign_, who, join);
+}
+
+Traffic Assignment::traffic() const {
+  Traffic traffic = peers_->traffic();
+  traffic.payload_bytes = payload_bytes_;
+  return traffic;
+}
+
+void Assignment::stop(std::function<void()> ended) {
+  if (stopping_.exchange(true)) return;
+  peers_->close();
+  node_.loop.run_blocking([this, ended = std::move(ended)] {
+    crew_.reset();
+    node_.loop.post(ended);
+  });
+}
+
+void Assignment::on_peer(plan::NodeIndex from, link::Message message) {
+  if (stopping_) return;
+  Status status = Error{Code::kRefused, plan_.nodes[from].name, "sent a message it may not send"};
+  if (policy_.allows(security::Role::kNode, message.kind)) {
+    const auto kind = static_cast<Kind>(message.kind);
+    if (kind == Kind::kToken) {
+      status = accept_token(from, std::move(message));
+    } else if (kind == Kind::kCredit) {
+      status = accept_credit(from, message);
+    } else {
+      return presented(from, message);
+    }
+  }
+  if (!status.ok()) failed(node_.identity.name, status.error());
+}
+
+/// Ends nothing when it is refused: the peer stays until what it showed before has run out.
+void Assignment::presented(plan::NodeIndex from, const link::Message& message) {
+  if (const Status taken = peers_->presented(from, message.payload.view()); !taken.ok())
+    log_warning("from node " + plan_.nodes[from].name + ": " + taken.error().text());
+}
+
+const plan::Edge* Assignment::wire_edge(std::uint32_t edge) const {
+  return edge < plan_.edges.size() && plan_.edges[edge].wire ? &plan_.edges[edge] : nullptr;
+}
+
+Status Assignment::accept_token(plan::NodeIndex from, link::Message message) {
+  const std::string& sender = plan_.nodes[from].name;
+  ATOLL_ASSIGN(WireToken token, read_token(std::move(message)));
+  if (token.epoch != assign_.epoch || token.job != plan_.job) {
+    return Error{Code::kFenced, sender, "a token of another job or epoch"};
+  }
+  const plan::Edge* edge = wire_edge(token.edge);
+  const bool right = edge != nullptr && plan_.actors[edge->producer].node == from &&
+                     plan_.actors[edge->consumer].node == assign_.node;
+  if (!right)
+    return Error{Code::kProto, sender, "a token for an edge that does not lead from it to us"};
+  crew_->arrived(token.edge, token.sequence, std::move(token.token));
+  return {};
+}
+
+Status Assignment::accept_credit(plan::NodeIndex from, const link::Message& message) {
+  const std::string& sender = plan_.nodes[from].name;
+  ATOLL_ASSIGN(const Credit credit, read_credit(message));
+  if (credit.epoch != assign_.epoch) return Error{Code::kFenced, sender, "credit of another epoch"};
+  const plan::Edge* edge = wire_edge(credit.edge);
+  const bool right = edge != nullptr && plan_.actors[edge->consumer].node == from &&
+                     plan_.actors[edge->producer].node == assign_.node;
+  if (!right)
+    return Error{Code::kProto, sender, "credit for an edge that does not lead from us to it"};
+  crew_->credited(credit.edge);
+  return {};
+}
+
+void Assignment::send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) {
+  const plan::Edge& wire = plan_.edges[edge];
+  const plan::NodeIndex to = plan_.actors[wire.consumer].node;
+  if (token.encoded) payload_bytes_ += token.encoded->raw_bytes;
+  const auto slot = static_cast<std::uint32_t>(sequence % wire.slots);
+  const WireToken out{plan_.job, assign_.epoch, edge, sequence, slot, token};
+  // That a peer has said farewell is told by the channel's end; after the last round one is stopped
+  // before the other.
+  peers_->channel(to).send(token_message(out, lane_of(wire.content)),
+                           node_.loop.clock().now() + kSendTime,
+                           [this, edge, alive = std::weak_ptr(alive_)](const Status& status) {
+                             if (status.ok() || status.error().code == Code::kClosed) return;
+                             if (!alive.expired()) failed(plan_.edges[edge].name, status.error());
+                           });
+}
+
+void Assignment::send_credit(std::uint32_t edge) {
+  const plan::NodeIndex to = plan_.actors[plan_.edges[edge].producer].node;
+  peers_->channel(to).send(credit_message({assign_.epoch, edge}),
+                           node_.loop.clock().now() + kSendTime, [](const Status&) {});
+}
+
+link::LineNow Assignment::line(std::uint32_t edge) const {
+  return peers_->line(plan_.actors[plan_.edges[edge].consumer].node);
+}
+
+void Assignment::progress(const Progress& progress) {
+  node_.report(progress_message({assign_.epoch, progress, {}}));
+}
+
+void Assignment::checkpoint_written(std::uint64_t step, const std::string& folder) {
+  node_.report(checkpoint_message({assign_.epoch, step, folder}));
+}
+
+void Assignment::failed(const std::string& actor, const Error& error) {
+  if (stopping_) return;
+  log_error(actor + ": " + error.text());
+  const bool lost = error.code == Code::kPeerLost;
+  node_.report(failure_message(
+      {assign_.epoch,
+       {error.code, lost ? error.where : actor,
+        lost ? error.what : (error.where.empty() ? "" : error.where + ": ") + error.what}}));
+}
+
+void Assignment::held(const std::string& actor, std::uint64_t step) {
+  node_.report(signal_message(Kind::kHeld, {assign_.epoch, step, actor}));
+}
+
+}  // namespace reef::node
