@@ -87,7 +87,8 @@ class Checkpointer final : public Task {
       if (!exchange.saved) continue;
       const auto gradients = gradients_of(setup_.model, sync, exchange.tied);
       for (const Gradient& gradient : gradients) names.push_back(residual_name(gradient, exchange));
-      if (warm_elements(gradients, exchange) > 0) names.push_back(warm_name(sync, exchange));
+      if (warm_elements(gradients, exchange) > 0)
+        names.push_back(warm_name(setup_.plan, sync, exchange));
     }
     return names;
   }

@@ -44,17 +44,11 @@ class LayerShard final : public Task {
     }
     const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
     in_halves_ = actor.acts.size() > 2 * segments_.size() + judging;
+    for (std::uint32_t b = 0; b < segments.buckets().count(); ++b)
+      add_bucket(setup.model, segments, b);
     if (stage_.is_last()) loss_.emplace(setup);
     for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
     std::sort(weight_names_.begin(), weight_names_.end());
-    const std::vector<std::string> names = gradient_names(stage_);
-    gradients_ = names.size();
-    for (Segment& segment : segments_) {
-      for (const std::string& name : gradient_names(segment.layers)) {
-        const auto place = std::ranges::find(names, name);
-        segment.places.push_back(static_cast<std::size_t>(place - names.begin()));
-      }
-    }
   }
 
   Status run(Firing& firing) override {
@@ -65,9 +59,10 @@ class LayerShard final : public Task {
       if (segments_[index].ring) return backward_ring(firing, index);
       return in_halves_ ? backward_input(firing, index) : backward(firing, index);
     }
-    if (in_halves_ && firing.act == 2 * count) return backward_weights(firing);
+    const std::size_t behind = 2 * count + (in_halves_ ? buckets_.size() : 0);
+    if (firing.act < behind) return backward_weights(firing, buckets_[firing.act - 2 * count]);
     if (!shared_) return loss_->run(firing);
-    const bool first = firing.act == 2 * count + (in_halves_ ? 1 : 0);
+    const bool first = firing.act == behind;
     return first ? loss_->statistics(firing) : loss_->run_shared(firing);
   }
 
@@ -86,14 +81,37 @@ class LayerShard final : public Task {
 
     nn::Stage layers;
     std::optional<RingLayer> ring;
-    std::vector<std::size_t> places;  ///< of its gradients among the stage's, in their order
-    std::uint32_t expected = 0;       ///< micro-batch,
-    Round round;                      ///< of this round behind its first
+    std::vector<std::size_t> places;  ///< of its gradients among the bucket's, in their order
+    std::size_t bucket = 0;
+    bool ends_bucket = false;    ///< in backward
+    std::uint32_t expected = 0;  ///< micro-batch,
+    Round round;                 ///< of this round behind its first
     std::deque<std::unique_ptr<ops::Tape>> stash;
     std::deque<Later> later;                 ///< between the halves of backward
     std::deque<collectives::LeafTree> sums;  ///< the first is given next; later ones have begun
     std::uint32_t leaves = 0;                ///< of the last one
   };
+
+  /// Whose gradients leave together.
+  struct Bucket {
+    std::size_t first = 0, count = 0;  ///< of its segments
+    std::size_t gradients = 0;
+  };
+
+  void add_bucket(const nn::ModelSpec& model, const plan::Segments& segments, std::uint32_t index) {
+    const plan::LayerRange range = segments.buckets().layers(index);
+    const auto names = gradient_names(nn::Stage(model, range.first, range.last));
+    const Bucket bucket{segments.first_of(index), segments.count_of(index), names.size()};
+    for (std::size_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
+      segments_[i].bucket = index;
+      segments_[i].ends_bucket = i == bucket.first;
+      for (const std::string& name : gradient_names(segments_[i].layers)) {
+        const auto place = std::ranges::find(names, name);
+        segments_[i].places.push_back(static_cast<std::size_t>(place - names.begin()));
+      }
+    }
+    buckets_.push_back(bucket);
+  }
 
   /// input, of the first segment weights, [tied weights], of a ring keys -> output, stash, ..
   Status forward(Firing& firing, std::size_t index) {
@@ -126,7 +144,7 @@ class LayerShard final : public Task {
     return {};
   }
 
-  /// grad output, stash -> of the first segment gradients, [grad input]
+  /// grad output, stash -> of a bucket's first segment gradients, [grad input]
   Status backward(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
@@ -135,10 +153,10 @@ class LayerShard final : public Task {
     Parameters grads;
     Tensor grad =
         segment.layers.backward(firing.context, weights_, *tape, grad_output.tensors.at(0), grads);
-    const std::size_t output = index == 0 ? 1 : 0;
+    const std::size_t output = segment.ends_bucket ? 1 : 0;
     if (firing.outputs.size() > output) firing.outputs[output]->tensors = {std::move(grad)};
     add_leaf(firing.context, segment, grads);
-    if (index == 0) give_gradients(firing);
+    if (segment.ends_bucket) give_gradients(firing, buckets_[segment.bucket]);
     return {};
   }
 
@@ -155,7 +173,7 @@ class LayerShard final : public Task {
     return {};
   }
 
-  /// grad output, stash, keys, sums -> of the first segment gradients, or of each in halves rest,
+  /// grad output, stash, keys, sums -> of a bucket's first segment gradients, or in halves rest,
   /// [grad input], ..
   Status backward_ring(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
@@ -165,7 +183,7 @@ class LayerShard final : public Task {
     if (!segment.ring->ends_backward(firing)) return {};
     if (in_halves_) segment.later.emplace_back();
     if (firing.inputs[0]->empty) return {};
-    const std::size_t output = index == 0 || in_halves_ ? 1 : 0;
+    const std::size_t output = segment.ends_bucket || in_halves_ ? 1 : 0;
     Token* const grad = firing.outputs.size() > output + 2 ? firing.outputs[output] : nullptr;
     if (grad != nullptr) grad->tensors = {std::move(opened.grad)};
     Later later;
@@ -176,20 +194,21 @@ class LayerShard final : public Task {
       return {};
     }
     add_leaf(firing.context, segment, compute(firing.context, later));
-    if (index == 0) give_gradients(firing);
+    if (segment.ends_bucket) give_gradients(firing, buckets_[segment.bucket]);
     return {};
   }
 
-  /// rest [x segments] -> gradients
-  Status backward_weights(Firing& firing) {
+  /// rest [x segments of a bucket] -> gradients
+  Status backward_weights(Firing& firing, const Bucket& bucket) {
     follow_input(firing);
-    for (Segment& segment : segments_) {
+    for (std::size_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
+      Segment& segment = segments_[i];
       Later later = std::move(segment.later.front());
       segment.later.pop_front();
       if (!firing.inputs[0]->empty)
         add_leaf(firing.context, segment, compute(firing.context, later));
     }
-    if (!firing.inputs[0]->empty) give_gradients(firing);
+    if (!firing.inputs[0]->empty) give_gradients(firing, bucket);
     return {};
   }
 
@@ -217,11 +236,12 @@ class LayerShard final : public Task {
   }
 
   /// Output 0 receives the sums after the last leaf, in canonical order.
-  void give_gradients(Firing& firing) {
+  void give_gradients(Firing& firing, const Bucket& bucket) {
     if (firing.outputs[0] == nullptr) return;
     std::vector<Tensor>& all = firing.outputs[0]->tensors;
-    all.resize(gradients_);
-    for (Segment& segment : segments_) {
+    all.resize(bucket.gradients);
+    for (std::size_t s = bucket.first; s < bucket.first + bucket.count; ++s) {
+      Segment& segment = segments_[s];
       std::vector<Tensor> sums = segment.sums.front().take(firing.context);
       segment.sums.pop_front();
       for (std::size_t i = 0; i < sums.size(); ++i) all[segment.places[i]] = std::move(sums[i]);
@@ -289,11 +309,11 @@ class LayerShard final : public Task {
   bool shared_;           ///< by ranks
   bool in_halves_ = false;
   std::uint32_t leaves_of_sum_;            ///< that the replica adds before it meets others
-  std::size_t gradients_ = 0;              ///< of the stage
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
   std::deque<Segment> segments_;
+  std::vector<Bucket> buckets_;
 };
 
 }  // namespace

@@ -19,16 +19,20 @@ using ops::Tensor;
 
 /// Where the gradients of one owned slice come from.
 struct Source {
-  std::size_t gradient = 0;               ///< place in the reduced token
-  std::optional<std::size_t> tied_local;  ///< place of another use's gradient in the reduced token
+  struct Place {
+    std::size_t bucket = 0;  ///< the port
+    std::size_t tensor = 0;  ///< of its token
+  };
+  Place gradient;
+  std::optional<Place> tied_local;  ///< of another use's gradient
   std::optional<std::size_t>
       tied_remote;  ///< place in the token from another stage's gradient sync
 };
 
-/// act measure: reduced, [tied gradients] -> squares [x norms], held;
+/// act measure: reduced [x buckets], [tied gradients] -> squares [x norms], held;
 /// act update: held, scale -> weights or slices, [tied weights], [snapshot].
-/// Where ranks share the stage, act take: reduced, [tied gradients] -> split, [copied], and act
-/// measure: split, [sums of copied] -> squares [x norms], held.
+/// Where ranks share the stage, act take: reduced [x buckets], [tied gradients] -> split, [copied],
+/// and act measure: split, [sums of copied] -> squares [x norms], held.
 class Optimizer final : public Task {
  public:
   Optimizer(const TaskSetup& setup, const plan::Actor& actor)
@@ -41,11 +45,18 @@ class Optimizer final : public Task {
         if (parameter.name == slice.parameter) parameters_.push_back(parameter);
       }
     }
-    std::vector<Run> reduced;
-    for (const std::string& name : gradient_names(stage)) {
-      if (name.find('@') != std::string::npos && !stage.tied().empty()) continue;
-      for (const plan::Slice& slice : deal.of(nn::parameter_of(name))) {
-        if (slice.owner == deal.owner(actor.replica)) reduced.push_back({name, slice.first});
+    const plan::Buckets buckets = plan::buckets_of(setup.plan, actor);
+    buckets_ = buckets.count();
+    std::vector<std::vector<Run>> reduced;
+    for (std::uint32_t b = 0; b < buckets_; ++b) {
+      const plan::LayerRange layers = buckets.layers(b);
+      auto& of_bucket = reduced.emplace_back();
+      for (const std::string& name :
+           gradient_names(nn::Stage(setup.model, layers.first, layers.last))) {
+        if (name.find('@') != std::string::npos && !stage.tied().empty()) continue;
+        for (const plan::Slice& slice : deal.of(nn::parameter_of(name))) {
+          if (slice.owner == deal.owner(actor.replica)) of_bucket.push_back({name, slice.first});
+        }
       }
     }
     find_gradients(reduced);
@@ -135,20 +146,24 @@ class Optimizer final : public Task {
     return slice;
   }
 
-  void find_gradients(const std::vector<Run>& reduced) {
+  /// `reduced`: of each bucket.
+  void find_gradients(const std::vector<std::vector<Run>>& reduced) {
     std::size_t remotes = 0;
     for (const plan::Slice& slice : slices_) {
       Source& source = sources_.emplace_back();
-      const auto at = [&](const std::string& name) -> std::optional<std::size_t> {
-        const auto found = std::find(reduced.begin(), reduced.end(), Run(name, slice.first));
-        if (found == reduced.end()) return std::nullopt;
-        return static_cast<std::size_t>(found - reduced.begin());
+      const auto at = [&](const std::string& name) -> std::optional<Source::Place> {
+        for (std::size_t b = 0; b < reduced.size(); ++b) {
+          const auto found = std::ranges::find(reduced[b], Run(name, slice.first));
+          if (found != reduced[b].end())
+            return Source::Place{b, static_cast<std::size_t>(found - reduced[b].begin())};
+        }
+        return std::nullopt;
       };
       const auto own = at(slice.parameter);
       CHECK(own.has_value()) << slice.parameter;
       source.gradient = *own;
       source.tied_local = at(nn::use_name(slice.parameter));
-      const bool remote = actor_.acts[0].inputs.size() > 1 && !source.tied_local &&
+      const bool remote = actor_.acts[0].inputs.size() > buckets_ && !source.tied_local &&
                           nn::is_tied(setup_.model, slice.parameter);
       if (remote) source.tied_remote = remotes++;
     }
@@ -194,17 +209,19 @@ class Optimizer final : public Task {
 
   /// Of each slice, all uses together.
   Result<std::vector<Tensor>> gathered(Firing& firing) const {
-    const Token& reduced = *firing.inputs[0];
+    const auto reduced = [&](const Source::Place& place) -> const Tensor& {
+      return firing.inputs[place.bucket]->tensors.at(place.tensor);
+    };
     std::vector<Tensor> gradients;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       const Source& source = sources_[i];
-      Tensor gradient = reduced.tensors.at(source.gradient);
+      Tensor gradient = reduced(source.gradient);
       if (source.tied_local)
-        gradient = ops::add(firing.context, gradient, reduced.tensors.at(*source.tied_local));
+        gradient = ops::add(firing.context, gradient, reduced(*source.tied_local));
       if (source.tied_remote) {
         const std::string& name = parameters_[i].name;
-        const Token& tied = *firing.inputs[1];
-        if (tied.round != reduced.round)
+        const Token& tied = *firing.inputs[buckets_];
+        if (tied.round != firing.inputs[0]->round)
           return Error{Code::kProto, name, "tied gradient of another round"};
         const Tensor& other = tied.tensors.at(*source.tied_remote);
         if (other.shape() != gradient.shape() || other.dtype() != gradient.dtype()) {
@@ -307,6 +324,7 @@ class Optimizer final : public Task {
   const job::Optimizer& options_;
   const bool is_sharded_ = plan::is_sharded(setup_.plan);
   const bool shared_ = setup_.plan.ranks > 1;  ///< by ranks
+  std::uint32_t buckets_ = 1;                  ///< ports of reduced gradients
   std::vector<plan::Slice> slices_;            ///< in canonical order, as are
   std::vector<nn::Parameter> parameters_;      ///< which each slice is of
   std::vector<Source> sources_;

@@ -1,6 +1,7 @@
 #include "actors/sync/exchanges.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "actors/checkpoint/format/checkpoint.h"
 #include "ops/codec/edge.h"
@@ -72,8 +73,9 @@ std::vector<const plan::Actor*> remembering(const plan::Plan& plan) {
     const auto exchanges = exchanges_of(plan, actor);
     if (std::ranges::any_of(exchanges, &Exchange::saved)) syncs.push_back(&actor);
   }
-  std::ranges::sort(syncs, {},
-                    [](const auto* sync) { return std::pair(sync->replica, sync->stage); });
+  std::ranges::sort(syncs, {}, [](const auto* sync) {
+    return std::tuple(sync->replica, sync->stage, sync->first_layer);
+  });
   return syncs;
 }
 
@@ -81,8 +83,10 @@ std::string residual_name(const Gradient& gradient, const Exchange& exchange) {
   return gradient.name + std::string(checkpoint::kResidual) + exchange.name;
 }
 
-std::string warm_name(const plan::Actor& sync, const Exchange& exchange) {
-  return "s" + std::to_string(sync.stage) + std::string(checkpoint::kWarm) + exchange.name;
+std::string warm_name(const plan::Plan& plan, const plan::Actor& sync, const Exchange& exchange) {
+  const bool inner = std::ranges::binary_search(plan.buckets, sync.first_layer);
+  return "s" + std::to_string(sync.stage) + (inner ? ".l" + std::to_string(sync.first_layer) : "") +
+         std::string(checkpoint::kWarm) + exchange.name;
 }
 
 nlohmann::json feedback_signature(const plan::Plan& plan) {

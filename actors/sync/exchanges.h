@@ -37,13 +37,13 @@ std::vector<Gradient> gradients_of(const nn::ModelSpec& model, const plan::Actor
 std::size_t warm_elements(const std::vector<Gradient>& gradients, const Exchange& exchange);
 
 /// The gradient syncs that save something, in the order of the checkpointer's ports behind the
-/// stages' parts: by replica, then by stage.
+/// stages' parts: by replica, then by stage and bucket.
 std::vector<const plan::Actor*> remembering(const plan::Plan& plan);
 
 /// The tensors of one saved exchange in a checkpoint: a residual a gradient, then what PowerSGD
 /// begins with, as one vector, if there is any.
 std::string residual_name(const Gradient& gradient, const Exchange& exchange);
-std::string warm_name(const plan::Actor& sync, const Exchange& exchange);
+std::string warm_name(const plan::Plan& plan, const plan::Actor& sync, const Exchange& exchange);
 
 /// Says of a checkpoint which plan's exchanges it remembers: only the same one goes on with them as
 /// they are. Null without any.

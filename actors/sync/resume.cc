@@ -38,7 +38,7 @@ class Resume {
           take(from_, residual_name(gradient, exchange), part(feedback, gradient, at), false));
     }
     if (feedback.warm.empty()) return {};
-    return take(from_, warm_name(sync_, exchange), feedback.warm, false);
+    return take(from_, warm_name(setup_.plan, sync_, exchange), feedback.warm, false);
   }
 
   Status sum(const Exchange& exchange, codec::Feedback& feedback) const {
@@ -73,7 +73,7 @@ class Resume {
 Status resume_feedback(const TaskSetup& setup, const plan::Actor& sync,
                        std::span<const Exchange> exchanges,
                        const std::function<codec::Feedback&(const Exchange&)>& feedback) {
-  const bool speaks = sync.replica == 0 && sync.stage == 0;
+  const bool speaks = sync.replica == 0 && sync.first_layer == 0;
   if (exchanges.empty() && !speaks) return {};
   ATOLL_ASSIGN(const Checkpoint from, Checkpoint::open(setup.job.checkpoints.resume));
   const auto saved = from.description().state.find("feedback");

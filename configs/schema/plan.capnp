@@ -22,6 +22,7 @@ struct Plan {
   ranks @13 :UInt32 = 1;            # tensor-parallel
   context @14 :UInt32 = 1;          # replicas that share sequences
   microBatches @15 :List(UInt32);   # of a round, by such replicas; empty: equally many
+  buckets @16 :List(UInt32);        # first layers of those that do not begin a stage
 }
 
 struct PlanNode {

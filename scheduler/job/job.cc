@@ -84,6 +84,7 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   take(from, "tp", parallelism.tp);
   take(from, "cp", parallelism.cp);
   take(from, "zero_stage", parallelism.zero_stage);
+  take(from, "bucket_bytes", parallelism.bucket_bytes);
   std::string recompute(nn::name_of(parallelism.recompute));
   take(from, "recompute", recompute);
   parallelism.recompute = nn::recompute_named(recompute).value();  // the schema has listed them
@@ -139,15 +140,20 @@ std::string duration_text(Duration duration) {
 }
 
 Json parallelism_to(const Parallelism& parallelism) {
-  if (parallelism.mode == Parallelism::Mode::kAuto) return {{"mode", "auto"}};
-  Json written = {{"mode", "manual"},
-                  {"dp", parallelism.dp},
-                  {"pp", parallelism.pp},
-                  {"tp", parallelism.tp},
-                  {"cp", parallelism.cp},
-                  {"schedule", name_of(parallelism.schedule)},
-                  {"recompute", nn::name_of(parallelism.recompute)},
-                  {"zero_stage", parallelism.zero_stage}};
+  Json written;
+  if (parallelism.mode == Parallelism::Mode::kAuto) {
+    written = {{"mode", "auto"}};
+  } else {
+    written = {{"mode", "manual"},
+               {"dp", parallelism.dp},
+               {"pp", parallelism.pp},
+               {"tp", parallelism.tp},
+               {"cp", parallelism.cp},
+               {"schedule", name_of(parallelism.schedule)},
+               {"recompute", nn::name_of(parallelism.recompute)},
+               {"zero_stage", parallelism.zero_stage}};
+  }
+  if (parallelism.bucket_bytes > 0) written["bucket_bytes"] = parallelism.bucket_bytes;
   if (!parallelism.layers.empty()) written["layers"] = parallelism.layers;
   if (!parallelism.micro_batches.empty()) written["micro_batches"] = parallelism.micro_batches;
   return written;

@@ -47,6 +47,8 @@ struct Parallelism {
   std::vector<std::uint32_t> micro_batches;
   /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too.
   std::uint32_t zero_stage = 0;
+  /// Least bytes of gradients that travel together, as neighbouring layers; 0: the planner's.
+  std::uint64_t bucket_bytes = 0;
   /// Whether there is something to share out among several.
   bool shares_state() const { return zero_stage > 0 && replicas() > 1; }
   bool shares_gradients() const { return zero_stage > 1 && replicas() > 1; }

@@ -15,8 +15,8 @@ double shard_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t 
   const Segments segments = segments_of(plan, actor);
   const bool pass = index < 2 * std::size_t{segments.count()};
   const auto segment = static_cast<std::uint32_t>(index % segments.count());
-  const LayerRange range =
-      pass ? segments.layers(segment) : LayerRange{actor.first_layer, actor.last_layer};
+  const auto bucket = static_cast<std::uint32_t>(index - 2 * std::size_t{segments.count()});
+  const LayerRange range = pass ? segments.layers(segment) : segments.buckets().layers(bucket);
   const cost::Layer layers = cost::range_cost(spec, range.first, range.last, tokens);
   const Node& node = plan.nodes[actor.node];
   const double rate = cost::flops_per_second(node.device, node.threads);

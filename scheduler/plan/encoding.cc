@@ -165,6 +165,7 @@ Plan read_plan(schema::Plan::Reader from) {
   to.context = from.getContext();
   to.leaves = from.getLeaves();
   for (const std::uint32_t count : from.getMicroBatches()) to.micro_batches.push_back(count);
+  for (const std::uint32_t layer : from.getBuckets()) to.buckets.push_back(layer);
   to.reproducible = from.getReproducible();
   to.predicted_step_seconds = from.getPredictedStepSeconds();
   to.layout = text(from.getLayout());
@@ -194,6 +195,8 @@ Bytes encode(const Plan& plan) {
   to.setLeaves(plan.leaves);
   auto counts = to.initMicroBatches(static_cast<unsigned>(plan.micro_batches.size()));
   for (unsigned i = 0; i < counts.size(); ++i) counts.set(i, plan.micro_batches[i]);
+  auto buckets = to.initBuckets(static_cast<unsigned>(plan.buckets.size()));
+  for (unsigned i = 0; i < buckets.size(); ++i) buckets.set(i, plan.buckets[i]);
   to.setReproducible(plan.reproducible);
   to.setPredictedStepSeconds(plan.predicted_step_seconds);
   to.setLayout(text(plan.layout));

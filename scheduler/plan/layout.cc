@@ -1,5 +1,6 @@
 #include "scheduler/plan/layout.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "scheduler/plan/layout/frame.h"
@@ -15,7 +16,10 @@ constexpr std::int32_t kWeightsPriority = -1;  ///< fills gaps: only the optimiz
 
 class Actors {
  public:
-  explicit Actors(Frame& frame) : f_(frame) {}
+  explicit Actors(Frame& frame) : f_(frame) {
+    for (std::uint32_t s = 0; s < f_.stages && !by_layer_; ++s)
+      most_segments_ = std::max(most_segments_, f_.segments(s));
+  }
 
   void add_actors() {
     for (std::uint32_t replica = 0; replica < f_.shards.replicas; ++replica) add_replica(replica);
@@ -35,15 +39,19 @@ class Actors {
   }
 
  private:
-  /// Forward of an earlier stage of a device goes first: all other devices wait for it.
-  std::int32_t forward_priority(std::uint32_t s) const {
-    return static_cast<std::int32_t>(f_.schedule.stages_per_device - 1 - s / f_.shards.stages);
+  /// Forward of an earlier stage of a device goes first: all other devices wait for it. Of a stage
+  /// in buckets later segments do: one micro-batch leaves before the next one enters.
+  std::int32_t forward_priority(std::uint32_t s, std::uint32_t segment) const {
+    const std::uint32_t behind = f_.schedule.stages_per_device - 1 - s / f_.shards.stages;
+    return static_cast<std::int32_t>(behind * most_segments_ + (by_layer_ ? 0 : segment));
   }
   /// Backward goes before forward: it frees a stash before the next forward fills one.
   std::int32_t backward_priority() const {
-    return static_cast<std::int32_t>(f_.schedule.stages_per_device);
+    return static_cast<std::int32_t>(f_.schedule.stages_per_device * most_segments_);
   }
   std::int32_t loss_priority() const { return backward_priority() + 1; }
+  /// What a line or a partner waits for takes little time and goes before layers.
+  std::int32_t exchange_priority() const { return loss_priority(); }
 
   void add_replica(std::uint32_t index) {
     const std::string suffix = f_.of_replica(index, '/');
@@ -75,20 +83,21 @@ class Actors {
   std::uint64_t partial_sums(std::uint32_t replica) const {
     return static_cast<std::uint64_t>(std::bit_width(f_.micro(replica)));
   }
-  /// Of several segments it is with the shard until the last of them is done, with those that have
-  /// begun behind it.
+  /// Of several segments of a bucket it is with the shard until the last of them is done, with
+  /// those that have begun behind it.
   std::uint64_t shard_state(Place place) const {
     const StageSize& size = f_.size(place);
     std::uint64_t sums = f_.syncs == 1 ? partial_sums(place.replica) : 0;
-    if (f_.syncs > 1 && f_.segments(place.stage) > 1) sums = stash_slots(f_, place);
+    if (f_.syncs > 1 && f_.segments(place.stage) > f_.buckets(place.stage))
+      sums = stash_slots(f_, place);
     return sums * size.all_gradients() + size.recomputed + ring_bytes(f_, place);
   }
 
-  std::uint64_t sync_state(Place place) const {
+  std::uint64_t sync_state(Place place, std::uint32_t bucket) const {
     // A codec with feedback works on a copy as long as what it remembers.
-    if (f_.syncs == 1) return 2 * remembered(f_, place).held;
+    if (f_.syncs == 1) return 2 * remembered(f_, place, bucket).held;
     return partial_sums(place.replica) *
-           bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, f_.exchanges);
+           bytes_of(f_.bucket(place, bucket).gradients, place.replica, f_.exchanges);
   }
 
   void add_store(Place place) {
@@ -105,12 +114,8 @@ class Actors {
     Shard shard;
     shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place, shard_state(place));
     add_passes(place, shard);
-    const ActorId sync =
-        f_.add(ActorKind::kGradientSync, "sync" + suffix, place, sync_state(place));
-    shard.sync.push_back(f_.builder.add_act(sync, "offer", f_.syncs));
-    for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
-      shard.sync.push_back(f_.builder.add_act(sync, "combine " + std::to_string(k), f_.syncs));
-    }
+    for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b)
+      shard.sync.push_back(add_sync(place, b));
     const ActorId optimizer =
         f_.add(ActorKind::kOptimizer, "optimizer" + suffix, place, f_.share(place).state());
     if (f_.shards.ranks > 1) shard.take = f_.builder.add_act(optimizer, "take");
@@ -125,16 +130,29 @@ class Actors {
     return shard;
   }
 
+  std::vector<ActRef> add_sync(Place place, std::uint32_t bucket) {
+    const ActorId sync =
+        f_.add(ActorKind::kGradientSync, "sync" + f_.of_bucket(place, bucket, '/'), place,
+               f_.buckets_of(place.stage).layers(bucket), sync_state(place, bucket));
+    std::vector<ActRef> acts{f_.builder.add_act(sync, "offer", f_.syncs, exchange_priority())};
+    for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
+      acts.push_back(
+          f_.builder.add_act(sync, "combine " + std::to_string(k), f_.syncs, exchange_priority()));
+    }
+    return acts;
+  }
+
   /// The acts through which micro-batches pass.
   void add_passes(Place place, Shard& shard) {
     const Segments segments = f_.segments_of(place.stage);
     const auto named = [&](const std::string& name, std::uint32_t segment) {
-      return segments.by_layer() ? name + " " + std::to_string(segment) : name;
+      return segments.by_layer() || segments.count() > 1 ? name + " " + std::to_string(segment)
+                                                         : name;
     };
     for (std::uint32_t i = 0; i < segments.count(); ++i) {
       shard.forward.push_back(f_.builder.add_act(
           shard.actor, named("forward", i), f_.micro(place.replica) * segments.forward_firings(i),
-          forward_priority(place.stage)));
+          forward_priority(place.stage, i)));
     }
     const std::string backward = f_.in_halves() ? "backward input" : "backward";
     for (std::uint32_t i = 0; i < segments.count(); ++i) {
@@ -142,14 +160,19 @@ class Actors {
           shard.actor, named(backward, i), f_.micro(place.replica) * segments.backward_firings(i),
           backward_priority()));
     }
-    shard.gradients = shard.backward[0];
-    if (f_.in_halves()) {
-      shard.gradients = f_.builder.add_act(shard.actor, "backward weights", f_.micro(place.replica),
-                                           kWeightsPriority);
+    for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b) {
+      const std::string weights =
+          "backward weights" + (f_.buckets(place.stage) > 1 ? " " + std::to_string(b) : "");
+      shard.gradients.push_back(
+          f_.in_halves()
+              ? f_.builder.add_act(shard.actor, weights, f_.micro(place.replica), kWeightsPriority)
+              : shard.backward[segments.first_of(b)]);
     }
   }
 
   Frame& f_;
+  const bool by_layer_ = f_.segments_of(0).by_layer();
+  std::uint32_t most_segments_ = 1;  ///< of a stage, where they are buckets
 };
 
 Plan finish(Frame& frame) {
@@ -161,6 +184,7 @@ Plan finish(Frame& frame) {
   plan.ranks = frame.shards.ranks;
   plan.context = frame.shards.context;
   plan.leaves = frame.job.training.leaves;
+  plan.buckets = frame.bucket_cuts;
   if (frame.job.parallelism.is_uneven()) plan.micro_batches = frame.job.parallelism.micro_batches;
   return std::move(plan);
 }

@@ -28,7 +28,7 @@ bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges) {
   return ((slice.owner ^ replica) & ((std::uint64_t{1} << exchanges) - 1)) == 0;
 }
 
-Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners)
+Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> buckets, std::uint32_t owners)
     : owners_(owners) {
   std::map<std::string, std::int64_t, std::less<>> elements;
   std::set<std::string, std::less<>> copied;
@@ -40,9 +40,9 @@ Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::u
       if (nn::is_copied(parameter, spec.tensor)) copied.insert(parameter.name);
     }
   }
-  for (const LayerRange& stage : stages) {
-    std::vector<std::string> names = names_of(stage);
-    // Stages of a peer's plan may overlap; an element still has one owner.
+  for (const LayerRange& bucket : buckets) {
+    std::vector<std::string> names = names_of(bucket);
+    // Buckets of a peer's plan may overlap; an element still has one owner.
     std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
     // Not std::ranges', whose result Clang 14 cannot compile.
     const auto split =
@@ -116,12 +116,13 @@ bool is_sharded(const Plan& plan) {
 }
 
 Deal deal_of(const nn::ModelSpec& spec, const Plan& plan) {
-  std::vector<LayerRange> stages;
+  std::vector<LayerRange> ranges;
   for (const Actor& actor : plan.actors) {
-    if (actor.kind == ActorKind::kOptimizer && actor.replica == 0 && actor.rank == 0)
-      stages.push_back({actor.first_layer, actor.last_layer});
+    if (actor.kind != ActorKind::kOptimizer || actor.replica != 0 || actor.rank != 0) continue;
+    const Buckets buckets = buckets_of(plan, actor);
+    for (std::uint32_t b = 0; b < buckets.count(); ++b) ranges.push_back(buckets.layers(b));
   }
-  return Deal(spec, stages, is_sharded(plan) ? plan.replicas : 1);
+  return Deal(spec, ranges, is_sharded(plan) ? plan.replicas : 1);
 }
 
 std::vector<RankDeal> deals_of(const job::Job& job, const Plan& plan) {

@@ -1,11 +1,13 @@
 #pragma once
 // Who owns which elements of the model where replicas share the optimizer's state out (ZeRO stage
 // 1, Rajbhandari et al. 2020). Planner, gradient sync, norm, optimizer, all-gather and checkpointer
-// agree through this: a pure function of the model, its cut into stages and the number of replicas.
+// agree through this: a pure function of the model, its cut into stages and buckets and the number
+// of replicas.
 //
 // A parameter is cut into pieces of kPieceElements, which is also the unit of the norm's sums. The
-// pieces of a stage, in the order of names, are dealt to the replicas as runs of about as many
-// elements; where tensor-parallel ranks share the stage, of what a rank holds, and parameters that
+// pieces of a bucket (buckets.h), in the order of names, are dealt to the replicas as runs of about
+// as many elements, so that each of them takes part in every exchange; where tensor-parallel ranks
+// share the layers, of what a rank holds, and parameters that
 // all of them have by themselves, so that in all ranks they have the same owner. Without sharing
 // all is the same with one owner, of which each replica is a copy.
 
@@ -19,6 +21,7 @@
 #include "ops/catalog/catalog.h"
 #include "ops/nn/spec.h"
 #include "scheduler/job/job.h"
+#include "scheduler/plan/buckets.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::plan {
@@ -43,20 +46,14 @@ std::int64_t pieces_in(const Slice& slice);
 /// exchanges backwards.
 bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges);
 
-/// Layers [first, last).
-struct LayerRange {
-  std::uint32_t first = 0;
-  std::uint32_t last = 0;
-};
-
 class Deal {
  public:
-  Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners);
+  Deal(const nn::ModelSpec& spec, std::span<const LayerRange> buckets, std::uint32_t owners);
 
   std::uint32_t owners() const { return owners_; }
   /// The owner that a replica is: itself, or the only one.
   std::uint32_t owner(std::uint32_t replica) const { return replica % owners_; }
-  /// By first element; empty for a parameter that no stage has.
+  /// By first element; empty for a parameter that no bucket has.
   std::span<const Slice> of(std::string_view parameter) const;
   /// Of the parameters that these layers own, by name, then first element.
   std::vector<Slice> of_layers(LayerRange layers) const;

@@ -25,18 +25,20 @@ using NodeIndex = std::uint32_t;
 enum class ActorKind : std::uint8_t {
   kDataLoader,    ///< act load:     -> tokens [x ranks], targets [x ranks]
   kLayerShard,    ///< acts forward i, backward i of each segment (segments.h), in the order of
-                  ///< layers; the first forward alone has weights, the first backward alone
-                  ///< gradients; a ring alone keys and sums, which go to the next replica:
+                  ///< layers; the first forward alone has weights, the first backward of each
+                  ///< bucket (buckets.h) alone gradients; a ring alone keys and sums, which go to
+                  ///< the next replica:
                   ///< act forward:  input, weights, [tied weights], [keys] -> output, stash, [keys]
                   ///< act backward: grad output, stash, [keys, sums] -> gradients, [grad input],
                   ///<               [keys, sums]
                   ///< (the head's gradients include its use of a tied parameter, "wte.weight@head")
                   ///< or, in halves, act backward input: grad output, stash, .. -> rest, ..
-                  ///<            and act backward weights: rest [x segments] -> gradients
+                  ///<            and acts backward weights b of each bucket: rest [x segments of
+                  ///<            it] -> gradients
                   ///< of the last stage also act loss: logits, targets -> grad logits, report
                   ///< or, of ranks, act statistics: logits, targets -> judged, statistics
                   ///<           and act loss: judged, statistics -> grad logits, [report]
-  kGradientSync,  ///< act offer:     gradients -> kept, sent
+  kGradientSync,  ///< of a bucket. act offer: gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
                   ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
                   ///< [residuals], of exchanges whose codec has feedback
@@ -48,14 +50,15 @@ enum class ActorKind : std::uint8_t {
   kClipNorm,      ///< act norm:     squares [x stages, of each: x ranks] -> scale [likewise],
                   ///<               [report of replica 0]
                   ///< sharded: squares [x stages, of each: x ranks, of each: x replicas]
-  kOptimizer,     ///< act measure:  reduced, [tied gradients] -> squares, held
-                  ///< or, of ranks, act take: reduced, [tied gradients] -> split, [copied]
+  kOptimizer,     ///< act measure:  reduced [x buckets], [tied gradients] -> squares, held
+                  ///< or, of ranks, act take: reduced [x buckets], [tied gradients] -> split,
+                  ///<               [copied]
                   ///<           and act measure: split, [sums of copied] -> squares, held
                   ///< act update:   held, scale -> weights, [tied weights], [snapshot]
                   ///< sharded: squares [x replicas' norms]; slices in place of both weights
   kParameterStore,  ///< act publish:  snapshot -> part
   kCheckpointer,    ///< act write:    part [x stages, of each: x ranks], [residuals, by replica,
-                    ///< then stage] -> (nothing)
+                    ///< then stage and bucket] -> (nothing)
   kMetrics,  ///< act record k: report of replica k's loss -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
@@ -181,6 +184,8 @@ struct Plan {
   /// Of a round, by group of replicas that share sequences, where these take unequally many; else
   /// empty, and each takes its equal part of the leaves.
   std::vector<std::uint32_t> micro_batches;
+  /// The layers, ascending, where inside of a stage another bucket of gradients begins (buckets.h).
+  std::vector<std::uint32_t> buckets;
   /// False when a lossy codec, sums over ranks or unequal micro-batches break rule 7.
   bool reproducible = true;
   double predicted_step_seconds = 0;

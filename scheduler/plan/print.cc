@@ -53,13 +53,20 @@ std::string sharing_text(const Plan& plan) {
              : "shared out    masters and moments\n";
 }
 
+/// What does not wait for the whole backward of a stage.
+std::string buckets_text(const Plan& plan) {
+  if (plan.buckets.empty()) return {};
+  return "gradients     in " + std::to_string(plan.stages + plan.buckets.size()) +
+         " buckets of layers, each on its way while backward computes earlier ones\n";
+}
+
 void print_header(const Plan& plan, std::ostream& out) {
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
       << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
       << (plan.context > 1 ? std::to_string(plan.context) + " replicas share sequences, " : "")
       << micro_batches_text(plan) << '\n'
-      << sharing_text(plan) << "placement     " << plan.layout << '\n'
+      << sharing_text(plan) << buckets_text(plan) << "placement     " << plan.layout << '\n'
       << "reproducible  "
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
           : plan.ranks > 1 || plan.context > 1
@@ -348,6 +355,7 @@ std::string plan_to_json(const Plan& plan) {
                          {"context", plan.context},
                          {"leaves", plan.leaves},
                          {"microBatches", micro_batches},
+                         {"buckets", plan.buckets},
                          {"layout", plan.layout},
                          {"reproducible", plan.reproducible},
                          {"predictedStepSeconds", plan.predicted_step_seconds},

@@ -84,6 +84,7 @@ class Search {
           parallelism.pp = pp;
           parallelism.tp = tp;
           parallelism.cp = cp;
+          parallelism.bucket_bytes = job_.parallelism.bucket_bytes;
           add_schedules(parallelism, all);
           if (nodes == 1) break;  // more replicas of one device only hold more
         }

@@ -2,11 +2,16 @@
 
 namespace reef::plan {
 
-Segments::Segments(LayerRange layers, bool ends, std::uint32_t ranks, std::uint32_t context)
-    : layers_(layers), ends_(ends), by_layer_(ranks > 1 || context > 1), context_(context) {}
+Segments::Segments(LayerRange layers, const Buckets& buckets, bool ends, std::uint32_t ranks,
+                   std::uint32_t context)
+    : layers_(layers),
+      buckets_(buckets),
+      ends_(ends),
+      by_layer_(ranks > 1 || context > 1),
+      context_(context) {}
 
 LayerRange Segments::layers(std::uint32_t segment) const {
-  if (!by_layer_) return layers_;
+  if (!by_layer_) return buckets_.layers(segment);
   return {layers_.first + segment, layers_.first + segment + 1};
 }
 
@@ -17,8 +22,8 @@ bool Segments::is_ring(std::uint32_t segment) const {
 }
 
 Segments segments_of(const Plan& plan, const Actor& actor) {
-  return Segments({actor.first_layer, actor.last_layer}, actor.stage + 1 == plan.stages, plan.ranks,
-                  plan.context);
+  return Segments({actor.first_layer, actor.last_layer}, buckets_of(plan, actor),
+                  actor.stage + 1 == plan.stages, plan.ranks, plan.context);
 }
 
 }  // namespace reef::plan

@@ -2,8 +2,9 @@
 // The segments in which a layer shard runs its layers, each with an act forward and one backward.
 // Layout, shapes, costs and the task agree through this. Pure.
 //
-// A shard that shares nothing runs all its layers as one segment. Where ranks share the layers or
-// replicas the sequences a segment is a layer, since others have a part in what lies between two.
+// A shard that shares nothing runs the layers of each bucket (buckets.h) as one segment, so that
+// backward can give them away before it is done with all. Where ranks share the layers or replicas
+// the sequences a segment is a layer, since others have a part in what lies between two.
 // Attention over shared sequences is a ring (ops/nn/ring_attention.h), whose acts fire once for
 // each replica met:
 //
@@ -20,7 +21,7 @@
 
 #include <cstdint>
 
-#include "scheduler/plan/pieces.h"
+#include "scheduler/plan/buckets.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::plan {
@@ -29,12 +30,30 @@ class Segments {
  public:
   /// Of a shard that is the model's last if `ends`, in a plan of `ranks` that share layers and
   /// `context` that share sequences. Nothing is taken from memory.
-  Segments(LayerRange layers, bool ends, std::uint32_t ranks, std::uint32_t context);
+  Segments(LayerRange layers, const Buckets& buckets, bool ends, std::uint32_t ranks,
+           std::uint32_t context);
 
   /// A segment is a layer.
   bool by_layer() const { return by_layer_; }
-  std::uint32_t count() const { return by_layer_ ? layers_.last - layers_.first : 1; }
+  std::uint32_t count() const {
+    return by_layer_ ? layers_.last - layers_.first : buckets_.count();
+  }
   LayerRange layers(std::uint32_t segment) const;
+  const Buckets& buckets() const { return buckets_; }
+  std::uint32_t bucket_of(std::uint32_t segment) const {
+    return buckets_.of(layers(segment).first);
+  }
+  /// The one that backward ends a bucket with, and how many the bucket has.
+  std::uint32_t first_of(std::uint32_t bucket) const {
+    return by_layer_ ? buckets_.layers(bucket).first - layers_.first : bucket;
+  }
+  std::uint32_t count_of(std::uint32_t bucket) const {
+    const LayerRange range = buckets_.layers(bucket);
+    return by_layer_ ? range.last - range.first : 1;
+  }
+  bool begins_bucket(std::uint32_t segment) const {
+    return first_of(bucket_of(segment)) == segment;
+  }
   /// Of a model's layers the first embeds and the last is the head; between them attention and
   /// feed-forward layers take turns.
   bool is_ring(std::uint32_t segment) const;
@@ -48,6 +67,7 @@ class Segments {
 
  private:
   LayerRange layers_;
+  Buckets buckets_;
   bool ends_;
   bool by_layer_;
   std::uint32_t context_;

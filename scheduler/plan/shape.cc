@@ -51,16 +51,16 @@ std::vector<ActShape> gather_shapes(std::uint32_t replicas) {
   return shapes;
 }
 
-/// `count` scalars if there are as many ports, which have then brought what they cost us; else
+/// `count` of a letter if there are as many ports, which have then brought what they cost us; else
 /// what no port matches.
-std::string scalars(std::uint64_t count, std::uint64_t ports) {
-  return ports == count ? std::string(count, 's') : "!";
+std::string repeated(char letter, std::uint64_t count, std::uint64_t ports) {
+  return ports == count ? std::string(count, letter) : "!";
 }
 
 std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sharded) {
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
   const std::uint64_t shards = std::uint64_t{plan.stages} * plan.ranks;
-  const std::string squares = scalars(shards * (sharded ? plan.replicas : 1), ports);
+  const std::string squares = repeated('s', shards * (sharded ? plan.replicas : 1), ports);
   return {{squares, squares == "!" ? squares : std::string(shards, 's') + "s?"}};
 }
 
@@ -68,10 +68,14 @@ std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, boo
   const std::size_t measure = plan.ranks > 1 ? 1 : 0;
   if (actor.acts.size() != measure + 2) return std::vector<ActShape>(measure + 3);
   const std::uint64_t ports = actor.acts[measure].outputs.size();
-  const std::string squares = sharded ? scalars(plan.replicas, ports - 1) : "s";
+  const std::string squares = sharded ? repeated('s', plan.replicas, ports - 1) : "s";
+  // Of each bucket, perhaps of tied uses.
+  const std::uint64_t buckets = buckets_of(plan, actor).count();
+  const std::uint64_t gradients = actor.acts[0].inputs.size();
+  const std::string reduced = repeated('g', buckets, std::min(gradients, buckets)) + "g?";
   std::vector<ActShape> shapes;
-  if (measure > 0) shapes.push_back({"gg?", "gg?"});
-  shapes.push_back({"gg?", squares + "g"});
+  if (measure > 0) shapes.push_back({reduced, "gg?"});
+  shapes.push_back({measure > 0 ? "gg?" : reduced, squares + "g"});
   shapes.push_back({"gs", sharded ? "wp?" : "ww?p?"});
   return shapes;
 }
@@ -88,16 +92,15 @@ std::vector<ActShape> pass_shapes(const Segments& segments, bool first, bool hal
       shapes.push_back({input, "aa", micro});
   }
   for (std::uint32_t i = 0; i < segments.count(); ++i) {
-    const std::string result = std::string(halves   ? "a"
-                                           : i == 0 ? "g"
-                                                    : "") +
-                               (i > 0 || !first ? "d" : "");
+    const std::string given = halves ? "a" : segments.begins_bucket(i) ? "g" : "";
+    const std::string result = given + (i > 0 || !first ? "d" : "");
     if (segments.is_ring(i))
       shapes.push_back({"daad", result + "ad", micro * segments.backward_firings(i)});
     else
       shapes.push_back({"da", result, micro});
   }
-  if (halves) shapes.push_back({std::string(segments.count(), 'a'), "g", micro});
+  for (std::uint32_t b = 0; b < segments.buckets().count() && halves; ++b)
+    shapes.push_back({std::string(segments.count_of(b), 'a'), "g", micro});
   return shapes;
 }
 
@@ -108,7 +111,7 @@ std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const std::uint64_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
   const std::uint64_t least = 2 * std::uint64_t{segments.count()} + judging;
   // A hostile plan of many layers must bring the acts before they cost us.
-  const bool halves = actor.acts.size() == least + 1;
+  const bool halves = actor.acts.size() == least + segments.buckets().count();
   if (segments.count() == 0 || (actor.acts.size() != least && !halves))
     return std::vector<ActShape>(1);
   std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves, micro);
@@ -131,11 +134,12 @@ std::vector<ActShape> all_reduce_shapes(const Actor& actor, std::uint32_t ranks,
   return shapes;
 }
 
-/// Behind the stages' parts the residuals of as many shards as save any; or a part of each shard.
+/// Behind the stages' parts the residuals of as many buckets as save any; or a part of each shard.
 std::string writer_inputs(const Actor& actor, const Plan& plan) {
   const std::uint64_t ports = actor.acts.empty() ? 0 : actor.acts[0].inputs.size();
   const std::uint64_t least = std::uint64_t{plan.stages} * plan.ranks;
-  const std::uint64_t most = least + plan.replicas * least;
+  const std::uint64_t most =
+      least + plan.replicas * (least + std::uint64_t{plan.ranks} * plan.buckets.size());
   return std::string(std::clamp<std::uint64_t>(ports, least, most), 'p');
 }
 

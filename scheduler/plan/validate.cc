@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <unordered_set>
@@ -118,6 +119,9 @@ class Validator {
       return broken("replicas", "not a power of two whose contexts divide the leaves");
     }
     ATOLL_TRY(micro_batches());
+    const auto& cuts = plan_.buckets;
+    if (std::ranges::adjacent_find(cuts, std::greater_equal<>()) != cuts.end())
+      return broken("buckets", "not in the order of layers");
     if (plan_.stages < 1 || plan_.stages > kMostReplicas)
       return broken("stages", "none or too many");
     if (!power(plan_.ranks)) return broken("ranks", "not a power of two, or too many");

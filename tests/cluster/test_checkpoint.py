@@ -104,7 +104,7 @@ class Checkpoint(ClusterTest):
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
             for layout in ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2},
-                           {"nodes": 2, "dp": 4}):
+                           {"nodes": 2, "dp": 4}, {"nodes": 2, "dp": 2, "more": ", bucket_bytes: 20000"}):
                 with self.subTest(codec=codec, **layout):
                     job = self.job(gradients=codec, **layout)
                     status, whole, stderr, folder = self.run_job(job)

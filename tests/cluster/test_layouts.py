@@ -88,6 +88,26 @@ class Layouts(ClusterTest):
                 self.assertGreater(worst, 0)
                 self.assertLess(worst, 2e-2)
 
+    def test_gradients_in_buckets_change_no_bit(self):
+        # A bucket a layer or two, in every mix; where ranks share layers or sequences the same as in one bucket.
+        more = ", bucket_bytes: 20000"
+        for fields in (dict(clip=0.5), dict(clip=0.5, family=LLAMA, model=", tie_word_embeddings: true",
+                                            training=", precision: bf16", steps=5)):
+            reference, _ = self.train(1, **fields)
+            for nodes, layout in ((1, dict(dp=2)), (2, dict(dp=2, zero=1)), (4, dict(dp=4, zero=2, recompute="full")),
+                                  (4, dict(dp=2, pp=2)), (4, dict(dp=2, pp=2, zero=2, schedule="zero-bubble")),
+                                  (2, dict(dp=2, pp=2, schedule="zero-bubble")),
+                                  (4, dict(dp=2, pp=2, zero=1, schedule="interleaved:2", recompute="selective"))):
+                with self.subTest(processes=nodes, **layout, **fields):
+                    self.assertEqual(self.train(nodes, more=more, **layout, **fields)[0], reference)
+            for layout in (dict(dp=2, tp=2, zero=2), dict(tp=2, pp=2, dp=2, schedule="zero-bubble"), dict(dp=2, cp=2, zero=1),
+                           dict(cp=4, pp=2, zero=2), dict(dp=2, cp=2, schedule="zero-bubble")):
+                with self.subTest(**layout, **fields):
+                    whole, _ = self.train(4, **layout, **fields)
+                    self.assertEqual(self.train(4, more=more, **layout, **fields)[0], whole)
+        whole, _ = self.train(2, dp=2, more=", micro_batches: [5, 3]")
+        self.assertEqual(self.train(2, dp=2, more=", micro_batches: [5, 3]" + more)[0], whole)
+
     def assert_close(self, losses, reference, bound):
         self.assertEqual(len(losses), len(reference))
         worst = 0

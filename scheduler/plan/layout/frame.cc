@@ -7,30 +7,48 @@
 #include "scheduler/plan/layout.h"
 
 namespace reef::plan {
+namespace {
 
-RankPart::RankPart(const nn::ModelSpec& its_spec, const std::vector<LayerRange>& stages,
-                   std::vector<StageSize> its_sizes, std::uint32_t owners)
-    : spec(its_spec), sizes(std::move(its_sizes)), deal(spec, stages, owners) {
-  for (const LayerRange& stage : stages) {
-    auto& of_owners = shares.emplace_back(deal.owners());
-    auto& slices = gradients.emplace_back();
-    for (std::uint32_t i = stage.first; i < stage.last; ++i) {
-      for (const nn::Parameter& parameter : spec.layers[i].parameters) {
-        for (const Slice& slice : deal.of(parameter.name)) {
-          slices.push_back(slice);
-          Share& owned = of_owners[slice.owner];
-          const auto count = static_cast<std::uint64_t>(slice.count);
-          owned.weights += count * ops::size_of(parameter.dtype);
-          owned.gradients += 4 * count;
-          if (nn::is_copied(parameter, spec.tensor)) owned.copied += 4 * count;
-          owned.squares += 64 * static_cast<std::uint64_t>(pieces_in(slice));
-        }
+std::vector<LayerRange> ranges_of(const std::vector<Buckets>& stages) {
+  std::vector<LayerRange> ranges;
+  for (const Buckets& stage : stages) {
+    for (std::uint32_t b = 0; b < stage.count(); ++b) ranges.push_back(stage.layers(b));
+  }
+  return ranges;
+}
+
+}  // namespace
+
+RankPart::RankPart(const nn::ModelSpec& its_spec, const std::vector<Buckets>& stages,
+                   std::uint64_t tokens, std::uint32_t owners)
+    : spec(its_spec), deal(spec, ranges_of(stages), owners) {
+  for (const Buckets& stage : stages) {
+    sizes.push_back(size_of(spec, stage.stage(), tokens));
+    shares.emplace_back(owners);
+    buckets.emplace_back();
+    for (std::uint32_t b = 0; b < stage.count(); ++b) add_bucket(stage.layers(b), tokens);
+  }
+}
+
+/// To the last stage.
+void RankPart::add_bucket(LayerRange layers, std::uint64_t tokens) {
+  Bucket& bucket = buckets.back().emplace_back(Bucket{size_of(spec, layers, tokens), {}});
+  for (std::uint32_t i = layers.first; i < layers.last; ++i) {
+    for (const nn::Parameter& parameter : spec.layers[i].parameters) {
+      for (const Slice& slice : deal.of(parameter.name)) {
+        bucket.gradients.push_back(slice);
+        Share& owned = shares.back()[slice.owner];
+        const auto count = static_cast<std::uint64_t>(slice.count);
+        owned.weights += count * ops::size_of(parameter.dtype);
+        owned.gradients += 4 * count;
+        if (nn::is_copied(parameter, spec.tensor)) owned.copied += 4 * count;
+        owned.squares += 64 * static_cast<std::uint64_t>(pieces_in(slice));
       }
-      for (const std::string& name : spec.layers[i].tied) {
-        const auto some = deal.of(name);
-        slices.insert(slices.end(), some.begin(), some.end());
-        if (stage.last == spec.layers.size()) tied.insert(tied.end(), some.begin(), some.end());
-      }
+    }
+    for (const std::string& name : spec.layers[i].tied) {
+      const auto some = deal.of(name);
+      bucket.gradients.insert(bucket.gradients.end(), some.begin(), some.end());
+      if (layers.last == spec.layers.size()) tied.insert(tied.end(), some.begin(), some.end());
     }
   }
 }
@@ -51,15 +69,15 @@ Frame::Frame(const job::Job& the_job, const topology::Topology& the_topology,
       exchanges(static_cast<std::uint32_t>(std::bit_width(shards.replicas) - 1)),
       activations(job::spec_of(job).activations) {
   const nn::ModelSpec whole = job::spec_of(job);
+  const std::uint32_t owners = sharded ? shards.replicas : 1;
   cuts = cut_stages(job, topology, whole, spread);
   std::vector<LayerRange> ranges;
-  for (std::uint32_t s = 0; s < stages; ++s) ranges.push_back({cuts[s], cuts[s + 1]});
-  for (std::uint32_t t = 0; t < shards.ranks; ++t) {
-    const nn::ModelSpec spec = nn::spec_of_rank(whole, {t, shards.ranks});
-    std::vector<StageSize> sizes;
-    for (const LayerRange& range : ranges) sizes.push_back(size_of(spec, range, tokens));
-    ranks.emplace_back(spec, ranges, std::move(sizes), sharded ? shards.replicas : 1);
-  }
+  for (std::uint32_t s = 0; s < stages; ++s) ranges.push_back(layers_of(s));
+  bucket_cuts = cut_buckets(nn::spec_of_rank(whole, {0, shards.ranks}), ranges, job.parallelism);
+  std::vector<Buckets> of_stages;
+  for (std::uint32_t s = 0; s < stages; ++s) of_stages.push_back(buckets_of(s));
+  for (std::uint32_t t = 0; t < shards.ranks; ++t)
+    ranks.emplace_back(nn::spec_of_rank(whole, {t, shards.ranks}), of_stages, tokens, owners);
 }
 
 /// Stages are dealt out in turn, so that each device of a pipeline has as many.
@@ -78,8 +96,9 @@ std::vector<std::uint32_t> Frame::owners_heard(std::uint32_t replica) const {
 }
 
 StageSize Frame::segment_size(Place place, std::uint32_t segment) const {
-  if (segments(place.stage) == 1) return size(place);
-  return size_of(ranks[place.rank].spec, segments_of(place.stage).layers(segment), tokens);
+  const Segments of_stage = segments_of(place.stage);
+  if (!of_stage.by_layer()) return bucket(place, segment).size;
+  return size_of(ranks[place.rank].spec, of_stage.layers(segment), tokens);
 }
 
 std::uint64_t Frame::hidden_bytes() const {
@@ -92,6 +111,13 @@ std::uint64_t Frame::logits_bytes(std::uint32_t rank) const {
 
 ActorId Frame::add(ActorKind kind, const std::string& name, Place place,
                    std::uint64_t state_bytes) {
+  const bool holds_layers = kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
+                            kind == ActorKind::kAllGather;
+  return add(kind, name, place, holds_layers ? layers_of(place.stage) : LayerRange(), state_bytes);
+}
+
+ActorId Frame::add(ActorKind kind, const std::string& name, Place place, LayerRange layers,
+                   std::uint64_t state_bytes) {
   Actor actor;
   actor.kind = kind;
   actor.name = name;
@@ -99,10 +125,8 @@ ActorId Frame::add(ActorKind kind, const std::string& name, Place place,
   actor.replica = place.replica;
   actor.stage = place.stage;
   actor.rank = place.rank;
-  const bool holds_layers = kind == ActorKind::kLayerShard || kind == ActorKind::kGradientSync ||
-                            kind == ActorKind::kOptimizer || kind == ActorKind::kAllGather;
-  actor.first_layer = holds_layers ? cuts[place.stage] : 0;
-  actor.last_layer = holds_layers ? cuts[place.stage + 1] : 0;
+  actor.first_layer = layers.first;
+  actor.last_layer = layers.last;
   actor.state_bytes = state_bytes;
   return builder.add(std::move(actor));
 }
@@ -122,8 +146,13 @@ std::string Frame::of_shard(Place place, char separator) const {
 }
 
 std::string Frame::of_segment(Place place, std::uint32_t segment) const {
-  const bool by_layer = segments_of(place.stage).by_layer();
-  return of_shard(place) + (by_layer ? ".l" + std::to_string(segment) : "");
+  if (!segments_of(place.stage).by_layer()) return of_bucket(place, segment);
+  return of_shard(place) + ".l" + std::to_string(segment);
+}
+
+std::string Frame::of_bucket(Place place, std::uint32_t bucket, char separator) const {
+  const std::string name = of_shard(place, separator);
+  return buckets(place.stage) > 1 ? name + separator + "b" + std::to_string(bucket) : name;
 }
 
 std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,

@@ -28,26 +28,35 @@ struct Share {
   std::uint64_t state() const { return 3 * gradients; }  ///< masters and two moments
 };
 
+/// Whose gradients travel together.
+struct Bucket {
+  StageSize size;
+  std::vector<Slice> gradients;  ///< with those of tied uses
+};
+
 /// What a tensor-parallel rank has of the model; the same in every replica.
 struct RankPart {
-  RankPart(const nn::ModelSpec& its_spec, const std::vector<LayerRange>& stages,
-           std::vector<StageSize> its_sizes, std::uint32_t owners);
+  RankPart(const nn::ModelSpec& its_spec, const std::vector<Buckets>& stages, std::uint64_t tokens,
+           std::uint32_t owners);
 
   nn::ModelSpec spec;
-  std::vector<StageSize> sizes;
   Deal deal;
-  std::vector<std::vector<Share>> shares;     ///< by stage, then owner
-  std::vector<std::vector<Slice>> gradients;  ///< by stage, with those of tied uses
-  std::vector<Slice> tied;                    ///< those of tied uses of the last stage
+  std::vector<StageSize> sizes;              ///< by stage
+  std::vector<std::vector<Share>> shares;    ///< by stage, then owner
+  std::vector<std::vector<Bucket>> buckets;  ///< by stage
+  std::vector<Slice> tied;                   ///< gradients of tied uses of the last stage
+
+ private:
+  void add_bucket(LayerRange layers, std::uint64_t tokens);
 };
 
 /// The acts of one shard and of what serves it.
 struct Shard {
   ActorId actor = 0;
   std::vector<ActRef> forward, backward;  ///< by segment
-  ActRef gradients;                       ///< the last backward, or the second half
+  std::vector<ActRef> gradients;          ///< by bucket, its last backward or the second half
   ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
-  std::vector<ActRef> sync;               ///< offer, combine 0, combine 1, ...
+  std::vector<std::vector<ActRef>> sync;  ///< by bucket: offer, combine 0, combine 1, ...
   ActRef take, measure, update;           ///< take: the act that gets what was summed
   std::vector<ActRef> gather;             ///< of a sharded plan: offer, combine 0, combine 1, ...
 };
@@ -70,6 +79,10 @@ struct Frame {
   NodeIndex node(Place place) const;
   Shard& shard(Place place) { return replicas[place.replica].shards[place.stage][place.rank]; }
   const StageSize& size(Place place) const { return ranks[place.rank].sizes[place.stage]; }
+  const Bucket& bucket(Place place, std::uint32_t bucket) const {
+    return ranks[place.rank].buckets[place.stage][bucket];
+  }
+  std::uint32_t buckets(std::uint32_t stage) const { return buckets_of(stage).count(); }
   const Share& share(Place place) const {
     const RankPart& part = ranks[place.rank];
     return part.shares[place.stage][part.deal.owner(place.replica)];
@@ -85,8 +98,11 @@ struct Frame {
   bool in_halves() const { return schedule.kind == job::Schedule::Kind::kZeroBubble; }
   /// The head's use of a tied parameter needs edges of its own where another stage owns it.
   bool ties_across() const { return last > 0 && ranks[0].sizes[last].tied_weights > 0; }
+  LayerRange layers_of(std::uint32_t stage) const { return {cuts[stage], cuts[stage + 1]}; }
+  Buckets buckets_of(std::uint32_t stage) const { return Buckets(layers_of(stage), bucket_cuts); }
   Segments segments_of(std::uint32_t stage) const {
-    return Segments({cuts[stage], cuts[stage + 1]}, stage == last, shards.ranks, shards.context);
+    return Segments(layers_of(stage), buckets_of(stage), stage == last, shards.ranks,
+                    shards.context);
   }
   std::uint32_t segments(std::uint32_t stage) const { return segments_of(stage).count(); }
   StageSize segment_size(Place place, std::uint32_t segment) const;
@@ -97,12 +113,15 @@ struct Frame {
   std::uint64_t logits_bytes(std::uint32_t rank) const;
 
   ActorId add(ActorKind kind, const std::string& name, Place place, std::uint64_t state_bytes = 0);
+  ActorId add(ActorKind kind, const std::string& name, Place place, LayerRange layers,
+              std::uint64_t state_bytes);
   /// Names: ".r0", ".r0.s1" or, where ranks share stages, ".r0.s1.t0"; actors have slashes.
   std::string of_replica(std::uint32_t replica, char separator = '.') const;
   std::string of_rank(std::uint32_t replica, std::uint32_t rank) const;
   std::string of_shard(Place place, char separator = '.') const;
-  /// ".r0.s1" or, where a segment is a layer, ".r0.s1.l2".
+  /// ".r0.s1" or, where a segment is a layer, ".r0.s1.l2", or one of several buckets, ".r0.s1.b2".
   std::string of_segment(Place place, std::uint32_t segment) const;
+  std::string of_bucket(Place place, std::uint32_t bucket, char separator = '.') const;
 
   const job::Job& job;
   const topology::Topology& topology;
@@ -117,7 +136,7 @@ struct Frame {
   const std::uint32_t syncs;      ///< of gradients a round: one, or one a micro-batch
   const std::uint32_t exchanges;  ///< in which replicas meet
   const ops::DType activations;
-  std::vector<std::uint32_t> cuts;
+  std::vector<std::uint32_t> cuts, bucket_cuts;
   std::vector<RankPart> ranks;
   std::vector<Replica> replicas;
   std::vector<ActRef> publish;  ///< by owner, then stage, then rank

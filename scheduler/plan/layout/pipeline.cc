@@ -125,15 +125,20 @@ class Pipeline {
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
       const Shard& shard = replica_.shards[s][t];
       const Place place{index_, s, t};
+      const Segments of_stage = f_.segments_of(s);
       for (std::uint32_t i = segments; i-- > 0 && f_.in_halves();) {
-        f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i], shard.gradients,
-                            Content::kActivation, f_.micro(index_), slots_.rest(s), 0,
-                            f_.segment_size(place, i).later, f_.activations});
+        f_.builder.connect({"rest" + f_.of_segment(place, i), shard.backward[i],
+                            shard.gradients[of_stage.bucket_of(i)], Content::kActivation,
+                            f_.micro(index_), slots_.rest(s), 0, f_.segment_size(place, i).later,
+                            f_.activations});
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
       // hold more of what is not to be held.
-      f_.builder.connect({"gradients" + f_.of_shard(place), shard.gradients, shard.sync[0],
-                          Content::kGradient, f_.syncs, 1, 0, f_.size(place).all_gradients()});
+      for (std::uint32_t b = 0; b < f_.buckets(s); ++b) {
+        f_.builder.connect({"gradients" + f_.of_bucket(place, b), shard.gradients[b],
+                            shard.sync[b][0], Content::kGradient, f_.syncs, 1, 0,
+                            f_.bucket(place, b).size.all_gradients()});
+      }
     }
     for (std::uint32_t i = segments; i-- > 0;) {
       if (i == 0 && s == 0) return;

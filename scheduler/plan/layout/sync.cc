@@ -10,7 +10,7 @@ using ops::DType;
 
 class Sync {
  public:
-  explicit Sync(Frame& frame) : f_(frame) {}
+  Sync(Frame& frame, std::uint32_t bucket) : f_(frame), bucket_(bucket) {}
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
   /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
@@ -21,16 +21,16 @@ class Sync {
       const std::string suffix = "." + std::to_string(k);
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
         const Place place{i, s, t};
-        const auto& sync = f_.shard(place).sync;
-        f_.builder.connect({"kept" + f_.of_shard(place) + suffix, sync[k], sync[k + 1],
+        const auto& sync = acts(place);
+        f_.builder.connect({"kept" + f_.of_bucket(place, bucket_) + suffix, sync[k], sync[k + 1],
                             Content::kGradient, f_.syncs, 1, 0, exchanged(place, k), DType::kF32,
                             rounding(place, k)});
       }
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
         const Place place{i, s, t}, other{i ^ (1u << k), s, t};
-        f_.builder.connect({"sent" + f_.of_shard(place) + suffix,
-                            f_.shard(place).sync[k],
-                            f_.shard(other).sync[k + 1],
+        f_.builder.connect({"sent" + f_.of_bucket(place, bucket_) + suffix,
+                            acts(place)[k],
+                            acts(other)[k + 1],
                             Content::kGradient,
                             f_.syncs,
                             1,
@@ -38,7 +38,7 @@ class Sync {
                             exchanged(other, k),
                             DType::kF32,
                             {},
-                            f_.size(place).parts});
+                            bucket(place).size.parts});
       }
     }
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) connect_reduced({i, s, t});
@@ -46,7 +46,7 @@ class Sync {
 
   Remembered remembered(Place place) const {
     const auto codec = codec::parse_edge(f_.builder.codec_of(Content::kGradient));
-    const StageSize& size = f_.size(place);
+    const StageSize& size = bucket(place).size;
     Remembered sum;
     if (!codec.ok() || !codec::has_feedback(*codec)) return sum;
     const auto count = [&](std::uint64_t residual, const auto& parts, bool saves) {
@@ -58,7 +58,7 @@ class Sync {
       if (rounding(place, k).empty()) continue;
       count(size.all_gradients(), size.parts, place.replica >> k << k == place.replica);
     }
-    if (place.stage == f_.last && f_.ties_across() && !tied_rounding(place.rank).empty())
+    if (splits(place) && !tied_rounding(place.rank).empty())
       count(size.tied_gradients, size.tied_parts, place.replica == 0);
     return sum;
   }
@@ -66,8 +66,8 @@ class Sync {
  private:
   /// What a replica keeps at exchange k of the sync, and its partner sends it.
   std::uint64_t exchanged(Place place, std::uint32_t k) const {
-    if (!f_.sharded) return f_.size(place).all_gradients();
-    return bytes_of(f_.ranks[place.rank].gradients[place.stage], place.replica, k + 1);
+    if (!f_.sharded) return bucket(place).size.all_gradients();
+    return bytes_of(bucket(place).gradients, place.replica, k + 1);
   }
 
   /// The codec through which all replicas pass their sums at combine k: one that rounds, where any
@@ -99,28 +99,40 @@ class Sync {
 
   void connect_reduced(Place place) {
     const Shard& shard = f_.shard(place);
-    const RankPart& part = f_.ranks[place.rank];
-    const bool splits = place.stage == f_.last && f_.ties_across();
     const std::uint32_t exchanges = f_.sharded ? f_.exchanges : 0;
-    const std::uint64_t tied = bytes_of(part.tied, place.replica, exchanges);
+    const std::uint64_t tied = bytes_of(f_.ranks[place.rank].tied, place.replica, exchanges);
     f_.builder.connect(
-        {"reduced" + f_.of_shard(place), shard.sync.back(), shard.take, Content::kGradient, 1, 1, 0,
-         bytes_of(part.gradients[place.stage], place.replica, exchanges) - (splits ? tied : 0)});
-    if (!splits) return;
-    f_.builder.connect({"tied-reduced" + f_.of_rank(place.replica, place.rank), shard.sync.back(),
+        {"reduced" + f_.of_bucket(place, bucket_), acts(place).back(), shard.take,
+         Content::kGradient, 1, 1, 0,
+         bytes_of(bucket(place).gradients, place.replica, exchanges) - (splits(place) ? tied : 0)});
+    if (!splits(place)) return;
+    f_.builder.connect({"tied-reduced" + f_.of_rank(place.replica, place.rank), acts(place).back(),
                         f_.shard({place.replica, 0, place.rank}).take, Content::kGradient, 1, 1, 0,
-                        tied, DType::kF32, tied_rounding(place.rank), f_.size(place).tied_parts});
+                        tied, DType::kF32, tied_rounding(place.rank),
+                        bucket(place).size.tied_parts});
+  }
+
+  const std::vector<ActRef>& acts(Place place) const { return f_.shard(place).sync[bucket_]; }
+  const Bucket& bucket(Place place) const { return f_.bucket(place, bucket_); }
+  /// Whether it has the head, whose use of a tied parameter another stage's optimizer waits for.
+  bool splits(Place place) const {
+    return place.stage == f_.last && bucket_ + 1 == f_.buckets(f_.last) && f_.ties_across();
   }
 
   Frame& f_;
+  const std::uint32_t bucket_;
 };
 
 }  // namespace
 
 void connect_sync(Frame& frame, std::uint32_t stage) {
-  for (std::uint32_t t = 0; t < frame.shards.ranks; ++t) Sync(frame).connect_sync(stage, t);
+  for (std::uint32_t t = 0; t < frame.shards.ranks; ++t) {
+    for (std::uint32_t b = 0; b < frame.buckets(stage); ++b) Sync(frame, b).connect_sync(stage, t);
+  }
 }
 
-Remembered remembered(Frame& frame, Place place) { return Sync(frame).remembered(place); }
+Remembered remembered(Frame& frame, Place place, std::uint32_t bucket) {
+  return Sync(frame, bucket).remembered(place);
+}
 
 }  // namespace reef::plan

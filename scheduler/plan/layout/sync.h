@@ -1,6 +1,6 @@
 #pragma once
-// How the replicas of a stage, each tensor-parallel rank by itself, sum their gradients: the
-// exchanges of a gradient sync, and what it remembers of what codecs left out.
+// How the replicas of a stage, each tensor-parallel rank by itself, sum the gradients of each
+// bucket: the exchanges of a gradient sync, and what it remembers of what codecs left out.
 
 #include "scheduler/plan/layout/frame.h"
 
@@ -14,6 +14,6 @@ struct Remembered {
   std::uint64_t held = 0;
   std::uint64_t saved = 0;
 };
-Remembered remembered(Frame& frame, Place place);
+Remembered remembered(Frame& frame, Place place, std::uint32_t bucket);
 
 }  // namespace reef::plan

@@ -77,10 +77,12 @@ class Weights {
     }
     for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) {
       for_all_of(r, [&](Place place) {
-        const std::uint64_t bytes = remembered(f_, place).saved;
-        if (bytes == 0) return;
-        f_.builder.connect({"residuals" + f_.of_shard(place), f_.shard(place).sync.back(), f_.write,
-                            Content::kState, 1, 1, 0, bytes});
+        for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b) {
+          const std::uint64_t bytes = remembered(f_, place, b).saved;
+          if (bytes == 0) continue;
+          f_.builder.connect({"residuals" + f_.of_bucket(place, b), f_.shard(place).sync[b].back(),
+                              f_.write, Content::kState, 1, 1, 0, bytes});
+        }
       });
     }
   }

@@ -43,7 +43,8 @@ TEST(Segments, RingsAreTheAttentionLayers) {
   const nn::ModelSpec spec = job::spec_of(sample_job(1, 1));
   const auto layers = static_cast<std::uint32_t>(spec.layers.size());
   for (std::uint32_t cut = 1; cut < layers; ++cut) {
-    const Segments head({0, cut}, false, 1, 2), tail({cut, layers}, true, 1, 2);
+    const Segments head({0, cut}, Buckets({0, cut}, {}), false, 1, 2),
+        tail({cut, layers}, Buckets({cut, layers}, {}), true, 1, 2);
     ASSERT_EQ(head.count() + tail.count(), layers);
     for (std::uint32_t i = 0; i < layers; ++i) {
       const bool ring = i < cut ? head.is_ring(i) : tail.is_ring(i - cut);
@@ -53,7 +54,7 @@ TEST(Segments, RingsAreTheAttentionLayers) {
 }
 
 TEST(Segments, FireOnceForEachReplicaMetAndOnceWhenSumsComeHome) {
-  const Segments segments({0, 4}, false, 1, 8);
+  const Segments segments({0, 4}, Buckets({0, 4}, {}), false, 1, 8);
   EXPECT_EQ(segments.forward_firings(0), 1u);
   EXPECT_EQ(segments.backward_firings(0), 1u);
   EXPECT_EQ(segments.forward_firings(1), 8u);
@@ -61,7 +62,7 @@ TEST(Segments, FireOnceForEachReplicaMetAndOnceWhenSumsComeHome) {
 }
 
 TEST(Segments, AreOneWhereNothingIsShared) {
-  const Segments segments({3, 6}, true, 1, 1);
+  const Segments segments({3, 6}, Buckets({3, 6}, {}), true, 1, 1);
   EXPECT_EQ(segments.count(), 1u);
   EXPECT_EQ(segments.layers(0).first, 3u);
   EXPECT_EQ(segments.layers(0).last, 6u);
