@@ -80,6 +80,10 @@ void descriptors() {
   unequal.parallelism.micro_batches = {1, unequal.training.leaves - 1};
   seed("plan", "unequal", plan::encode(plan::make_plan(unequal, two).value()));
   seed("job", "unequal", job::job_to_json(unequal));
+  job::Job bucketed = shared;
+  bucketed.parallelism.bucket_bytes = 1;
+  seed("plan", "buckets", plan::encode(plan::make_plan(bucketed, two).value()));
+  seed("job", "buckets", job::job_to_json(bucketed));
   job::Job small = job;
   small.parallelism = {};
   small.codecs = {};
