@@ -1,6 +1,7 @@
 #include "scheduler/plan/buckets.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "scheduler/plan/pieces.h"
 
@@ -10,8 +11,8 @@ namespace {
 /// As long on a line of 1 Gbit/s as its round trip over a continent: fewer bytes would wait for
 /// each other's way, more would leave later.
 constexpr std::uint64_t kBucketBytes = std::uint64_t{4} << 20;
-/// Of a stage. What is left to send when backward is done is then about an eighth; each more would
-/// cost actors and acts.
+/// Of a model. What is left to send when backward is done is then about an eighth of it; each more
+/// would cost actors and acts.
 constexpr std::uint64_t kMostBuckets = 8;
 
 /// With those of tied uses.
@@ -59,12 +60,13 @@ std::vector<std::uint32_t> cut_buckets(const nn::ModelSpec& spec,
   if (parallelism.replicas() == 1) return cuts;
   std::vector<std::uint64_t> bytes;
   for (const nn::Layer& layer : spec.layers) bytes.push_back(gradient_bytes(spec, layer));
+  const std::uint64_t owners = parallelism.shares_state() ? parallelism.replicas() : 1;
+  const std::uint64_t all = std::accumulate(bytes.begin(), bytes.end(), std::uint64_t{0});
+  std::uint64_t least = parallelism.bucket_bytes;
+  if (least == 0) least = std::max(kBucketBytes * owners, all / kMostBuckets);
   for (const LayerRange& stage : stages) {
     std::uint64_t left = 0;
     for (std::uint32_t i = stage.first; i < stage.last; ++i) left += bytes[i];
-    const std::uint64_t owners = parallelism.shares_state() ? parallelism.replicas() : 1;
-    std::uint64_t least = parallelism.bucket_bytes;
-    if (least == 0) least = std::max(kBucketBytes * owners, left / kMostBuckets);
     // From the end, where backward begins; what is left for the first one is no less.
     std::uint64_t filled = 0;
     const auto place = static_cast<std::ptrdiff_t>(cuts.size());

@@ -12,6 +12,7 @@
 #include "runtime/base/units.h"
 #include "scheduler/cost/cost.h"
 #include "scheduler/job/check.h"
+#include "scheduler/plan/buckets.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/promise.h"
@@ -170,9 +171,12 @@ class Search {
     return all;
   }
 
-  /// Ranks cost a sum a layer and direction beside each shard.
+  /// Each bucket of gradients counts as a shard, and ranks cost a sum a layer and direction.
   std::size_t shards_of(const Parallelism& p) const {
-    const std::size_t shards = std::size_t{p.replicas()} * p.stages() * p.tp;
+    const LayerRange all{0, static_cast<std::uint32_t>(spec_.layers.size())};
+    const std::size_t buckets = cut_buckets(spec_, {&all, 1}, p).size() + 1;
+    const std::size_t shards =
+        std::size_t{p.replicas()} * std::max<std::size_t>(p.stages(), buckets) * p.tp;
     return p.tp == 1 ? shards : shards + std::size_t{2} * p.replicas() * p.tp * spec_.layers.size();
   }
 
