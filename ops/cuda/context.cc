@@ -43,6 +43,7 @@ CudaContext::CudaContext(Device device, int index) : device_(device), index_(ind
   // Not ordered against the default stream, which nobody here uses.
   ATOLL_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   pool_ = std::make_unique<Pool>(std::make_shared<CudaMemory>(device, index));
+  pinned_ = std::make_unique<Pool>(std::make_shared<PinnedMemory>(index));
   staging_ = std::make_unique<Staging>(stream_);
   blas_ = std::make_unique<Blas>(*pool_);
 }
@@ -51,6 +52,7 @@ CudaContext::~CudaContext() {
   synchronize();
   blas_.reset();
   staging_.reset();
+  pinned_.reset();
   pool_.reset();
   ATOLL_CUDA(cudaStreamDestroy(stream_));
 }
@@ -72,6 +74,14 @@ void CudaContext::copy_to_device(std::byte* to, const std::byte* from, std::size
 void CudaContext::copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
   ATOLL_CUDA(cudaSetDevice(index_));
   staging_->to_host(to, from, bytes);
+}
+
+void CudaContext::start_copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
+  ATOLL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()));
+}
+
+void CudaContext::copy_within(std::byte* to, const std::byte* from, std::size_t bytes) {
+  ATOLL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()));
 }
 
 void CudaContext::synchronize() { ATOLL_CUDA(cudaStreamSynchronize(stream())); }

@@ -31,6 +31,9 @@ class CudaContext final : public Context {
   void parallel_for(std::size_t tasks, TaskRef task) override;
   void copy_to_device(std::byte* to, const std::byte* from, std::size_t bytes) override;
   void copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) override;
+  void start_copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) override;
+  void copy_within(std::byte* to, const std::byte* from, std::size_t bytes) override;
+  Pool& staging() override { return *pinned_; }
   void synchronize() override;
   void when_done(void (*call)(void*), void* argument) override;
 
@@ -45,6 +48,7 @@ class CudaContext final : public Context {
   int index_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Pool> pool_;
+  std::unique_ptr<Pool> pinned_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<Blas> blas_;
 };

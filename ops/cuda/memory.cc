@@ -26,4 +26,22 @@ void CudaMemory::give_back(std::byte* block, std::size_t) {
       << "cudaFree: " << cudaGetErrorString(status);
 }
 
+std::byte* PinnedMemory::take(std::size_t bytes) {
+  ATOLL_CUDA(cudaSetDevice(index_));
+  void* block = nullptr;
+  const cudaError_t status = cudaHostAlloc(&block, bytes, cudaHostAllocDefault);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // else the next launch would report it
+    return nullptr;
+  }
+  CHECK(status == cudaSuccess) << "cudaHostAlloc: " << cudaGetErrorString(status);
+  return static_cast<std::byte*>(block);
+}
+
+void PinnedMemory::give_back(std::byte* block, std::size_t) {
+  const cudaError_t status = cudaFreeHost(block);
+  CHECK(status == cudaSuccess || status == cudaErrorCudartUnloading)
+      << "cudaFreeHost: " << cudaGetErrorString(status);
+}
+
 }  // namespace reef::ops::cuda

@@ -30,4 +30,18 @@ class CudaMemory final : public Memory {
   int index_;
 };
 
+/// Pinned host memory: copies of the GPU need no other buffer on their way, and run while the host
+/// goes on. cudaFreeHost waits for them.
+/// Thread: any. Failure: take() returns null when the system gives no more.
+class PinnedMemory final : public Memory {
+ public:
+  explicit PinnedMemory(int index) : index_(index) {}
+  Device device() const override { return Device::kCpu; }
+  std::byte* take(std::size_t bytes) override;
+  void give_back(std::byte* block, std::size_t bytes) override;
+
+ private:
+  int index_;
+};
+
 }  // namespace reef::ops::cuda

@@ -37,7 +37,7 @@ double square_sum(Context& context, const Tensor& x) {
 }
 
 std::vector<double> square_sums(Context& context, const Tensor& x) {
-  const Tensor blocks = call_one(context, Op::kSquareSum, std::array{x});
+  const Tensor blocks = on_host(context, call_one(context, Op::kSquareSum, std::array{x}));
   constexpr std::int64_t kBlocks = kSquareSumPiece / kSquareSumBlock;
   std::vector<double> sums;
   for (std::int64_t first = 0; first < blocks.elements(); first += kBlocks) {

@@ -79,14 +79,14 @@ CrossEntropy softmax_cross_entropy(Context& context, const Tensor& logits, const
 }
 
 double sum_of_losses(Context& context, const Tensor& losses) {
-  const Tensor here = is_host(losses.device()) ? losses : to_host(context, losses);
+  const Tensor here = on_host(context, losses);
   double sum = 0;
   for (const double loss : here.values<double>()) sum += loss;
   return sum;
 }
 
 std::int64_t counted_targets(Context& context, const Tensor& targets) {
-  const Tensor here = is_host(targets.device()) ? targets : to_host(context, targets);
+  const Tensor here = on_host(context, targets);
   std::int64_t count = 0;
   for (const std::int32_t target : here.values<std::int32_t>()) count += target >= 0;
   return count;

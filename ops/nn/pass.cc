@@ -16,7 +16,8 @@ Variable embed_held(Pass& pass, const Parameter& table, const Tensor& tokens) {
   const ops::Shape& shape = tokens.shape();
   Tensor rows = Tensor::empty(ops::Pool::host(), DType::kI32, shape);
   Tensor ours = Tensor::empty(ops::Pool::host(), DType::kBool, {shape[0], shape[1], 1});
-  const auto from = tokens.values<std::int32_t>();
+  const Tensor here = on_host(pass.context, tokens);
+  const auto from = here.values<std::int32_t>();
   const auto row = rows.values<std::int32_t>();
   const auto is_ours = ours.values<bool>();
   for (std::size_t i = 0; i < from.size(); ++i) {

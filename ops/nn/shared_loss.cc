@@ -63,7 +63,7 @@ double log_sum_exp(std::span<const float> statistics, std::size_t tokens, std::u
 
 Tensor loss_statistics(Context& context, const ModelSpec& spec, const Tensor& logits,
                        const Tensor& targets) {
-  const Places places = places_of(targets, columns_of(spec));
+  const Places places = places_of(on_host(context, targets), columns_of(spec));
   const Tensor sums = ops::to_host(context, log_sum_exp(context, logits));
   const Tensor found = ops::to_host(
       context, ops::gather(context, logits, kColumnAxis, ops::to_device(context, places.column)));
@@ -80,14 +80,16 @@ Tensor loss_statistics(Context& context, const ModelSpec& spec, const Tensor& lo
 }
 
 LossResult shared_cross_entropy(Context& context, const ModelSpec& spec, const Tensor& logits,
-                                const Tensor& targets, const Tensor& statistics, float grad_scale,
-                                bool want_grad) {
+                                const Tensor& given_targets, const Tensor& statistics,
+                                float grad_scale, bool want_grad) {
+  const Tensor targets = on_host(context, given_targets);
+  const Tensor all_seen = on_host(context, statistics);
   const Shape& shape = targets.shape();
   const auto tokens = static_cast<std::size_t>(targets.elements());
   const auto target = targets.values<std::int32_t>();
   Tensor sums = Tensor::empty(ops::Pool::host(), DType::kF32, {shape[0], shape[1], 1});
   Tensor scales = Tensor::zeros(ops::Pool::host(), DType::kF32, {shape[0], shape[1], 1});
-  const std::span<const float> seen = statistics.values<float>();
+  const std::span<const float> seen = all_seen.values<float>();
   LossResult result;
   for (std::size_t i = 0; i < tokens; ++i) {
     const double sum = log_sum_exp(seen, tokens, spec.tensor.ranks, i);

@@ -19,7 +19,7 @@
 
 namespace reef::ops {
 
-inline constexpr std::uint32_t kPluginAbi = 2;
+inline constexpr std::uint32_t kPluginAbi = 3;
 
 struct Plugin {
   std::uint32_t abi;  ///< kPluginAbi; checked before anything else is read

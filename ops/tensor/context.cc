@@ -16,4 +16,20 @@ Tensor to_host(Context& context, const Tensor& tensor, Pool& pool) {
   return copy;
 }
 
+Tensor on_host(Context& context, const Tensor& tensor) {
+  return is_host(tensor.device()) ? tensor : to_host(context, tensor);
+}
+
+Tensor on_device(Context& context, const Tensor& tensor) {
+  const bool there = is_host(context.device()) || tensor.device() == context.device();
+  return there ? tensor : to_device(context, tensor);
+}
+
+Tensor copy_of(Context& context, const Tensor& tensor) {
+  CHECK(tensor.is_contiguous());
+  Tensor copy = Tensor::empty(context.pool(), tensor.dtype(), tensor.shape());
+  context.copy_within(copy.raw(), tensor.raw(), tensor.size_bytes());
+  return copy;
+}
+
 }  // namespace reef::ops

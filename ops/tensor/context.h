@@ -54,6 +54,18 @@ class Context {
   virtual void copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
     std::memcpy(to, from, bytes);
   }
+  /// Like copy_to_host, but only asks for it: `to`, of staging(), is filled once all work launched
+  /// before this call and the copy are done, which when_done() tells.
+  virtual void start_copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
+    copy_to_host(to, from, bytes);
+  }
+  /// Within this device's memory, in the order of launches; the two do not overlap.
+  virtual void copy_within(std::byte* to, const std::byte* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+  }
+  /// Host memory for what leaves the device: what its copies reach without another one. A host
+  /// device has only its own.
+  virtual Pool& staging() { return is_host(device()) ? pool() : Pool::host(); }
   /// Returns when all work launched before is done.
   virtual void synchronize() {}
   /// Calls `call(argument)` once all work launched before is done, on any thread; it may only post
@@ -65,5 +77,11 @@ class Context {
 Tensor to_device(Context& context, const Tensor& tensor);
 /// A contiguous copy of `tensor` (contiguous, on the context's device) in `pool`, host memory.
 Tensor to_host(Context& context, const Tensor& tensor, Pool& pool = Pool::host());
+/// `tensor` where this process can read it: itself, or a copy if it is on the context's device.
+Tensor on_host(Context& context, const Tensor& tensor);
+/// `tensor` where the context computes: itself, or a copy if it is in host memory.
+Tensor on_device(Context& context, const Tensor& tensor);
+/// An independent copy of `tensor` (contiguous) beside it.
+Tensor copy_of(Context& context, const Tensor& tensor);
 
 }  // namespace reef::ops

@@ -34,7 +34,7 @@ void Space::give_back(std::byte* block, std::size_t bytes) {
 }
 
 Apart::Apart(ops::Device device)
-    : pool_(std::make_shared<Space>(device)), worker_([this] { work(); }) {}
+    : space_(std::make_shared<Space>(device)), pool_(space_), worker_([this] { work(); }) {}
 
 Apart::~Apart() {
   {
@@ -46,13 +46,26 @@ Apart::~Apart() {
 }
 
 void Apart::copy_to_device(std::byte* to, const std::byte* from, std::size_t bytes) {
+  CHECK(space_->holds(to) && !space_->holds(from)) << "a copy to the device in another direction";
   launch([=] { std::memcpy(to + Space::kDistance, from, bytes); });
   synchronize();
 }
 
 void Apart::copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
+  CHECK(space_->holds(from) && !space_->holds(to)) << "a copy to the host in another direction";
   launch([=] { std::memcpy(to, from + Space::kDistance, bytes); });
   synchronize();
+}
+
+void Apart::start_copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) {
+  CHECK(space_->holds(from) && !space_->holds(to)) << "a copy to the host in another direction";
+  std::memset(to, 0xff, bytes);  // who does not wait sees that
+  launch([=] { std::memcpy(to, from + Space::kDistance, bytes); });
+}
+
+void Apart::copy_within(std::byte* to, const std::byte* from, std::size_t bytes) {
+  CHECK(space_->holds(from) && space_->holds(to)) << "a copy within the device leads out of it";
+  launch([=] { std::memcpy(to + Space::kDistance, from + Space::kDistance, bytes); });
 }
 
 void Apart::synchronize() {

@@ -26,6 +26,9 @@ class Space final : public ops::Memory {
   ops::Device device() const override { return device_; }
   std::byte* take(std::size_t bytes) override;
   void give_back(std::byte* block, std::size_t bytes) override;
+  bool holds(const std::byte* address) const {
+    return address >= base_ && address < base_ + kDistance;
+  }
 
  private:
   ops::Device device_;
@@ -49,15 +52,19 @@ class Apart final : public ops::Context {
   }
   void copy_to_device(std::byte* to, const std::byte* from, std::size_t bytes) override;
   void copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) override;
+  void start_copy_to_host(std::byte* to, const std::byte* from, std::size_t bytes) override;
+  void copy_within(std::byte* to, const std::byte* from, std::size_t bytes) override;
   void synchronize() override;
   void when_done(void (*call)(void*), void* argument) override;
 
   /// Returns at once.
   void launch(Work work);
+  const Space& space() const { return *space_; }
 
  private:
   void work();
 
+  const std::shared_ptr<Space> space_;
   ops::Pool pool_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/nn/needs.h"
 #include "ops/nn/stage.h"
 #include "tests/unit/ops/support.h"
 
@@ -145,6 +146,49 @@ TEST(Plugin, CopiesAnyLayoutAndFills) {
   EXPECT_TRUE(same_bits(to_host(*device, turned), contiguous(cpu, x.transpose(0, 2))));
   const Tensor filled = fill(*device, DType::kF32, {3}, 2.5);
   EXPECT_EQ(to_host(*device, filled).values<float>()[2], 2.5f);
+}
+
+TEST(Plugin, CopiesWithinItselfAndOutInTheOrderOfLaunches) {
+  const auto device = open_apart();
+  const Tensor x = normal({3, 5}, "x");
+  const Tensor there = to_device(*device, x);
+  const Tensor out = Tensor::empty(device->staging(), DType::kF32, {3, 5});
+  ASSERT_TRUE(is_host(out.device()));
+  Gate gate(*device);
+  std::atomic<bool> passed = false;
+  const Tensor again = copy_of(*device, there);
+  device->start_copy_to_host(out.raw(), again.raw(), out.size_bytes());
+  device->when_done(note, &passed);
+  EXPECT_FALSE(passed);
+  EXPECT_FALSE(same_bits(out, x));  // asked for, not yet there
+  gate.open();
+  device->synchronize();
+  EXPECT_TRUE(same_bits(out, x));
+  EXPECT_FALSE(again.shares(there));
+}
+
+TEST(Plugin, BringsATensorWhereItIsWanted) {
+  const auto device = open_apart();
+  ThreadPool cpu(1);
+  const Tensor x = normal({4}, "x");
+  const Tensor there = on_device(*device, x);
+  EXPECT_EQ(there.device(), device->device());
+  EXPECT_TRUE(on_device(*device, there).shares(there));
+  EXPECT_TRUE(on_device(cpu, x).shares(x));
+  EXPECT_TRUE(on_host(*device, x).shares(x));
+  EXPECT_TRUE(same_bits(on_host(*device, there), x));
+}
+
+TEST(Plugin, NamesTheKernelsThatAJobWouldMiss) {
+  const nn::ModelSpec spec = nn::model_spec(nn::GptConfig{});
+  const Status missing = nn::check_kernels(apart().device, spec, false);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, Code::kNoFit);
+  EXPECT_EQ(missing.error().where, "device apart");
+  EXPECT_NE(missing.error().what.find("layer_norm for f32"), std::string::npos);
+  EXPECT_EQ(missing.error().what.find("matmul"), std::string::npos);
+  const Backend twin = load_plugin(ATOLL_TWIN).value();
+  EXPECT_TRUE(nn::check_kernels(twin.device, spec, true).ok());
 }
 
 TEST(Plugin, ComputesOnTheHostWhatTheDeviceLacks) {
