@@ -28,7 +28,7 @@ ALLOWED = {
     "ops/cuda": BASE + TENSOR + ["ops/catalog", "ops/primitive", "ops/plugin"],
     "ops/codec": BASE,
     "runtime/register": BASE + TENSOR,
-    "runtime/device": BASE + TENSOR + ["ops/cpu/thread_pool.h"],
+    "runtime/device": BASE + TENSOR + ["ops/cpu/thread_pool.h", "ops/plugin"],
     "runtime/machine": BASE + ["ops/tune/cache.h"],
     "runtime/link": BASE + ["configs/schema"],
     "runtime/link/secure": BASE + ["configs/schema", "security", "runtime/link"],

@@ -4,7 +4,7 @@ namespace reef {
 
 Status Register::check_fits(const Token& token) const {
   std::uint64_t bytes = 0;
-  for (const ops::Tensor& tensor : token.tensors) bytes += tensor.bytes().size();
+  for (const ops::Tensor& tensor : token.tensors) bytes += tensor.size_bytes();
   if (bytes <= capacity_) return {};
   return Error{
       Code::kTensor, name_,

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "runtime/device/cpu.h"
+#include "runtime/device/open.h"
 
 namespace reef::device {
 namespace {
@@ -125,6 +126,79 @@ TEST(CpuStream, StopsWithoutWaitingForThePace) {
     worked.get_future().wait();
   }
   EXPECT_FALSE(said);
+}
+
+/// The stream of a device that works behind a queue.
+std::unique_ptr<ContextStream> twin() {
+  const std::filesystem::path library = ATOLL_TWIN;
+  return open_stream({"twin", 0}, 1, library.parent_path()).value();
+}
+
+TEST(ContextStream, IsDoneWhenTheDeviceIsAndLaunchesMeanwhile) {
+  const auto stream = twin();
+  std::promise<void> open, launched, finished;
+  std::atomic<int> done = 0;
+  stream->submit(
+      0,
+      [&open](ops::Context& context) {
+        context.when_done(
+            [](void* gate) { static_cast<std::promise<void>*>(gate)->get_future().wait(); }, &open);
+      },
+      [&done] { ++done; });
+  stream->submit(
+      0, [&launched](ops::Context&) { launched.set_value(); },
+      [&] {
+        ++done;
+        finished.set_value();
+      });
+  launched.get_future().wait();  // though the device stands still
+  EXPECT_EQ(done, 0);
+  open.set_value();
+  finished.get_future().wait();
+  EXPECT_EQ(done, 2);
+}
+
+TEST(ContextStream, SaysAllThatWasLaunchedDoneBeforeItEnds) {
+  auto stream = twin();
+  std::promise<void> open, launched;
+  std::atomic<bool> done = false;
+  stream->submit(
+      0,
+      [&](ops::Context& context) {
+        context.when_done(
+            [](void* gate) { static_cast<std::promise<void>*>(gate)->get_future().wait(); }, &open);
+        launched.set_value();
+      },
+      [&done] { done = true; });
+  launched.get_future().wait();
+  std::thread destroyer([&stream] { stream.reset(); });
+  open.set_value();
+  destroyer.join();
+  EXPECT_TRUE(done);
+}
+
+TEST(ContextStream, APacedDeviceIsWaitedFor) {
+  constexpr std::chrono::milliseconds kPace{20};
+  const auto stream = twin();
+  const Time start = system_clock().now();
+  std::promise<Duration> finished;
+  stream->submit(
+      0, [](ops::Context&) {}, [&] { finished.set_value(system_clock().now() - start); }, kPace);
+  EXPECT_GE(finished.get_future().get(), kPace);
+}
+
+TEST(OpenStream, SaysWhatIsMissing) {
+  const std::filesystem::path folder = std::filesystem::path(ATOLL_TWIN).parent_path();
+  const auto absent = open_stream({"absent", 0}, 1, folder / "nowhere");
+  ASSERT_FALSE(absent.ok());
+  EXPECT_EQ(absent.error().code, Code::kPath);
+  EXPECT_NE(absent.error().what.find("libatoll_absent.so"), std::string::npos);
+  const auto third = open_stream({"twin", 2}, 1, folder);
+  ASSERT_FALSE(third.ok());
+  EXPECT_EQ(third.error().text(), "E_NO_FIT: device twin:2: this machine has 2 of them");
+  EXPECT_EQ(check_device({"twin", 2}, folder).error(), third.error());
+  EXPECT_TRUE(check_device({"twin", 1}, folder).ok());
+  EXPECT_TRUE(check_device({}, folder / "nowhere").ok());
 }
 
 TEST(InlineStream, RunsAtOnce) {

@@ -1,4 +1,4 @@
-#include "runtime/device/cpu.h"
+#include "runtime/device/context_stream.h"
 
 #include <pthread.h>
 
@@ -13,19 +13,20 @@ constexpr std::uint64_t kExceptions = 16;  ///< first acts fill memory and choos
 
 }  // namespace
 
-CpuStream::CpuStream(std::string name, std::uint32_t threads)
-    : pool_(threads), executor_([this, name = std::move(name)] { run(name); }) {}
+ContextStream::ContextStream(std::string name, std::shared_ptr<ops::Context> context)
+    : context_(std::move(context)), executor_([this, name = std::move(name)] { run(name); }) {}
 
-CpuStream::~CpuStream() {
+ContextStream::~ContextStream() {
   {
     std::lock_guard lock(mutex_);
     stopped_ = true;
   }
   wake_.notify_one();
   executor_.join();
+  context_->synchronize();  // after which nobody says done any more
 }
 
-void CpuStream::submit(std::int32_t priority, Work work, Done done, Duration pace) {
+void ContextStream::submit(std::int32_t priority, Work work, Done done, Duration pace) {
   const Time now = pace > Duration::zero() ? system_clock().now() : Time{};
   {
     std::lock_guard lock(mutex_);
@@ -34,7 +35,7 @@ void CpuStream::submit(std::int32_t priority, Work work, Done done, Duration pac
   wake_.notify_one();
 }
 
-void CpuStream::run(const std::string& name) {
+void ContextStream::run(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
   while (true) {
     Item item;
@@ -50,16 +51,27 @@ void CpuStream::run(const std::string& name) {
     if (item.pace > Duration::zero()) {
       if (!run_paced(item)) return;
     } else {
-      item.work(pool_);
+      item.work(*context_);
     }
-    item.done();
+    say_done(std::move(item.done));
   }
 }
 
+void ContextStream::say_done(Done done) {
+  if (ops::is_host(context_->device())) return done();
+  context_->when_done(
+      [](void* passed) {
+        const std::unique_ptr<Done> owned(static_cast<Done*>(passed));
+        (*owned)();
+      },
+      std::make_unique<Done>(std::move(done)).release());
+}
+
 /// False when the stream is stopped before the pace has passed.
-bool CpuStream::run_paced(Item& item) {
+bool ContextStream::run_paced(Item& item) {
   const Time began = system_clock().now();
-  item.work(pool_);
+  item.work(*context_);
+  context_->synchronize();
   if (system_clock().now() - began > item.pace && ++overruns_ == kExceptions) {
     log_warning(std::to_string(kExceptions) +
                 " acts took longer than the pace of this device: the machine is slower than the "
