@@ -36,6 +36,8 @@ struct PlanNode {
   speed @7 :Float64;                # FLOP/s and bytes/s of its device; 0: not said
   bandwidth @8 :Float64;
   paced @9 :Bool;                   # it waits until a device of this speed would have been done
+  deviceKind @10 :Text = "cpu";     # runtime/base/device_name.h
+  deviceIndex @11 :UInt32;
 }
 
 # How two nodes that share wire edges come together.

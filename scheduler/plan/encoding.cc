@@ -75,6 +75,8 @@ void write_node(schema::PlanNode::Builder to, const Node& from) {
   to.setSpeed(from.device.speed);
   to.setBandwidth(from.device.bandwidth);
   to.setPaced(from.device.paced);
+  to.setDeviceKind(text(from.device.name.kind));
+  to.setDeviceIndex(from.device.name.index);
 }
 
 void write_route(schema::PlanRoute::Builder to, const Route& from) {
@@ -150,7 +152,10 @@ Plan read_plan(schema::Plan::Reader from) {
                         text(node.getAddress()),
                         static_cast<Reach>(node.getDialable()),
                         text(node.getUcx()),
-                        {node.getSpeed(), node.getBandwidth(), node.getPaced()}});
+                        {node.getSpeed(),
+                         node.getBandwidth(),
+                         node.getPaced(),
+                         {text(node.getDeviceKind()), node.getDeviceIndex()}}});
   }
   for (const auto actor : from.getActors()) {
     to.actors.push_back(read_actor(actor, static_cast<ActorId>(to.actors.size())));

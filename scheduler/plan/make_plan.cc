@@ -4,6 +4,7 @@
 
 #include "runtime/base/units.h"
 #include "scheduler/cost/cost.h"
+#include "scheduler/plan/kinds.h"
 #include "scheduler/plan/live.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/search.h"
@@ -39,9 +40,18 @@ std::string traffic_text(const Candidate& candidate) {
 
 bool is_reproducible(const Plan& plan) {
   return plan.ranks == 1 && plan.context == 1 && plan.micro_batches.empty() &&
+         is_of_one_kind(plan) &&
          std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
            return cost::codec_is_lossy(edge.codec, edge.dtype);
          });
+}
+
+/// Layouts whose copies would drift apart; there is at least one of another kind.
+Status leave_out_mixed(std::vector<Candidate>& found) {
+  const std::string first = problem_of_kinds(found.front().plan);
+  std::erase_if(found, [](const Candidate& one) { return !problem_of_kinds(one.plan).empty(); });
+  if (!found.empty()) return {};
+  return Error{Code::kNoFit, "spec.parallelism", first};
 }
 
 Status check_shards(const job::Job& job, const topology::Topology& topology) {
@@ -68,6 +78,7 @@ Result<Choice> choose_plan(const job::Job& job, const topology::Topology& whole)
             " nodes into replicas and pipelines suits this model and its leaves; use fewer "
             "nodes or more leaves"};
   }
+  ATOLL_TRY(leave_out_mixed(found));
   Candidate& best = found.front();
   if (best.short_by > 0) return too_little_memory(best);
 

@@ -145,7 +145,7 @@ struct Edge {
 struct Node {
   std::string name;  ///< "east-0"
   std::string datacenter;
-  std::uint64_t memory = 0;           ///< bytes that the job may use
+  std::uint64_t memory = 0;           ///< bytes that the job may use where the device computes
   std::uint32_t threads = 1;          ///< compute threads of its device
   std::string address = "127.0.0.1";  ///< host of the node, from the topology
   Reach dialable = Reach::kAnywhere;
@@ -186,7 +186,8 @@ struct Plan {
   std::vector<std::uint32_t> micro_batches;
   /// The layers, ascending, where inside of a stage another bucket of gradients begins (buckets.h).
   std::vector<std::uint32_t> buckets;
-  /// False when a lossy codec, sums over ranks or unequal micro-batches break rule 7.
+  /// False when a lossy codec, sums over ranks, unequal micro-batches or devices of several kinds
+  /// break rule 7.
   bool reproducible = true;
   double predicted_step_seconds = 0;
   std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would

@@ -9,6 +9,7 @@
 #include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "scheduler/job/parallelism.h"
+#include "scheduler/plan/kinds.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 #include "scheduler/plan/validate.h"
@@ -71,6 +72,7 @@ void print_header(const Plan& plan, std::ostream& out) {
       << (plan.reproducible ? "yes: the same bits on every aligned layout"
           : plan.ranks > 1 || plan.context > 1
               ? "no: ranks add up what one device would sum in another order"
+          : !is_of_one_kind(plan) ? "no: devices of several kinds compute, and round differently"
           : !plan.micro_batches.empty() ? "no: replicas take unequally many micro-batches, whose "
                                           "sums are no equal parts of a tree"
                                         : "no: a codec that rounds is in use between nodes")
@@ -96,6 +98,7 @@ void print_ucx(const Plan& plan, const Node& node, std::ostream& out) {
 }
 
 void print_device(const topology::Device& device, std::ostream& out) {
+  if (!device.name.is_cpu()) out << ", on " << device.name.text();
   if (device.speed > 0) out << ", " << format_speed(device.speed);
   if (device.bandwidth > 0) out << ", " << format_bandwidth(device.bandwidth);
   if (device.paced) out << ", PACED";
@@ -122,14 +125,15 @@ bool in_ring(const Plan& plan, const Actor& actor) {
 }
 
 void print_nodes(const Plan& plan, std::ostream& out) {
-  const auto memory = memory_of(plan);
+  const auto memory = memory_by_device(plan);
   std::vector<std::vector<ActorId>> actors(plan.nodes.size());
   for (const Actor& actor : plan.actors) actors[actor.node].push_back(actor.id);
   for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
     const Node& node = plan.nodes[n];
     out << "\nnode " << node.name << " in " << node.datacenter << ", " << node.threads
-        << (node.threads == 1 ? " thread" : " threads") << ", memory " << format_size(memory[n])
-        << " of " << format_size(node.memory);
+        << (node.threads == 1 ? " thread" : " threads") << ", memory "
+        << format_size(memory[n].device) << " of " << format_size(node.memory);
+    if (!node.device.name.is_cpu()) out << " and " << format_size(memory[n].host) << " of the host";
     print_device(node.device, out);
     print_ucx(plan, node, out);
     out << '\n';
@@ -323,7 +327,7 @@ void print_plan(const Plan& plan, std::ostream& out) {
 }
 
 std::string plan_to_json(const Plan& plan) {
-  const auto memory = memory_of(plan);
+  const auto memory = memory_by_device(plan);
   Json nodes = Json::array(), actors = Json::array(), edges = Json::array(), routes = Json::array();
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
     const Node& node = plan.nodes[i];
@@ -334,7 +338,9 @@ std::string plan_to_json(const Plan& plan) {
                      {"threads", node.threads},
                      {"ucx", node.ucx},
                      {"memory", node.memory},
-                     {"memoryNeeded", memory[i]},
+                     {"memoryNeeded", memory[i].device},
+                     {"hostMemoryNeeded", memory[i].host},
+                     {"device", node.device.name.text()},
                      {"speed", node.device.speed},
                      {"bandwidth", node.device.bandwidth},
                      {"paced", node.device.paced}});

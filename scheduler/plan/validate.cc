@@ -10,6 +10,7 @@
 
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
+#include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
@@ -164,6 +165,7 @@ class Validator {
     };
     if (!rate(node.device.speed) || !rate(node.device.bandwidth))
       return broken(node.name, "a speed or bandwidth that cannot be");
+    if (!node.device.name.is_valid()) return broken(node.name, "a device that cannot be");
     if (node.device.paced && node.device.speed == 0)
       return broken(node.name, "paced without a speed");
     return {};
@@ -358,17 +360,36 @@ class Validator {
 
 Status validate(const Plan& plan) { return Validator(plan).run(); }
 
-std::vector<std::uint64_t> memory_of(const Plan& plan) {
-  std::vector<std::uint64_t> memory(plan.nodes.size(), 0);
+std::vector<NodeMemory> memory_by_device(const Plan& plan) {
+  std::vector<NodeMemory> memory(plan.nodes.size());
+  // On the processor both are the same memory, and nothing is held twice.
+  const auto take = [&](NodeIndex node, bool device, bool host, std::uint64_t bytes) {
+    const bool one = plan.nodes[node].device.name.is_cpu();
+    std::uint64_t& first = memory[node].device;
+    if (device || one) first = add_saturating(first, bytes);
+    if (host && !one) memory[node].host = add_saturating(memory[node].host, bytes);
+  };
   for (const Actor& actor : plan.actors) {
-    memory[actor.node] = add_saturating(memory[actor.node], actor.state_bytes);
+    const bool on_device = computes(actor.kind);
+    take(actor.node, on_device, !on_device, actor.state_bytes);
   }
   for (const Edge& edge : plan.edges) {
-    const NodeIndex from = plan.actors[edge.producer].node;
-    const NodeIndex to = plan.actors[edge.consumer].node;
-    memory[from] = add_saturating(memory[from], edge_bytes(edge));
-    if (to != from) memory[to] = add_saturating(memory[to], edge_bytes(edge));
+    const Actor &from = plan.actors[edge.producer], &to = plan.actors[edge.consumer];
+    const bool gives = computes(from.kind), takes = computes(to.kind);
+    const std::uint64_t bytes = edge_bytes(edge);
+    if (from.node == to.node) {
+      take(from.node, gives || takes, !gives || !takes, bytes);
+      continue;
+    }
+    take(from.node, gives, !gives, bytes);
+    take(to.node, takes, !takes, bytes);
   }
+  return memory;
+}
+
+std::vector<std::uint64_t> memory_of(const Plan& plan) {
+  std::vector<std::uint64_t> memory;
+  for (const NodeMemory& one : memory_by_device(plan)) memory.push_back(one.device);
   return memory;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
-// How fast a node's device is, as a topology says it and a plan carries it.
+// What a node computes on and how fast that is, as a topology says it and a plan carries it.
+
+#include "runtime/base/device_name.h"
 
 namespace reef::topology {
 
@@ -11,6 +13,7 @@ struct Device {
   /// It computes really and then waits until this speed would have taken as long, so that one
   /// machine can play slower ones. Needs a speed.
   bool paced = false;
+  DeviceName name = {};
   bool operator==(const Device&) const = default;
 };
 

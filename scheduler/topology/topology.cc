@@ -129,6 +129,8 @@ class Reader {
   }
 
   Status device(const Json& from, const std::string& pointer, Device& device) const {
+    ATOLL_ASSIGN(device.name,
+                 at(document_, pointer + "/device", parse_device(from.value("device", "cpu"))));
     if (from.contains("speed")) {
       ATOLL_ASSIGN(device.speed, at(document_, pointer + "/speed",
                                     parse_speed(from["speed"].get<std::string>())));
@@ -145,6 +147,10 @@ class Reader {
     if (device.paced && device.speed == 0) {
       return no(document_, pointer + "/paced",
                 "a paced device needs the speed that it is to keep; add speed: 40GFLOP/s");
+    }
+    if (!device.name.is_cpu() && device.speed == 0) {
+      return no(document_, pointer + "/device",
+                "nothing is known of how fast " + device.name.text() + " is; add speed: 20TFLOP/s");
     }
     return {};
   }

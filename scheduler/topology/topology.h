@@ -18,7 +18,7 @@ inline constexpr std::size_t kMostNodes = 1 << 16;
 struct Node {
   std::string name;  ///< unique in the topology
   std::string datacenter;
-  std::uint64_t memory = 0;  ///< bytes that a job may use
+  std::uint64_t memory = 0;  ///< bytes that a job may use where its device computes
   std::uint32_t threads = 1;
   std::string address = "127.0.0.1";
   Reach dialable = Reach::kAnywhere;

@@ -14,7 +14,7 @@ TEST(Encoding, RoundTrips) {
     job.training.precision = nn::Precision::kBF16;
     auto topology = sample_topology(nodes);
     topology.nodes[0].ucx = "shm,lo";
-    topology.nodes[0].device = {40e9, 4e9, true};
+    topology.nodes[0].device = {40e9, 4e9, true, {"cuda", 3}};
     const Plan plan = make_plan(job, topology).value();
     const auto again = decode(encode(plan));
     ASSERT_TRUE(again.ok()) << again.error().text();

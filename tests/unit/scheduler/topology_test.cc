@@ -106,6 +106,19 @@ TEST(Topology, ReadsHowFastADeviceIs) {
   });
 }
 
+TEST(Topology, ReadsWhatANodeComputesOn) {
+  const auto topology = nodes(
+      "{name: a, memory: 1GiB, device: cpu}, {name: b, memory: 1GiB, device: cuda:1, speed: "
+      "20TFLOP/s}");
+  ASSERT_TRUE(topology.ok()) << topology.error().text();
+  EXPECT_TRUE(topology->nodes[0].device.name.is_cpu());
+  EXPECT_EQ(topology->nodes[1].device.name, (DeviceName{"cuda", 1}));
+  expect_refusals({
+      {"{name: a, memory: 1GiB, device: 'cuda:x', speed: 1TFLOP/s}", "'cuda:x' is no device"},
+      {"{name: a, memory: 1GiB, device: 'cuda:0'}", "add speed: 20TFLOP/s"},
+  });
+}
+
 TEST(Topology, MakesManyNodesOfAnEntryWithACount) {
   const auto topology = nodes(
       "{name: gpu, count: 3, memory: 1GiB, speed: 40GFLOP/s}, {name: cpu, memory: 2GiB}, "
