@@ -6,6 +6,7 @@
 
 #include "actors/core/factory.h"
 #include "ops/nn/context_share.h"
+#include "ops/nn/needs.h"
 #include "ops/nn/tensor_rank.h"
 #include "runtime/base/log.h"
 #include "runtime/base/units.h"
@@ -52,6 +53,7 @@ class LocalCrew final : public node::Crew {
       return Error{Code::kProto, "plan", problem};
     for (std::uint32_t t = 0; t < plan.ranks; ++t)
       models_.push_back(nn::spec_of_rank(job::spec_of(job_), {t, plan.ranks}));
+    ATOLL_TRY(check_device());
     // Of all: a norm knows the parameters of others.
     for (const plan::Actor& actor : plan.actors) ATOLL_TRY(check_layers(actor));
     Registers registers;
@@ -101,6 +103,20 @@ class LocalCrew final : public node::Crew {
   }
 
  private:
+  /// The device has been opened before the plan came.
+  Status check_device() const {
+    const plan::Node& node = setup_.plan.nodes[setup_.node];
+    const DeviceName& planned = node.device.name;
+    if (planned != site_.device) {
+      return Error{Code::kUsage, "node " + node.name,
+                   "is to compute on " + planned.text() + ", but was started for " +
+                       site_.device.text() + "; start it with --device " + planned.text()};
+    }
+    if (planned.is_cpu()) return {};
+    ATOLL_ASSIGN(const ops::Device device, ops::device_named(planned.kind));
+    return nn::check_kernels(device, models_[0], setup_.plan.ranks > 1 || setup_.plan.context > 1);
+  }
+
   /// A plan comes from another process; that its layers are the model's is seen here first.
   Status check_layers(const plan::Actor& actor) const {
     const bool holds_layers = actor.kind == plan::ActorKind::kLayerShard ||

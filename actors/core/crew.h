@@ -6,6 +6,7 @@
 
 #include "actors/core/host.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/device_name.h"
 #include "runtime/node/crew.h"
 
 namespace reef::actors {
@@ -19,9 +20,11 @@ struct CrewSite {
   Trace trace;  ///< may be empty
   /// Lets stopped actors end; empty where CAF has threads of its own that do.
   std::function<void()> settle = nullptr;
+  DeviceName device = {};  ///< which `compute` is of
 };
 
-/// Failure: what a task cannot open, named by its actor.
+/// Failure: what a task cannot open, named by its actor; kUsage when the plan has the node compute
+/// on another device than the site's, kNoFit when that lacks kernels for the job.
 Result<std::unique_ptr<node::Crew>> make_crew(CrewSite site, const node::CrewSetup& setup);
 
 }  // namespace reef::actors

@@ -4,6 +4,9 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
+#include "actors/core/placing.h"
+#include "scheduler/plan/act_cost.h"
+
 namespace reef::actors {
 
 /// What comes over the wire, as a message; a handle, so that no tensor lies in a mailbox.
@@ -32,16 +35,6 @@ using done_atom = caf::atom_constant<caf::atom("done")>;
 using hold_atom = caf::atom_constant<caf::atom("hold")>;
 using release_atom = caf::atom_constant<caf::atom("release")>;
 
-/// Everything a firing on the stream touches. Shared with the stream, so that an actor that is
-/// stopped while its act runs leaves nothing dangling.
-struct Running {
-  std::unique_ptr<Task> task;
-  Registers registers;
-  std::vector<const Token*> inputs;
-  std::vector<Token*> outputs;
-  Status status;
-};
-
 /// A task indexes what other processes sent; an index that is not there fails the job, never the
 /// process.
 template <typename F>
@@ -53,6 +46,26 @@ Status guarded(F&& work) {
                  std::string("a token without its edge's values: ") + failure.what()};
   }
 }
+
+/// Everything a firing on the stream touches. Shared with the stream, so that an actor that is
+/// stopped while its act runs leaves nothing dangling.
+struct Running {
+  std::unique_ptr<Task> task;
+  Registers registers;
+  std::vector<Token*> inputs;
+  std::vector<Token*> outputs;
+  std::vector<Token*> leaving;  ///< of the outputs, those that leave the device
+  Status status;
+
+  /// Runs `work` on the stream with all tensors where they belong (placing.h).
+  template <typename F>
+  void run(ops::Context& context, F&& work) {
+    bring_to_device(context, inputs);
+    status = guarded(work);
+    if (!status.ok()) return;
+    for (Token* token : leaving) bring_to_host(context, *token);
+  }
+};
 
 class Host final : public caf::event_based_actor {
  public:
@@ -128,7 +141,7 @@ class Host final : public caf::event_based_actor {
       for (const Port& output : act.outputs) {
         for (std::uint32_t i = 0; i < edge(output.edge).initial; ++i) {
           initial_.push_back(output.edge);
-          running_->outputs.push_back(&ring(output.edge).slot(i));
+          write(output.edge, &ring(output.edge).slot(i));
         }
       }
     }
@@ -136,8 +149,7 @@ class Host final : public caf::event_based_actor {
     setup_.stream->submit(
         0,
         [running = running_](ops::Context& context) {
-          running->status =
-              guarded([&] { return running->task->start(context, running->outputs); });
+          running->run(context, [&] { return running->task->start(context, running->outputs); });
         },
         [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, started_atom::value); });
   }
@@ -174,6 +186,7 @@ class Host final : public caf::event_based_actor {
     if (setup_.trace) setup_.trace(*setup_.actor, index, number);
     running_->inputs.clear();
     running_->outputs.clear();
+    running_->leaving.clear();
     for (const Port& input : act.inputs) {
       End& end = ends_[input.edge];
       if (takes_token(input, number)) end.state.readable -= 1;
@@ -183,18 +196,26 @@ class Host final : public caf::event_based_actor {
       End& end = ends_[output.edge];
       const bool makes = makes_token(output, number);
       if (makes) end.state.free -= 1;
-      running_->outputs.push_back(makes ? &ring(output.edge).slot(end.written) : nullptr);
+      write(output.edge, makes ? &ring(output.edge).slot(end.written) : nullptr);
     }
     busy_ = true;
     act_ = index;
     setup_.stream->submit(
         act.priority,
         [running = running_, index, number](ops::Context& context) {
-          Firing firing{index, number, running->inputs, running->outputs, context};
-          running->status = guarded([&] { return running->task->run(firing); });
+          const std::vector<const Token*> inputs(running->inputs.begin(), running->inputs.end());
+          Firing firing{index, number, inputs, running->outputs, context};
+          running->run(context, [&] { return running->task->run(firing); });
         },
         [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, done_atom::value); },
         pace_of(index));
+  }
+
+  /// One more output of the firing that is being prepared; null where it makes no token.
+  void write(plan::EdgeId id, Token* token) {
+    running_->outputs.push_back(token);
+    const plan::ActorKind taker = setup_.plan->actors[edge(id).consumer].kind;
+    if (token != nullptr && !plan::computes(taker)) running_->leaving.push_back(token);
   }
 
   /// What comes empty is passed on without work, on any device; the first input says so.

@@ -127,7 +127,7 @@ class LayerShard final : public Task {
       return Error{Code::kProto, "input", "micro-batches of different rounds"};
     segment.round = input.round;
     segment.expected = (segment.expected + 1) % order_.micro_batches(replica_);
-    ATOLL_TRY(check_input(segment, input.tensors.at(0)));
+    ATOLL_TRY(check_input(firing.context, segment, input.tensors.at(0)));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
     const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
                             input.round.training(), share_};
@@ -249,10 +249,10 @@ class LayerShard final : public Task {
   }
 
   /// What comes from another process has been decoded, but not believed.
-  Status check_input(const Segment& segment, const Tensor& input) const {
+  Status check_input(ops::Context& context, const Segment& segment, const Tensor& input) const {
     if (!segment.layers.is_first()) return check_hidden(input);
     ATOLL_TRY(check(input, tokens_, ops::DType::kI32, "tokens"));
-    return nn::check_tokens(config_, input);
+    return nn::check_tokens(config_, ops::on_host(context, input));
   }
 
   Status check_grad(const Segment& segment, const Token& grad, const Token& stash) const {

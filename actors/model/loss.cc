@@ -21,7 +21,7 @@ Loss::Loss(const TaskSetup& setup) : model_(setup.model) {
 Status Loss::run(Firing& firing) const {
   const Token& logits = *firing.inputs[0];
   const Token& targets = *firing.inputs[1];
-  ATOLL_TRY(check(logits, targets));
+  ATOLL_TRY(check(firing));
   return give(firing, nn::cross_entropy(firing.context, logits.tensors[0], targets.tensors[0],
                                         grad_scale_, logits.round.training()));
 }
@@ -29,7 +29,7 @@ Status Loss::run(Firing& firing) const {
 Status Loss::statistics(Firing& firing) const {
   const Token& logits = *firing.inputs[0];
   const Token& targets = *firing.inputs[1];
-  ATOLL_TRY(check(logits, targets));
+  ATOLL_TRY(check(firing));
   for (Token* output : firing.outputs) {
     output->round = logits.round;
     output->micro = logits.micro;
@@ -55,11 +55,13 @@ Status Loss::run_shared(Firing& firing) const {
                                                judged.round.training()));
 }
 
-Status Loss::check(const Token& logits, const Token& targets) const {
+Status Loss::check(const Firing& firing) const {
+  const Token& logits = *firing.inputs[0];
+  const Token& targets = *firing.inputs[1];
   if (logits.round != targets.round || logits.micro != targets.micro) {
     return Error{Code::kProto, "loss", "logits and targets belong to different micro-batches"};
   }
-  ATOLL_TRY(nn::check_tokens(model_.config, targets.tensors.at(0)));
+  ATOLL_TRY(nn::check_tokens(model_.config, ops::on_host(firing.context, targets.tensors.at(0))));
   if (targets.tensors[0].elements() * nn::columns_of(model_).count !=
       logits.tensors.at(0).elements()) {
     return Error{Code::kTensor, "targets", "are of another shape than the logits"};

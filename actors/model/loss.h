@@ -20,7 +20,7 @@ class Loss {
   Status run_shared(Firing& firing) const;
 
  private:
-  Status check(const Token& logits, const Token& targets) const;
+  Status check(const Firing& firing) const;
   static Status give(Firing& firing, nn::LossResult loss);
 
   const nn::ModelSpec& model_;

@@ -1,7 +1,6 @@
 #include "actors/optimize/all_gather.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "ops/codec/edge.h"
@@ -60,7 +59,7 @@ class AllGather final : public Task {
       ATOLL_ASSIGN(std::vector<Tensor> value,
                    done == 0 ? offered(firing, input) : combine(firing, done));
       if (last) {
-        write(value);
+        write(firing.context, value);
       } else {
         firing.outputs[0]->tensors = value;
         firing.outputs[1]->tensors = std::move(value);
@@ -107,14 +106,14 @@ class AllGather final : public Task {
       // f32 vectors beside bf16 matrices: an edge has one dtype, and takes the bytes as they are.
       const auto elements = static_cast<std::int64_t>(slice.size_bytes() / ops::size_of(dtype_));
       const Tensor bytes = Tensor::empty(context.pool(), dtype_, {elements});
-      std::ranges::copy(slice.bytes(), bytes.bytes().begin());
+      context.copy_within(bytes.raw(), slice.raw(), slice.size_bytes());
       return bytes;
     }
     const Tensor flat = slice.reshape({slice.elements()});
     if (!rounding_ || dtype_ != ops::DType::kF32) return flat;
-    const Tensor rounded = flat.clone(context.pool());
+    const Tensor rounded = to_host(context, flat, context.staging());
     codec::round_trip(*rounding_, rounded.values<float>());
-    return rounded;
+    return on_device(context, rounded);
   }
 
   /// What was kept and what the partner had, in the order of slices.
@@ -139,12 +138,11 @@ class AllGather final : public Task {
     return value;
   }
 
-  void write(const std::vector<Tensor>& value) const {
+  void write(ops::Context& context, const std::vector<Tensor>& value) const {
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       const Part& part = parts_[i];
       const auto first = static_cast<std::size_t>(part.slice.first) * part.element;
-      std::memcpy(wholes_[part.whole].tensor.bytes().data() + first, value[i].bytes().data(),
-                  part.bytes());
+      context.copy_within(wholes_[part.whole].tensor.raw() + first, value[i].raw(), part.bytes());
     }
   }
 

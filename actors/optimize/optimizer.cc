@@ -185,8 +185,9 @@ class Optimizer final : public Task {
     for (auto [suffix, tensor] :
          {std::pair{std::string_view(), &master}, std::pair{checkpoint::kAdamM, &mean},
           std::pair{checkpoint::kAdamV, &square}}) {
-      *tensor = Tensor::empty(context.pool(), ops::DType::kF32, shape(i));
-      ATOLL_TRY(read(from, parameter.name + std::string(suffix), i, tensor->values<float>()));
+      const Tensor saved = Tensor::empty(ops::Pool::host(), ops::DType::kF32, shape(i));
+      ATOLL_TRY(read(from, parameter.name + std::string(suffix), i, saved.values<float>()));
+      *tensor = ops::to_device(context, saved);
     }
     return nn::trained(context, parameter, master, mean, square);
   }
@@ -314,7 +315,7 @@ class Optimizer final : public Task {
     for (const nn::TrainedParameter& trained : trained_) {
       if (!nn::speaks_for(trained.parameter, setup_.model.tensor)) continue;
       for (const Tensor* tensor : {&trained.master, &trained.mean, &trained.square}) {
-        token.tensors.push_back(tensor->clone(context.pool()));
+        token.tensors.push_back(copy_of(context, *tensor));
       }
     }
   }

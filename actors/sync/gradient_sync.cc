@@ -115,7 +115,7 @@ class GradientSync final : public Task {
     std::vector<double> wishes = firing.inputs[0]->scalars;
     if (firing.act == 0) {
       line_ = slowest_line();
-      candidates_ = choice_->candidates(line_, firing.inputs[0]->tensors);
+      candidates_ = choice_->candidates(firing.context, line_, firing.inputs[0]->tensors);
       wishes = wishes_of(candidates_);
     } else {
       ATOLL_TRY(join_wishes(wishes, firing.inputs[1]->scalars));
@@ -203,12 +203,12 @@ class GradientSync final : public Task {
       for (const Gradient& gradient : gradients_of(setup_.model, actor_, exchange.tied)) {
         const auto elements = static_cast<std::size_t>(gradient.shape.elements());
         token.tensors.push_back(
-            Tensor::from<float>(firing.context.pool(), gradient.shape,
+            Tensor::from<float>(firing.context.staging(), gradient.shape,
                                 std::span(feedback.residual).subspan(at, elements)));
         at += elements;
       }
       if (feedback.warm.empty()) continue;
-      token.tensors.push_back(Tensor::from<float>(firing.context.pool(),
+      token.tensors.push_back(Tensor::from<float>(firing.context.staging(),
                                                   {static_cast<std::int64_t>(feedback.warm.size())},
                                                   std::span(feedback.warm)));
     }

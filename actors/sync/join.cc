@@ -1,7 +1,5 @@
 #include "actors/sync/join.h"
 
-#include <cstring>
-
 #include "scheduler/plan/strips.h"
 
 namespace reef::actors {
@@ -62,9 +60,9 @@ class Join final : public Task {
     const bool lower = partner < plan::first_held(rank_, done - 1);
     Tensor both =
         Tensor::empty(firing.context.pool(), dtype_, {mine.elements() + other.elements()});
-    std::byte* to = both.bytes().data();
+    std::byte* to = both.raw();
     for (const Tensor* part : {lower ? &other : &mine, lower ? &mine : &other}) {
-      std::memcpy(to, part->bytes().data(), part->size_bytes());
+      firing.context.copy_within(to, part->raw(), part->size_bytes());
       to += part->size_bytes();
     }
     return both;

@@ -31,21 +31,22 @@ Result<std::shared_ptr<const Encoded>> Rounding::round(ops::Context& context,
   };
   if (!std::ranges::equal(tensors, shapes_, same_shape))
     return Error{Code::kTensor, "gradients", "not the gradients of this stage"};
-  const Tensor joined = Tensor::empty(context.pool(), ops::DType::kF32, {elements_});
+  const Tensor joined = Tensor::empty(context.staging(), ops::DType::kF32, {elements_});
   auto encoded = std::make_shared<Encoded>();
   std::int64_t at = 0;
   for (Tensor& tensor : tensors) {
     const Tensor part = joined.slice(at, tensor.elements());
-    const auto values = tensor.values<float>();
-    std::copy(values.begin(), values.end(), part.values<float>().begin());
+    context.start_copy_to_host(part.raw(), tensor.raw(), tensor.size_bytes());
     at += tensor.elements();
     tensor = part.reshape(tensor.shape());
     const auto extents = tensor.shape().extents();
     encoded->shapes.emplace_back(extents.begin(), extents.end());
   }
+  context.synchronize();
   encoded->codec = name_;
   encoded->raw_bytes = joined.size_bytes();
   ATOLL_TRY(pass(joined.values<float>(), travel, encoded->payload));
+  for (Tensor& tensor : tensors) tensor = on_device(context, tensor);
   if (!travel) return std::shared_ptr<const Encoded>();
   return std::shared_ptr<const Encoded>(std::move(encoded));
 }

@@ -58,10 +58,14 @@ CodecChoice::CodecChoice(codec::Automatic codec, const plan::Edge& wire, const C
       dtype_(wire.dtype),
       clock_(clock) {}
 
-std::vector<codec::Candidate> CodecChoice::candidates(const link::LineNow& line,
+std::vector<codec::Candidate> CodecChoice::candidates(ops::Context& context,
+                                                      const link::LineNow& line,
                                                       std::span<const ops::Tensor> tensors) {
-  if (asked_++ % kMeasureEvery == 0)
-    measured_ = codec::measure(sample_of(tensors), codecs_for(dtype_), clock_, 1);
+  if (asked_++ % kMeasureEvery == 0) {
+    std::vector<ops::Tensor> here;
+    for (const ops::Tensor& tensor : tensors) here.push_back(on_host(context, tensor));
+    measured_ = codec::measure(sample_of(here), codecs_for(dtype_), clock_, 1);
+  }
   const bool known = line.bits_per_second > 0;
   const codec::LineMeasured now{known ? line.bits_per_second : 1, seconds(line.round_trip)};
   std::vector<codec::Candidate> candidates;

@@ -7,7 +7,7 @@
 
 #include "ops/codec/choose.h"
 #include "ops/codec/edge.h"
-#include "ops/tensor/tensor.h"
+#include "ops/tensor/context.h"
 #include "runtime/base/clock.h"
 #include "runtime/link/line_meter.h"
 #include "scheduler/plan/plan.h"
@@ -24,8 +24,9 @@ class CodecChoice {
 
   /// What each codec would be on this line; its seconds are 0 while nothing is known of the line.
   /// Always the same codecs in the same order. Measures them on `tensors` (whose dtype is the
-  /// edge's) at first and every hundredth time, which takes some tens of milliseconds.
-  std::vector<codec::Candidate> candidates(const link::LineNow& line,
+  /// edge's, on the context's device or the host) at first and every hundredth time, which takes
+  /// some tens of milliseconds.
+  std::vector<codec::Candidate> candidates(ops::Context& context, const link::LineNow& line,
                                            std::span<const ops::Tensor> tensors);
   /// Chooses among them. Whoever decides by the same figures from the same codec chooses alike.
   /// True if it is another one than before; without a known line it stays.

@@ -36,7 +36,7 @@ class Send final : public Task {
                    "a tensor of " + std::string(ops::name_of(tensor.dtype())) + " on an edge of " +
                        std::string(ops::name_of(edge_.dtype))};
     }
-    if (choice_) choose(value.tensors);
+    if (choice_) choose(firing.context, value.tensors);
     const auto* codec = std::get_if<codec::Codec>(&codec_);
     if (codec == nullptr)
       return Error{Code::kTensor, edge_.name, "tensors whose residual has no owner"};
@@ -45,9 +45,9 @@ class Send final : public Task {
   }
 
  private:
-  void choose(std::span<const ops::Tensor> tensors) {
+  void choose(ops::Context& context, std::span<const ops::Tensor> tensors) {
     const link::LineNow line = wires_.line(edge_.id);
-    if (!choice_->decide(choice_->candidates(line, tensors))) return;
+    if (!choice_->decide(choice_->candidates(context, line, tensors))) return;
     use(choice_->codec());
     log_info(actor_.name + ": travels as " + codec_name_ +
              " from here on; the line: " + link::format_line(line));

@@ -33,10 +33,11 @@ bool reap(pid_t pid, Duration limit, int* status = nullptr) {
 }  // namespace
 
 Cluster::Cluster(std::filesystem::path run_folder, topology::Topology topology,
-                 std::string topology_path)
+                 std::string topology_path, std::filesystem::path plugins)
     : run_folder_(std::move(run_folder)),
       topology_(std::move(topology)),
-      topology_path_(std::move(topology_path)) {}
+      topology_path_(std::move(topology_path)),
+      plugins_(std::move(plugins)) {}
 
 Cluster::~Cluster() {
   for (const auto& [name, pid] : processes_) ::kill(pid, SIGTERM);
@@ -72,6 +73,10 @@ Status Cluster::start(std::uint16_t port) {
                                        "--log",
                                        logs + "/" + node.name + ".log"};
     if (!node.ucx.empty()) arguments.insert(arguments.end(), {"--ucx", node.ucx});
+    if (!node.device.name.is_cpu()) {
+      arguments.insert(arguments.end(),
+                       {"--device", node.device.name.text(), "--plugins", plugins_.string()});
+    }
     ATOLL_TRY(spawn(node.name, arguments));
   }
   return {};

@@ -17,7 +17,9 @@ namespace reef::app {
 /// runs: first politely, then not. Should this process die, the kernel ends them.
 class Cluster {
  public:
-  Cluster(std::filesystem::path run_folder, topology::Topology topology, std::string topology_path);
+  /// `plugins`: where nodes find what their devices need.
+  Cluster(std::filesystem::path run_folder, topology::Topology topology, std::string topology_path,
+          std::filesystem::path plugins);
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -43,6 +45,7 @@ class Cluster {
   std::filesystem::path run_folder_;
   topology::Topology topology_;
   std::string topology_path_;
+  std::filesystem::path plugins_;
   node::Identity client_;
   std::uint16_t port_ = 0;
   std::map<std::string, pid_t> processes_;

@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/units.h"
 #include "runtime/device/cpu.h"
+#include "runtime/device/open.h"
 #include "runtime/node/enrol.h"
 #include "security/crypto/process.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 struct NodeCommand {
   std::string identity, scheduler, listen = "127.0.0.1:0", log, token, name, dialable = "anywhere";
-  std::string ucx;
+  std::string ucx, device = "cpu", plugins = device::default_plugins();
   std::uint32_t threads = 1;
 };
 
@@ -41,7 +42,7 @@ Status enrol_once(const NodeCommand& options,
   return {};
 }
 
-std::uint64_t tensor_peak(device::CpuStream& stream) {
+std::uint64_t tensor_peak(device::ContextStream& stream) {
   return stream.context().pool().statistics().peak_bytes;
 }
 
@@ -49,6 +50,7 @@ Result<int> serve(const NodeCommand& options) {
   ATOLL_ASSIGN(const auto scheduler, parse_address(options.scheduler, "--scheduler"));
   ATOLL_ASSIGN(const auto listen, parse_address(options.listen, "--listen"));
   ATOLL_ASSIGN(const Reach dialable, parse_reach(options.dialable));
+  ATOLL_ASSIGN(const DeviceName device, parse_device(options.device));
   ATOLL_TRY(security::forbid_core_dumps());
   ATOLL_TRY(enrol_once(options, scheduler));
   ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
@@ -68,16 +70,19 @@ Result<int> serve(const NodeCommand& options) {
   const ops::tune::Tuning tuning(tuner);
   // Destroyed after the node and its crew, whose actors submit to them, and before the tuner, which
   // they ask.
-  device::CpuStream compute("compute", options.threads);
+  ATOLL_ASSIGN(const auto opened, device::open_stream(device, options.threads, options.plugins));
+  device::ContextStream& compute = *opened;
   device::CpuStream io("io", 1);
-  const actors::CrewSite site{system, compute, io, system_clock(), nullptr};
+  const actors::CrewSite site{system, compute, io, system_clock(), nullptr, nullptr, device};
   node::Node node(std::move(identity),
                   {scheduler.first, scheduler.second, listen.first, listen.second, dialable, ucx},
                   [site](const node::CrewSetup& setup) { return actors::make_crew(site, setup); });
   const Status status = node.run();
+  const std::uint64_t host = tensor_peak(io) + ops::Pool::host().statistics().peak_bytes;
+  const bool apart = !device.is_cpu();
   log_info("memory: tensors took at most " +
-           format_size(tensor_peak(compute) + tensor_peak(io) +
-                       ops::Pool::host().statistics().peak_bytes));
+           format_size(tensor_peak(compute) + (apart ? 0 : host)) +
+           (apart ? " of " + device.text() + " and " + format_size(host) + " of the host" : ""));
   if (!status.ok()) {
     log_error(status.error().text());
     return status.error();
@@ -111,6 +116,15 @@ void add_node(CLI::App& app, Action& action) {
   command->add_option("--threads", options->threads, "Compute threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--device", options->device,
+                   "What it computes on: cpu, or a plug-in's name and the number of its device, "
+                   "such as\n"
+                   "cuda:0. The topology says it of the node in the same words")
+      ->capture_default_str();
+  command->add_option("--plugins", options->plugins,
+                      "Folder with the plug-ins, libatoll_cuda.so for cuda; default lib beside "
+                      "that of the program");
   command->add_option(
       "--ucx", options->ucx,
       "What UCX may use to nodes of the same datacenter that offer it too: shm, and network "

@@ -12,6 +12,7 @@
 #include "actors/checkpoint/format/huggingface_export.h"
 #include "actors/data/data_loader.h"
 #include "actors/data/format/tokenizer.h"
+#include "ops/nn/needs.h"
 #include "runtime/app/client.h"
 #include "runtime/app/cluster.h"
 #include "runtime/app/commands/address.h"
@@ -21,6 +22,7 @@
 #include "runtime/app/progress_line.h"
 #include "runtime/base/file.h"
 #include "runtime/base/units.h"
+#include "runtime/device/open.h"
 #include "scheduler/plan/make_plan.h"
 #include "scheduler/plan/print.h"
 #include "security/crypto/process.h"
@@ -38,6 +40,7 @@ struct RunOptions {
   std::string job;
   std::string run_folder;
   std::string scheduler, identity;  ///< of a cluster that runs already; else an embedded one
+  std::string plugins = device::default_plugins();
   std::uint16_t port = 0;
   bool json = false;
   bool quiet = false;
@@ -102,6 +105,20 @@ Result<plan::Plan> check_input(const job::Job& job, const topology::Topology& to
   }
   return plan;
 }
+
+/// On this machine, where the embedded cluster runs: what its nodes will compute on is there and
+/// can do it. The nodes of another cluster see for themselves.
+Status check_devices(const plan::Plan& plan, const job::Job& job, const std::string& plugins) {
+  for (const plan::Node& node : plan.nodes) {
+    const DeviceName& name = node.device.name;
+    if (name.is_cpu()) continue;
+    ATOLL_TRY(device::check_device(name, plugins));
+    ATOLL_ASSIGN(const ops::Device device, ops::device_named(name.kind));
+    ATOLL_TRY(nn::check_kernels(device, job::spec_of(job), plan.ranks > 1 || plan.context > 1));
+  }
+  return {};
+}
+
 Status make_run_folder(const fs::path& folder, const plan::Plan& plan) {
   std::error_code failure;
   if (fs::exists(folder) && !fs::is_empty(folder, failure)) {
@@ -228,7 +245,7 @@ void submit(Client& client, const job::Job& job, const fs::path& folder, Summary
 Status run_embedded(const RunOptions& options, const job::Job& job,
                     const topology::Topology& topology, const fs::path& folder, Summary& summary,
                     ProgressLine& line) {
-  Cluster cluster(folder, topology, job.topology);
+  Cluster cluster(folder, topology, job.topology, options.plugins);
   if (const Status started = cluster.start(options.port); !started.ok()) {
     fs::remove_all(folder);  // nothing has run: leave nothing behind
     return started.error();
@@ -274,6 +291,7 @@ Result<int> run(const RunOptions& options) {
   ATOLL_ASSIGN(const auto job, job::read_job(options.job));
   ATOLL_ASSIGN(const auto topology, read_measured_topology(job.topology, job.training.precision));
   ATOLL_ASSIGN(const auto plan, check_input(job, topology));
+  if (options.scheduler.empty()) ATOLL_TRY(check_devices(plan, job, options.plugins));
   const fs::path folder =
       fs::absolute(options.run_folder.empty() ? default_run_folder(job.name) : options.run_folder)
           .lexically_normal();
@@ -332,6 +350,9 @@ void add_run(CLI::App& app, Action& action) {
                       "HOST:PORT of a cluster that runs; default an embedded one for this job");
   command->add_option("--identity", options->identity,
                       "Folder of a client of that cluster ('atoll enrol --role client')");
+  command->add_option("--plugins", options->plugins,
+                      "Folder with the plug-ins that nodes of the embedded cluster compute on, "
+                      "libatoll_cuda.so for cuda");
   command->add_option("--port", options->port,
                       "Port of the scheduler on 127.0.0.1; default any free one");
   command->add_flag("--json", options->json,
