@@ -21,7 +21,7 @@ TEST(DeviceName, ReadsWhatItWrites) {
 }
 
 TEST(DeviceName, RefusesWhatWouldBeNoFilesName) {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(""), std::string(":0"), std::string("cuda:"), std::string("cuda:-1"),
         std::string("cuda:256"), std::string("cuda:1x"), std::string("cuda:99999999999"),
         std::string("cuda:0:0"), std::string("Cuda"), std::string("../cuda"), std::string("9x"),
