@@ -52,7 +52,7 @@ FOREIGN = {
     r"sodium\.h|sodium/": ["security", "actors/data/format", "tests/fuzz"],
     r"sqlite3\.h": ["scheduler/service", "tests"],
     r"dnnl": ["ops/cpu", "tests/bench"],
-    r"cuda|cublas|cub/": ["ops/cuda", "runtime/device", "collectives/local"],
+    r"cuda|cublas|cub/|nccl": ["ops/cuda", "runtime/device", "collectives/local"],
     r"uc[mpst]/": ["runtime/link/ucx"],
     r"hwloc": ["runtime/machine"],
     r"capnp/": ["configs/schema", "runtime/node", "scheduler/plan", "tests"],

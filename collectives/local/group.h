@@ -5,6 +5,7 @@
 #include <span>
 
 #include "collectives/algorithms/schedule.h"
+#include "ops/tensor/device.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
@@ -13,12 +14,13 @@ namespace reef::collectives {
 /// Every member calls the same operations in the same order with the same lengths; part r of a
 /// buffer is part_of() it among all members.
 /// Thread: one, which waits in the calls: a stream's, never one that handles messages. Memory: the
-///   caller's buffers, in place; nothing is allocated in a call.
-/// Order: sums are added along the leaf tree (leaf_tree.h), the same bits for the same inputs.
+///   caller's buffers, in place, on device(); nothing is allocated in a call.
+/// Order: sums are added along the leaf tree (leaf_tree.h), the same bits for the same inputs on
+///   every group that says so of itself.
 /// Failure: kPeerLost names the rank that has died, as soon as that is seen; kTimedOut the rank
-/// that
-///   had not come by the deadline. After the first failure buffers hold anything, and every call
-///   fails alike: begin again with a new group.
+///   that had not come by the deadline; either without the rank where only that is known. After
+///   the first failure buffers hold anything, and every call fails alike: begin again with a new
+///   group.
 class LocalGroup {
  public:
   LocalGroup() = default;
@@ -28,6 +30,11 @@ class LocalGroup {
 
   virtual Rank rank() const = 0;
   virtual Rank world() const = 0;
+  /// Where buffers lie.
+  virtual ops::Device device() const { return ops::Device::kCpu; }
+  /// Whether sums are those of the leaf tree. A plan that adds up by another group must say that it
+  /// is not reproducible.
+  virtual bool is_reproducible() const { return true; }
 
   /// `values` become the sum of everybody's.
   virtual Status all_reduce(std::span<float> values, Deadline deadline) = 0;

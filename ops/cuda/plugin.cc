@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ops/cuda/context.h"
+#include "ops/cuda/nccl.h"
 #include "ops/cuda/table.h"
 
 namespace reef::ops::cuda {
@@ -45,7 +46,12 @@ std::span<const Entry> kernels_for(Device device) {
 
 void close(Context* context) { delete context; }
 
-constexpr Plugin kPlugin = {kPluginAbi, "cuda", count, kernels_for, open, close};
+#ifdef ATOLL_WITH_NCCL
+constexpr const Groups* kGroups = &kNcclGroups;
+#else
+constexpr const Groups* kGroups = nullptr;
+#endif
+constexpr Plugin kPlugin = {kPluginAbi, "cuda", count, kernels_for, open, close, kGroups};
 
 }  // namespace
 

@@ -15,11 +15,12 @@
 #include <string>
 
 #include "ops/catalog/catalog.h"
+#include "ops/plugin/group.h"
 #include "runtime/base/error.h"
 
 namespace reef::ops {
 
-inline constexpr std::uint32_t kPluginAbi = 3;
+inline constexpr std::uint32_t kPluginAbi = 4;
 
 struct Plugin {
   std::uint32_t abi;  ///< kPluginAbi; checked before anything else is read
@@ -32,6 +33,7 @@ struct Plugin {
   /// reason when that fails.
   Context* (*open)(Device device, int index, const char** reason);
   void (*close)(Context* context);
+  const Groups* groups;  ///< of several of its devices; null: none
 };
 
 /// A loaded plug-in. It stays for the life of the process, because tensors may outlive everything

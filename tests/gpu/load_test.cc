@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/plugin/plugin.h"
 
 namespace reef::ops {
@@ -24,6 +27,21 @@ TEST(CudaPlugin, LoadsAndSaysWhatThisMachineHas) {
   ASSERT_TRUE(opened.ok()) << opened.error().text();
   EXPECT_EQ(opened.value()->device(), backend.device);
   EXPECT_FALSE(open_device(backend, backend.count).ok());
+}
+
+TEST(CudaPlugin, FindsNcclOrSaysWhatIsMissing) {
+  const Backend backend = load_plugin(ATOLL_GPU_PLUGIN).value();
+  if (backend.plugin->groups == nullptr) GTEST_SKIP() << "SKIPPED: built without nccl.h";
+  std::vector<std::byte> id(backend.plugin->groups->id_bytes);
+  const Status made = backend.plugin->groups->make_id(id);
+  if (made.ok()) {
+    EXPECT_TRUE(std::ranges::any_of(id, [](std::byte byte) { return byte != std::byte{}; }));
+    return;
+  }
+  EXPECT_EQ(made.error().where, "libnccl.so.2");
+  EXPECT_EQ(made.error().what.find("it has no nccl"), std::string::npos) << made.error().what;
+  if (made.error().code == Code::kNoFit) GTEST_SKIP() << "SKIPPED: " << made.error().text();
+  EXPECT_EQ(backend.count, 0) << "there is a GPU, and it makes no id";
 }
 
 TEST(CudaPlugin, HasAKernelOfItsOwnForEveryOpAndFloat) {

@@ -130,7 +130,7 @@ int count(const char**) { return 1; }
 Context* open(Device device, int, const char**) { return new Apart(device); }
 void close(Context* context) { delete context; }
 
-constexpr Plugin kPlugin{kPluginAbi, "apart", count, kernels, open, close};
+constexpr Plugin kPlugin{kPluginAbi, "apart", count, kernels, open, close, nullptr};
 
 }  // namespace
 

@@ -25,6 +25,7 @@ void close(Context*) {}
 }  // namespace
 
 const Plugin* atoll_plugin() {
-  static const Plugin plugin{kPluginAbi + ATOLL_LATER, ATOLL_NAME, none, kernels, open, close};
+  static const Plugin plugin{
+      kPluginAbi + ATOLL_LATER, ATOLL_NAME, none, kernels, open, close, nullptr};
   return &plugin;
 }

@@ -7,6 +7,7 @@
 #include "ops/catalog/table.h"
 #include "ops/plugin/plugin.h"
 #include "tests/plugin/device.h"
+#include "tests/plugin/group.h"
 
 namespace reef::apart {
 
@@ -80,7 +81,7 @@ int count(const char**) { return 2; }
 Context* open(Device device, int, const char**) { return new Apart(device); }
 void close(Context* context) { delete context; }
 
-constexpr Plugin kPlugin{kPluginAbi, "twin", count, kernels, open, close};
+constexpr Plugin kPlugin{kPluginAbi, "twin", count, kernels, open, close, &kMeetings};
 
 }  // namespace
 
