@@ -20,6 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(names.insert(node.name).second) << node.name;
     CHECK(node.memory > 0 && node.threads > 0);
     CHECK(!node.device.paced || node.device.speed >= 1);
+    CHECK(node.device.name.is_valid());
+    CHECK(node.device.name.is_cpu() || node.device.speed >= 1);
     datacenters.insert(node.datacenter);
   }
   CHECK(!names.empty());

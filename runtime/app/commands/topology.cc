@@ -95,6 +95,13 @@ std::string node_entry(const Found& found) {
                             format_speed(profile.fp32.block), format_bandwidth(profile.bandwidth));
 }
 
+/// The same of a node that computes on the index-th GPU, which nobody has timed.
+std::string gpu_entry(const machine::Gpu& gpu, std::size_t index) {
+  const std::uint64_t mebibytes = gpu.memory / 10 * 9 >> 20;  // the driver's own part stays free
+  return fmt::format("{{name: {}-gpu-{}, memory: {}MiB, device: cuda:{}, speed: SPEED}}",
+                     node_name().substr(0, 50), index, mebibytes, index);
+}
+
 Json json_of(const machine::Rates& rates) {
   return {{"products", rates.products}, {"attention", rates.attention}, {"block", rates.block}};
 }
@@ -116,8 +123,11 @@ Json json_of(const Found& found) {
   for (const auto& node : machine.numa)
     json["numa"].push_back({{"index", node.index}, {"memory", node.memory}, {"cores", node.cores}});
   json["gpus"] = Json::array();
-  for (const auto& gpu : found.gpus.found)
-    json["gpus"].push_back({{"name", gpu.name}, {"memory", gpu.memory}});
+  for (std::size_t i = 0; i < found.gpus.found.size(); ++i) {
+    const machine::Gpu& gpu = found.gpus.found[i];
+    json["gpus"].push_back(
+        {{"name", gpu.name}, {"memory", gpu.memory}, {"node", gpu_entry(gpu, i)}});
+  }
   if (found.gpus.found.empty()) json["no_gpu_because"] = found.gpus.none_because;
   json["profiles"] = Json::array();
   for (const auto& [threads, profile] : found.profiles) {
@@ -171,6 +181,11 @@ void print(const Found& found) {
               << ",\nfor nodes on this machine whose topology states no speed\n";
   }
   std::cout << "\nin a topology, under nodes:\n        - " << node_entry(found) << '\n';
+  for (std::size_t i = 0; i < found.gpus.found.size(); ++i)
+    std::cout << "        - " << gpu_entry(found.gpus.found[i], i) << '\n';
+  if (!found.gpus.found.empty()) {
+    std::cout << "GPUs are not timed: put what yours computes, such as 20TFLOP/s, for SPEED\n";
+  }
 }
 
 Result<int> measure(const MeasureOptions& options) {

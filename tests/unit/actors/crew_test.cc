@@ -30,6 +30,21 @@ TEST(Crew, RefusesLayersThatTheModelDoesNotHave) {
   }
 }
 
+TEST(Crew, RefusesAnotherDeviceThanItsSites) {
+  Rig rig(tiny_job(1, 1));
+  caf::actor_system_config config;
+  caf::actor_system system(config);
+  device::InlineStream stream;
+  const CrewSite site{system, stream, stream, system_clock(), nullptr};
+  plan::Plan plan = rig.plan;
+  plan.nodes[0].device.name = {"cuda", 1};
+  const auto crew = make_crew(site, {plan, 0, rig.events, rig.wire, "run"});
+  ASSERT_FALSE(crew.ok());
+  EXPECT_EQ(crew.error().text(),
+            "E_USAGE: node node-0: is to compute on cuda:1, but was started for cpu; start it with "
+            "--device cuda:1");
+}
+
 TEST(Crew, RefusesContextsThatTheModelOrItsSequencesDoNotHave) {
   job::Job job = tiny_job(1, 2);
   job.parallelism.cp = 2;
