@@ -1,6 +1,8 @@
 """atoll topology measure, and what plans make of it."""
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import unittest
 
@@ -91,6 +93,24 @@ class Topology(ClusterTest):
         self.assertEqual(len(figures["numa"]), 2)
         self.assertEqual(figures["profiles"], [])
         self.assertIn("threads: 8}", figures["node"])
+
+    def test_gives_each_gpu_an_entry_that_lacks_its_speed(self):
+        shutil.copy(pathlib.Path(ATOLL).parent.parent / "lib/libfake_nvml_two.so", self.root / "libnvidia-ml.so.1")
+        machine = dict(HWLOC_SYNTHETIC="package:1 core:2 pu:1", LD_LIBRARY_PATH=str(self.root))
+        done = atoll("topology", "measure", "--json", **machine)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        entries = [gpu["node"] for gpu in json.loads(done.stdout)["gpus"]]
+        self.assertEqual([f"device: cuda:{i}, speed: SPEED}}" in entry for i, entry in enumerate(entries)], [True, True])
+        text = atoll("topology", "measure", **machine).stdout
+        for entry in entries:
+            self.assertIn(f"        - {entry}\n", text)
+        self.assertIn("put what yours computes, such as 20TFLOP/s, for SPEED", text)
+        pasted = self.root / "gpus.yaml"
+        pasted.write_text("apiVersion: atoll.dev/v1\nkind: Topology\nmetadata: {name: gpus}\nspec:\n  datacenters:\n"
+                          "    - name: here\n      nodes:\n"
+                          + "".join(f"        - {entry.replace('SPEED', '20TFLOP/s')}\n" for entry in entries))
+        done = atoll("simulate", self.job(nodes=2, pp=2), "--topology", pasted)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":
