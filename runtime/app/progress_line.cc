@@ -14,8 +14,11 @@ constexpr Duration kPrintEvery = std::chrono::seconds(5);
 
 }  // namespace
 
-ProgressLine::ProgressLine(std::uint64_t steps, bool terminal, bool quiet)
-    : steps_(steps), terminal_(terminal), quiet_(quiet) {}
+ProgressLine::ProgressLine(const std::string& label, std::uint64_t steps, bool terminal, bool quiet)
+    : front_(label.empty() ? "" : label + ": "),
+      steps_(steps),
+      terminal_(terminal),
+      quiet_(quiet) {}
 
 void ProgressLine::update(const node::ProgressReport& report) {
   const Time now = system_clock().now();
@@ -45,7 +48,7 @@ void ProgressLine::update(const node::ProgressReport& report) {
 std::string ProgressLine::line(const node::ProgressReport& report) const {
   const std::uint64_t step = report.progress.round.step;
   const double elapsed = seconds(printed_ - started_);
-  std::string text = fmt::format("step {}/{}  loss {:.3f}", step, steps_, loss_);
+  std::string text = fmt::format("{}step {}/{}  loss {:.3f}", front_, step, steps_, loss_);
   if (validation_loss_) text += fmt::format("  val {:.3f}", *validation_loss_);
   if (elapsed > 0 && step > first_step_) {
     text += fmt::format("  {:.0f} tok/s", static_cast<double>(tokens_) / elapsed);
@@ -63,7 +66,7 @@ std::string ProgressLine::line(const node::ProgressReport& report) const {
 void ProgressLine::note(const std::string& text) {
   if (quiet_) return;
   finish();
-  std::fprintf(stderr, "%s\n", text.c_str());
+  std::fprintf(stderr, "%s%s\n", front_.c_str(), text.c_str());
 }
 
 void ProgressLine::finish() {

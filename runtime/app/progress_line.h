@@ -14,8 +14,9 @@ namespace reef::app {
 /// Thread: one.
 class ProgressLine {
  public:
-  /// `quiet`: prints nothing. `terminal`: redraws in place.
-  ProgressLine(std::uint64_t steps, bool terminal, bool quiet);
+  /// `label`: of the job, in front of each line; empty for the only one. `quiet`: prints nothing.
+  /// `terminal`: redraws in place.
+  ProgressLine(const std::string& label, std::uint64_t steps, bool terminal, bool quiet);
 
   void update(const node::ProgressReport& report);
   /// A line of its own that stays: checkpoints, state changes.
@@ -26,6 +27,7 @@ class ProgressLine {
  private:
   std::string line(const node::ProgressReport& report) const;
 
+  std::string front_;
   std::uint64_t steps_;
   bool terminal_;
   bool quiet_;

@@ -1,0 +1,218 @@
+#include "runtime/app/job_run.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "actors/checkpoint/format/checkpoint.h"
+#include "actors/checkpoint/format/huggingface_export.h"
+#include "actors/data/data_loader.h"
+#include "actors/data/format/tokenizer.h"
+#include "ops/nn/needs.h"
+#include "runtime/app/measured.h"
+#include "runtime/app/model_folder.h"
+#include "runtime/base/file.h"
+#include "runtime/base/units.h"
+#include "runtime/device/open.h"
+#include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/print.h"
+
+namespace reef::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status check_checkpoint(const job::Job& job) {
+  if (job.checkpoints.resume.empty()) return {};
+  ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
+  if (checkpoint.step() < job.training.steps) return {};
+  return Error{Code::kJobValue, "spec.training.steps",
+               fmt::format("the checkpoint stands at step {} already; ask for more than that",
+                           checkpoint.step())};
+}
+
+/// The run folder gets it, so that it is all that is needed to use the checkpoints in it.
+Result<std::string> tokenizer_text(const job::Job& job) {
+  const auto file = tokenizer_of(job.data.path);
+  if (!file) return std::string();
+  return read_file(*file, data::kMaxTokenizerBytes);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor) {
+  ATOLL_ASSIGN(auto job, job::read_job(descriptor));
+  ATOLL_ASSIGN(auto topology, read_measured_topology(job.topology, job.training.precision));
+  ATOLL_ASSIGN(auto plan, plan::make_plan(job, topology));
+  ATOLL_TRY(actors::check_data(job));
+  ATOLL_TRY(check_checkpoint(job));
+  ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
+  return std::unique_ptr<JobRun>(
+      new JobRun(std::move(job), std::move(topology), std::move(plan), std::move(tokenizer)));
+}
+
+JobRun::JobRun(job::Job job, topology::Topology topology, plan::Plan plan, std::string tokenizer)
+    : job_(std::move(job)),
+      topology_(std::move(topology)),
+      plan_(std::move(plan)),
+      tokenizer_(std::move(tokenizer)) {}
+
+Status JobRun::check_devices(const std::string& plugins) const {
+  for (const plan::Node& node : plan_.nodes) {
+    const DeviceName& name = node.device.name;
+    if (name.is_cpu()) continue;
+    ATOLL_TRY(device::check_device(name, plugins));
+    ATOLL_ASSIGN(const ops::Device device, ops::device_named(name.kind));
+    ATOLL_TRY(nn::check_kernels(device, job::spec_of(job_), plan_.ranks > 1 || plan_.context > 1));
+  }
+  return {};
+}
+
+Status JobRun::make_folder(const fs::path& folder) {
+  std::error_code failure;
+  if (fs::exists(folder) && !fs::is_empty(folder, failure)) {
+    return Error{Code::kPath, folder.string(), "is not empty; give --run-dir a new folder"};
+  }
+  fs::create_directories(folder / "logs", failure);
+  if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
+  folder_ = folder;
+  std::ostringstream text;
+  plan::print_plan(plan_, text);
+  ATOLL_TRY(write_file(folder / "plan.txt", as_bytes(text.str())));
+  ATOLL_TRY(write_file(folder / "plan.json", as_bytes(plan::plan_to_json(plan_))));
+  ATOLL_TRY(write_file(folder / "job.json", as_bytes(plan_.descriptor)));
+  if (tokenizer_.empty()) return {};
+  return write_file(folder / data::kTokenizerName, as_bytes(tokenizer_));
+}
+
+void JobRun::submit(std::unique_ptr<Client> client, const Shown& shown) {
+  const bool redraws = shown.label.empty() && ::isatty(STDERR_FILENO) == 1;
+  line_.emplace(shown.label, job_.training.steps, redraws, shown.quiet);
+  if (const std::string paced = plan::paced_text(plan_); !paced.empty())
+    line_->note("PACED " + paced);
+  started_ = system_clock().now();
+  client_ = std::move(client);
+  client_->submit(job::job_to_json(job_), folder_.string());
+}
+
+bool JobRun::poll(Duration wait) {
+  if (ended_) return true;
+  const auto event = client_->next(wait);
+  if (!event || !std::visit([this](const auto& value) { return on(value); }, *event)) return false;
+  line_->finish();
+  over_ = system_clock().now();
+  client_.reset();
+  return ended_ = true;
+}
+
+void JobRun::cancel() {
+  if (ended_) return;
+  line_->note("stopping after the next step with a checkpoint; Ctrl-C again ends at once");
+  client_->cancel();
+}
+
+bool JobRun::on(const node::ProgressReport& report) {
+  const Time now = system_clock().now();
+  if (first_progress_ == Time{}) {
+    first_progress_ = now;
+  } else {
+    tokens_ += report.progress.tokens;
+  }
+  if (report.progress.round.training()) {
+    last_progress_ = now;
+    if (!loss_first_) loss_first_ = report.progress.loss;
+    loss_last_ = report.progress.loss;
+  }
+  if (report.progress.evaluated) validation_loss_ = report.progress.evaluation_loss;
+  steps_ = report.progress.round.step;
+  line_->update(report);
+  return false;
+}
+
+bool JobRun::on(const node::CheckpointReport& report) {
+  checkpoint_ = report.folder;
+  line_->note(fmt::format("checkpoint of step {}: {}", report.step, report.folder));
+  return false;
+}
+
+bool JobRun::on(const node::FailureReport& report) {
+  if (!error_) error_ = report.error;
+  return report.epoch == 0;  // refused before it had an epoch: nothing follows
+}
+
+bool JobRun::on(const node::JobStatus& status) {
+  const bool over =
+      status.state == "succeeded" || status.state == "stopped" || status.state == "failed";
+  if (!over) {
+    const std::string told = status.state + (status.reason.empty() ? "" : ": " + status.reason);
+    const bool news = status.state == "waiting" ? waiting_.empty() : told != waiting_;
+    if (news) line_->note("job " + job_.name + ": " + told);
+    waiting_ = told;
+    return false;
+  }
+  status_ = status.state;
+  traffic_ = status.traffic;
+  return true;
+}
+
+bool JobRun::on(const Error& error) {
+  if (!error_) error_ = error;
+  return true;
+}
+
+Status JobRun::finish() {
+  if (!checkpoint_.empty() && status_ != "failed") {
+    ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(checkpoint_));
+    checkpoint::ExportOptions options;
+    options.tokenizer = tokenizer_;
+    ATOLL_TRY(checkpoint::export_folder(checkpoint, folder_ / "model", options));
+  }
+  return write_file(folder_ / "summary.json", as_bytes(summary().dump(2) + "\n"));
+}
+
+double JobRun::tokens_per_second() const {
+  const double training = seconds(last_progress_ - first_progress_);
+  return training > 0 ? static_cast<double>(tokens_) / training : 0;
+}
+
+nlohmann::ordered_json JobRun::summary() const {
+  const auto number = [](const std::optional<double>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
+  nlohmann::ordered_json json;
+  json["job"] = job_.name;
+  json["status"] = status_;
+  json["steps"] = steps_;
+  json["loss_first"] = number(loss_first_);
+  json["loss_last"] = number(loss_last_);
+  json["val_loss"] = number(validation_loss_);
+  json["tokens_per_second"] = tokens_per_second();
+  json["seconds"] = seconds((ended_ ? over_ : system_clock().now()) - started_);
+  json["wire_bytes"] = traffic_.wire_bytes;
+  json["payload_bytes"] = traffic_.payload_bytes;
+  json["run_dir"] = folder_.string();
+  json["checkpoint"] = checkpoint_;
+  if (const std::string paced = plan::paced_text(plan_); !paced.empty()) json["paced"] = paced;
+  if (error_) json["error"] = error_->text();
+  return json;
+}
+
+std::string JobRun::text() const {
+  if (error_) return "";
+  return fmt::format(
+      "{}: {} steps, loss {:.3f} -> {:.3f}, validation loss {:.3f} nats/token, {:.0f} tokens/s\n"
+      "sent {} for {} of tensors; model for other tools: {}/model\n",
+      status_, steps_, loss_first_.value_or(0), loss_last_.value_or(0),
+      validation_loss_.value_or(0), tokens_per_second(), format_size(traffic_.wire_bytes),
+      format_size(traffic_.payload_bytes), folder_.string());
+}
+
+Result<int> JobRun::outcome() const {
+  if (status_ == "succeeded") return 0;
+  if (status_ == "stopped") return 130;  // as the shell says of Ctrl-C
+  if (error_) return *error_;
+  return Error{Code::kCancelled, job_.name, "ended at once, without a final checkpoint"};
+}
+
+}  // namespace reef::app
