@@ -8,6 +8,7 @@
 #include "collectives/algorithms/leaf_tree.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
+#include "scheduler/plan/gathered.h"
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/segments.h"
 
@@ -34,16 +35,18 @@ class LayerShard final : public Task {
         activations_(setup.model.activations),
         columns_(nn::columns_of(setup.model).count),
         shared_(setup.plan.ranks > 1),
+        in_turn_(setup.plan.shares_weights),
         leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1
                                                                : order_.micro_batches(replica_)) {
     const plan::Segments segments = plan::segments_of(setup.plan, actor);
-    for (std::uint32_t i = 0; i < segments.count(); ++i) {
-      const plan::LayerRange range = segments.layers(i);
+    const std::uint32_t count = in_turn_ ? segments.buckets().count() : segments.count();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const plan::LayerRange range = in_turn_ ? segments.buckets().layers(i) : segments.layers(i);
       Segment& segment = segments_.emplace_back(nn::Stage(setup.model, range.first, range.last));
       if (segments.is_ring(i)) segment.ring.emplace(setup.model, range.first, share_, tokens_);
     }
     const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
-    in_halves_ = actor.acts.size() > 2 * segments_.size() + judging;
+    in_halves_ = actor.acts.size() > 2 * std::size_t{segments.count()} + judging;
     for (std::uint32_t b = 0; b < segments.buckets().count(); ++b)
       add_bucket(setup.model, segments, b);
     if (stage_.is_last()) loss_.emplace(setup);
@@ -52,6 +55,9 @@ class LayerShard final : public Task {
   }
 
   Status run(Firing& firing) override {
+    if (in_turn_ && firing.act == 0) return forward_next(firing);
+    if (in_turn_ && firing.act == 1) return backward_next(firing);
+    if (in_turn_) return loss_->run(firing);
     const std::size_t count = segments_.size();
     const std::size_t index = firing.act % count;
     if (firing.act < count) return forward(firing, index);
@@ -67,7 +73,7 @@ class LayerShard final : public Task {
   }
 
   /// A ring begins with nothing: what its first firing takes is what the last one of a micro-batch
-  /// would have left.
+  /// would have left. And so do turns.
   Status start(ops::Context&, std::span<Token* const> initial) override {
     for (Token* token : initial) token->empty = true;
     return {};
@@ -81,7 +87,8 @@ class LayerShard final : public Task {
 
     nn::Stage layers;
     std::optional<RingLayer> ring;
-    std::vector<std::size_t> places;  ///< of its gradients among the bucket's, in their order
+    std::vector<nn::Parameter> weights;  ///< that are gathered for it alone, in their order
+    std::vector<std::size_t> places;     ///< of its gradients among the bucket's, in their order
     std::size_t bucket = 0;
     bool ends_bucket = false;    ///< in backward
     std::uint32_t expected = 0;  ///< micro-batch,
@@ -102,6 +109,7 @@ class LayerShard final : public Task {
     const plan::LayerRange range = segments.buckets().layers(index);
     const auto names = gradient_names(nn::Stage(model, range.first, range.last));
     const Bucket bucket{segments.first_of(index), segments.count_of(index), names.size()};
+    if (in_turn_) segments_[index].weights = plan::gathered(model, range);
     for (std::size_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
       segments_[i].bucket = index;
       segments_[i].ends_bucket = i == bucket.first;
@@ -119,18 +127,9 @@ class LayerShard final : public Task {
     if (segment.ring && !segment.ring->begins_forward(firing))
       return segment.ring->forward(firing, weights_, {});
     const Token& input = *firing.inputs[0];
-    if (input.micro != segment.expected) {
-      return Error{Code::kProto, "input",
-                   "micro-batch " + std::to_string(input.micro) + " out of order"};
-    }
-    if (input.micro != 0 && input.round != segment.round)
-      return Error{Code::kProto, "input", "micro-batches of different rounds"};
-    segment.round = input.round;
-    segment.expected = (segment.expected + 1) % order_.micro_batches(replica_);
-    ATOLL_TRY(check_input(firing.context, segment, input.tensors.at(0)));
+    ATOLL_TRY(begin(firing.context, segment, input));
     if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
-    const nn::Sample sample{seed_, input.round.step, first_sample(input.micro),
-                            input.round.training(), share_};
+    const nn::Sample sample = sample_of(input);
     if (segment.ring) return segment.ring->forward(firing, weights_, sample);
     std::unique_ptr<ops::Tape> tape;
     Token& output = *firing.outputs[0];
@@ -142,6 +141,80 @@ class LayerShard final : public Task {
     firing.outputs[1]->round = input.round;
     firing.outputs[1]->micro = input.micro;
     return {};
+  }
+
+  Status begin(ops::Context& context, Segment& segment, const Token& input) const {
+    if (input.micro != segment.expected) {
+      return Error{Code::kProto, "input",
+                   "micro-batch " + std::to_string(input.micro) + " out of order"};
+    }
+    if (input.micro != 0 && input.round != segment.round)
+      return Error{Code::kProto, "input", "micro-batches of different rounds"};
+    segment.round = input.round;
+    segment.expected = (segment.expected + 1) % order_.micro_batches(replica_);
+    return check_input(context, segment, input.tensors.at(0));
+  }
+
+  /// input, turn, weights -> output, stash: one bucket after the other.
+  Status forward_next(Firing& firing) {
+    const std::size_t index = firing.number % segments_.size();
+    Segment& segment = segments_[index];
+    const Token& input = *firing.inputs[0];
+    if (index == 0) ATOLL_TRY(begin(firing.context, segment, input));
+    ATOLL_ASSIGN(const Parameters weights, weights_of(segment, *firing.inputs[2]));
+    std::unique_ptr<ops::Tape> tape;
+    hidden_now_ = segment.layers.forward(
+        firing.context, weights, index == 0 ? input.tensors.at(0) : hidden_now_, sample_of(input),
+        input.round.training() ? &tape : nullptr);
+    segment.stash.push_back(std::move(tape));
+    if (index + 1 < segments_.size()) return {};
+    for (Token* output : firing.outputs) {
+      output->round = input.round;
+      output->micro = input.micro;
+    }
+    firing.outputs[0]->tensors = {std::move(hidden_now_)};
+    return {};
+  }
+
+  /// grad output, stash, weights -> gradients, [grad input], turn: from the last bucket to the
+  /// first.
+  Status backward_next(Firing& firing) {
+    const std::size_t done = firing.number % segments_.size();
+    const std::size_t index = segments_.size() - 1 - done;
+    Segment& segment = segments_[index];
+    const Token& grad_output = *firing.inputs[0];
+    ATOLL_TRY(check_grad(segments_.back(), grad_output, *firing.inputs[1]));
+    const std::unique_ptr<ops::Tape> tape = std::move(segment.stash.front());
+    segment.stash.pop_front();
+    follow_input(firing);
+    if (grad_output.empty) return {};
+    ATOLL_ASSIGN(const Parameters weights, weights_of(segment, *firing.inputs[2]));
+    const Tensor grad = done == 0 ? grad_output.tensors.at(0) : std::move(grad_now_);
+    Parameters grads;
+    grad_now_ = segment.layers.backward(firing.context, weights, *tape, grad, grads);
+    add_leaf(firing.context, segment, grads);
+    give_gradients(firing, buckets_[index]);
+    if (index > 0) return {};
+    if (!stage_.is_first()) firing.outputs[1]->tensors = {std::move(grad_now_)};
+    grad_now_ = {};
+    return {};
+  }
+
+  /// What was gathered for a bucket.
+  Result<Parameters> weights_of(const Segment& segment, const Token& token) const {
+    const auto& names = segment.weights;
+    if (token.tensors.size() != names.size())
+      return Error{Code::kTensor, "weights", "not the tensors of these layers"};
+    Parameters weights;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      ATOLL_TRY(check(token.tensors[i], ops::Shape(names[i].shape), names[i].dtype, names[i].name));
+      weights[names[i].name] = token.tensors[i];
+    }
+    return weights;
+  }
+
+  nn::Sample sample_of(const Token& input) const {
+    return {seed_, input.round.step, first_sample(input.micro), input.round.training(), share_};
   }
 
   /// grad output, stash -> of a bucket's first segment gradients, [grad input]
@@ -307,11 +380,13 @@ class LayerShard final : public Task {
   ops::DType activations_;
   std::int64_t columns_;  ///< of the logits
   bool shared_;           ///< by ranks
+  bool in_turn_;          ///< buckets compute one after the other, each with weights of its own
   bool in_halves_ = false;
   std::uint32_t leaves_of_sum_;            ///< that the replica adds before it meets others
   std::optional<Loss> loss_;               ///< of the last stage
   std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
   Parameters weights_;                     ///< handles into the weights' register slot
+  Tensor hidden_now_, grad_now_;           ///< between buckets that take turns
   std::deque<Segment> segments_;
   std::vector<Bucket> buckets_;
 };

@@ -46,11 +46,11 @@ class Optimizer final : public Task {
       }
     }
     const plan::Buckets buckets = plan::buckets_of(setup.plan, actor);
-    buckets_ = buckets.count();
-    std::vector<std::vector<Run>> reduced;
-    for (std::uint32_t b = 0; b < buckets_; ++b) {
+    buckets_ = setup.plan.shares_weights ? 1 : buckets.count();
+    std::vector<std::vector<Run>> reduced(buckets_);
+    for (std::uint32_t b = 0; b < buckets.count(); ++b) {
       const plan::LayerRange layers = buckets.layers(b);
-      auto& of_bucket = reduced.emplace_back();
+      auto& of_bucket = reduced[std::min(b, buckets_ - 1)];
       for (const std::string& name :
            gradient_names(nn::Stage(setup.model, layers.first, layers.last))) {
         if (name.find('@') != std::string::npos && !stage.tied().empty()) continue;
@@ -65,7 +65,8 @@ class Optimizer final : public Task {
 
   Status start(ops::Context& context, std::span<Token* const> initial) override {
     ATOLL_TRY(start_parameters(context));
-    for (std::size_t i = 0; i < initial.size(); ++i) initial[i]->tensors = weights(i == 0);
+    for (std::size_t i = 0; i < initial.size(); ++i)
+      initial[i]->tensors = weights(!weight_outputs_.at(i).tied);
     return {};
   }
 
@@ -87,6 +88,11 @@ class Optimizer final : public Task {
 
  private:
   using Run = std::pair<std::string, std::int64_t>;  ///< a gradient and its first element
+
+  struct WeightOutput {
+    std::size_t port = 0;
+    bool tied = false;  ///< for another stage
+  };
 
   /// From a checkpoint, a model that somebody saved, or initial values.
   Status start_parameters(ops::Context& context) {
@@ -171,9 +177,12 @@ class Optimizer final : public Task {
 
   void find_outputs() {
     const std::vector<Port>& outputs = actor_.acts.back().outputs;
-    for (std::size_t i = 1; i < outputs.size(); ++i) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
       const plan::Edge& edge = setup_.plan.edges[outputs[i].edge];
-      (edge.content == plan::Content::kState ? snapshot_output_ : tied_output_) = i;
+      if (edge.content == plan::Content::kState)
+        snapshot_output_ = i;
+      else
+        weight_outputs_.push_back({i, plan::taker_of(setup_.plan, edge).stage != actor_.stage});
     }
   }
 
@@ -288,10 +297,11 @@ class Optimizer final : public Task {
       factors.weight_decay = static_cast<float>(options_.weight_decay);
       nn::update(firing.context, trained_, held.tensors, factors);
     }
-    // The all-gather still has what an evaluation leaves as it was.
-    firing.outputs[0]->empty = held.empty && is_sharded_;
-    if (!firing.outputs[0]->empty) firing.outputs[0]->tensors = weights(true);
-    if (tied_output_) firing.outputs[tied_output_]->tensors = weights(false);
+    for (const WeightOutput& output : weight_outputs_) {
+      Token& token = *firing.outputs[output.port];
+      token.empty = held.empty && gather_keeps_;
+      if (!token.empty) token.tensors = weights(!output.tied);
+    }
     if (snapshot_output_)
       snapshot(firing.context, *firing.outputs[snapshot_output_], held.round.snapshot);
     return {};
@@ -323,14 +333,15 @@ class Optimizer final : public Task {
   const TaskSetup setup_;
   const plan::Actor& actor_;
   const job::Optimizer& options_;
-  const bool is_sharded_ = plan::is_sharded(setup_.plan);
+  /// The one all-gather of a stage still has what an evaluation leaves as it was.
+  const bool gather_keeps_ = plan::is_sharded(setup_.plan) && !setup_.plan.shares_weights;
   const bool shared_ = setup_.plan.ranks > 1;  ///< by ranks
   std::uint32_t buckets_ = 1;                  ///< ports of reduced gradients
   std::vector<plan::Slice> slices_;            ///< in canonical order, as are
   std::vector<nn::Parameter> parameters_;      ///< which each slice is of
   std::vector<Source> sources_;
   std::vector<nn::TrainedParameter> trained_;
-  std::size_t tied_output_ = 0;      ///< 0: none, since output 0 is the stage's own weights
+  std::vector<WeightOutput> weight_outputs_;
   std::size_t snapshot_output_ = 0;  ///< 0: none
 };
 

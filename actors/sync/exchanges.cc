@@ -51,7 +51,11 @@ std::vector<Exchange> exchanges_of(const plan::Plan& plan, const plan::Actor& sy
 }
 
 std::vector<Gradient> gradients_of(const nn::ModelSpec& model, const plan::Actor& sync, bool tied) {
-  const nn::Stage stage(model, sync.first_layer, sync.last_layer);
+  return gradients_of(model, plan::LayerRange{sync.first_layer, sync.last_layer}, tied);
+}
+
+std::vector<Gradient> gradients_of(const nn::ModelSpec& model, plan::LayerRange layers, bool tied) {
+  const nn::Stage stage(model, layers.first, layers.last);
   std::vector<Gradient> gradients;
   for (const std::string& name : gradient_names(stage)) {
     if (!tied || is_tied_use(name)) gradients.push_back({name, shape_of(model, name)});

@@ -8,6 +8,7 @@
 
 #include "ops/nn/spec.h"
 #include "ops/tensor/shape.h"
+#include "scheduler/plan/buckets.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::actors {
@@ -32,6 +33,7 @@ struct Gradient {
   ops::Shape shape;
 };
 std::vector<Gradient> gradients_of(const nn::ModelSpec& model, const plan::Actor& sync, bool tied);
+std::vector<Gradient> gradients_of(const nn::ModelSpec& model, plan::LayerRange layers, bool tied);
 
 /// Of what PowerSGD remembers beside the residual.
 std::size_t warm_elements(const std::vector<Gradient>& gradients, const Exchange& exchange);

@@ -14,8 +14,8 @@ using ops::Tensor;
 /// act offer: gradients -> kept, sent; act combine k: kept, received -> kept, sent; the last act:
 /// -> reduced, [tied reduced]. All fire once a round, or once a micro-batch: then the last act adds
 /// the sums over replicas along the upper levels of the leaf tree, and only its last firing has
-/// outputs. A codec that rounds may do so on the wire: as each sum has one owner, no replica sees
-/// another one.
+/// outputs. Where buckets take turns, all fire for each of them, from the last to the first. A
+/// codec that rounds may do so on the wire: as each sum has one owner, no replica sees another one.
 class HalvingSync final : public Task {
  public:
   HalvingSync(const TaskSetup& setup, const plan::Actor& actor)
@@ -24,13 +24,10 @@ class HalvingSync final : public Task {
         firings_(actor.acts.back().firings) {
     const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
     const bool splits = actor.acts.back().outputs.size() > 1;
-    for (const Gradient& gradient : gradients_of(setup.model, actor, false)) {
-      const std::string_view parameter = nn::parameter_of(gradient.name);
-      const bool foreign = splits && parameter != gradient.name;
-      for (const plan::Slice& slice : deal.of(parameter))
-        slices_.push_back({slice, shapes_.size(), foreign});
-      shapes_.push_back(gradient.shape);
-    }
+    const plan::LayerRange all{actor.first_layer, actor.last_layer};
+    const plan::Buckets buckets = plan::buckets_of(setup.plan, actor);
+    for (std::uint32_t b = 0; b < (setup.plan.shares_weights ? buckets.count() : 1); ++b)
+      add(setup.model, deal, setup.plan.shares_weights ? buckets.layers(b) : all, splits);
   }
 
   Status run(Firing& firing) override {
@@ -39,40 +36,63 @@ class HalvingSync final : public Task {
       if (output == nullptr) continue;
       output->round = input.round;
       // A round's sum is of no micro-batch, of which partners may have unequally many.
-      output->micro = firings_ > 1 ? input.micro : 0;
+      output->micro = firings_ > buckets_.size() ? input.micro : 0;
       output->empty = input.empty;
     }
     if (input.empty) return {};
     const auto done = static_cast<std::uint32_t>(firing.act);  // exchanges before this act
+    Bucket& bucket = buckets_[buckets_.size() - 1 - firing.number % buckets_.size()];
     std::vector<Tensor> value;
     if (done == 0) {
-      ATOLL_ASSIGN(value, cut(input.tensors));
+      ATOLL_ASSIGN(value, cut(bucket, input.tensors));
     } else {
-      ATOLL_ASSIGN(value, combine(firing, done));
+      ATOLL_ASSIGN(value, combine(firing, bucket, done));
     }
-    if (done == exchanges_) {
-      leaves_.add(firing.context, std::move(value));
-      if (firing.outputs[0] == nullptr) return {};
+    if (done < exchanges_) {
+      give(firing, bucket, done, std::move(value));
+      return {};
+    }
+    bucket.leaves.add(firing.context, std::move(value));
+    if (firing.outputs[0] == nullptr) return {};
+    for (Bucket& one : buckets_) {
       // Tokens of micro-batches may come from other nodes.
-      if (leaves_.count() != firings_)
+      if (one.leaves.count() != firings_ / buckets_.size())
         return Error{Code::kProto, "gradients", "some micro-batches of a round had none"};
-      value = leaves_.take(firing.context);
+      give(firing, one, done, one.leaves.take(firing.context));
     }
-    give(firing, done, std::move(value));
     return {};
   }
 
  private:
-  /// A run of one of the stage's gradients.
+  /// A run of one of a bucket's gradients.
   struct Part {
     plan::Slice slice;
     std::size_t gradient = 0;
     bool foreign = false;  ///< of a use of a tensor that another stage owns
   };
 
-  void give(Firing& firing, std::uint32_t done, std::vector<Tensor> value) const {
+  struct Bucket {
+    std::vector<ops::Shape> shapes;  ///< of its gradients
+    std::vector<Part> parts;         ///< of them, in order
+    collectives::LeafTree leaves;    ///< of the own slices
+  };
+
+  void add(const nn::ModelSpec& model, const plan::Deal& deal, plan::LayerRange layers,
+           bool splits) {
+    Bucket& bucket = buckets_.emplace_back();
+    for (const Gradient& gradient : gradients_of(model, layers, false)) {
+      const std::string_view parameter = nn::parameter_of(gradient.name);
+      const bool foreign = splits && parameter != gradient.name;
+      for (const plan::Slice& slice : deal.of(parameter))
+        bucket.parts.push_back({slice, bucket.shapes.size(), foreign});
+      bucket.shapes.push_back(gradient.shape);
+    }
+  }
+
+  void give(Firing& firing, const Bucket& bucket, std::uint32_t done,
+            std::vector<Tensor> value) const {
     std::size_t at = 0;
-    for (const Part& part : slices_) {
+    for (const Part& part : bucket.parts) {
       if (!plan::holds(replica_, part.slice, done)) continue;
       const bool first = done < exchanges_ ? plan::holds(replica_, part.slice, done + 1)  // kept
                                            : !part.foreign;                               // own
@@ -80,14 +100,15 @@ class HalvingSync final : public Task {
     }
   }
 
-  Result<std::vector<Tensor>> cut(const std::vector<Tensor>& gradients) const {
+  static Result<std::vector<Tensor>> cut(const Bucket& bucket,
+                                         const std::vector<Tensor>& gradients) {
     const auto same = [](const Tensor& tensor, const ops::Shape& shape) {
       return tensor.shape() == shape && tensor.dtype() == ops::DType::kF32;
     };
-    if (!std::ranges::equal(gradients, shapes_, same))
+    if (!std::ranges::equal(gradients, bucket.shapes, same))
       return Error{Code::kTensor, "gradients", "not the gradients of this stage"};
     std::vector<Tensor> value;
-    for (const Part& part : slices_) {
+    for (const Part& part : bucket.parts) {
       const Tensor& whole = gradients[part.gradient];
       value.push_back(whole.reshape({whole.elements()}).slice(part.slice.first, part.slice.count));
     }
@@ -95,7 +116,8 @@ class HalvingSync final : public Task {
   }
 
   /// What was kept and what the partner sent of the same slices, added.
-  Result<std::vector<Tensor>> combine(Firing& firing, std::uint32_t done) const {
+  Result<std::vector<Tensor>> combine(Firing& firing, const Bucket& bucket,
+                                      std::uint32_t done) const {
     const Token &kept = *firing.inputs[0], &received = *firing.inputs[1];
     if (received.empty || received.round != kept.round || received.micro != kept.micro ||
         received.tensors.size() != kept.tensors.size()) {
@@ -103,7 +125,7 @@ class HalvingSync final : public Task {
                    "a partner sent the gradients of another round, micro-batch or stage"};
     }
     std::vector<Tensor> value;
-    for (const Part& part : slices_) {
+    for (const Part& part : bucket.parts) {
       if (!plan::holds(replica_, part.slice, done)) continue;
       const Tensor& mine = kept.tensors.at(value.size());
       const Tensor& other = received.tensors.at(value.size());
@@ -118,10 +140,8 @@ class HalvingSync final : public Task {
 
   const std::uint32_t replica_;
   const std::uint32_t exchanges_;
-  const std::uint32_t firings_;     ///< of each act, a round
-  std::vector<ops::Shape> shapes_;  ///< of the stage's gradients
-  std::vector<Part> slices_;        ///< of them, in order
-  collectives::LeafTree leaves_;    ///< of the own slices
+  const std::uint32_t firings_;  ///< of each act, a round
+  std::vector<Bucket> buckets_;  ///< that take turns, or one of all that it is of
 };
 
 }  // namespace

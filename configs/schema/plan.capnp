@@ -23,6 +23,7 @@ struct Plan {
   context @14 :UInt32 = 1;          # replicas that share sequences
   microBatches @15 :List(UInt32);   # of a round, by such replicas; empty: equally many
   buckets @16 :List(UInt32);        # first layers of those that do not begin a stage
+  sharesWeights @17 :Bool;          # buckets of layers compute in turn, with weights gathered for each
 }
 
 struct PlanNode {

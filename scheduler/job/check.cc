@@ -108,6 +108,8 @@ class Check {
                                             " leaves; each replica needs at least one");
     }
     ATOLL_TRY(micro_batches());
+    if (const std::string problem = problem_of_gathering(job_.parallelism); !problem.empty())
+      return no("/spec/parallelism/zero_stage", problem);
     return ranks();
   }
 
@@ -123,8 +125,9 @@ class Check {
                     text(job_.training.leaves) + " leaves");
     }
     if (!parallelism.is_uneven() || parallelism.zero_stage < 2) return {};
-    return no("/spec/parallelism/micro_batches",
-              "are unequal, but with zero_stage 2 copies meet after each; use zero_stage 1");
+    return no("/spec/parallelism/micro_batches", "are unequal, but with zero_stage " +
+                                                     text(parallelism.zero_stage) +
+                                                     " copies meet after each; use zero_stage 1");
   }
 
   Status ranks() const {
@@ -251,6 +254,21 @@ bool can_share_sequences(const Job& job, std::uint32_t replicas) {
   return replicas == 1 ||
          (nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
           activations_are_exact(job));
+}
+
+std::string problem_of_gathering(const Parallelism& parallelism) {
+  if (!parallelism.shares_weights()) return {};
+  const std::string what = parallelism.tp > 1   ? "tp " + text(parallelism.tp)
+                           : parallelism.cp > 1 ? "cp " + text(parallelism.cp)
+                           : parallelism.schedule.kind == Schedule::Kind::kZeroBubble
+                               ? "schedule zero-bubble"
+                               : "";
+  if (what.empty()) return {};
+  return "3 gathers weights for one group of layers after the other, forward and then backward, "
+         "but "
+         "with " +
+         what + " layers wait for others in between; use zero_stage 2, or leave " +
+         what.substr(0, what.find(' ')) + " out";
 }
 
 bool can_share_state(const Job& job) { return !remembers(job); }

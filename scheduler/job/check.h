@@ -1,6 +1,8 @@
 #pragma once
 // What a schema cannot say: values that exclude each other.
 
+#include <string>
+
 #include "runtime/base/error.h"
 #include "scheduler/job/document.h"
 #include "scheduler/job/job.h"
@@ -17,6 +19,10 @@ bool can_share_layers(const Job& job, std::uint32_t ranks);
 /// Whether so many replicas can share the sequences of a checked job: its model, its context and
 /// its codecs let them.
 bool can_share_sequences(const Job& job, std::uint32_t replicas);
+
+/// What keeps replicas from gathering weights layer by layer (zero_stage 3), and the remedy; empty:
+/// nothing.
+std::string problem_of_gathering(const Parallelism& parallelism);
 
 /// Whether the codecs of a checked job let replicas share state out.
 bool can_share_state(const Job& job);

@@ -45,13 +45,15 @@ struct Parallelism {
   std::vector<std::uint32_t> layers;  ///< of each stage; empty: cut by the devices' speeds
   /// Of a round, in each copy of the model, that together take all leaves; empty: equally many.
   std::vector<std::uint32_t> micro_batches;
-  /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too.
+  /// What replicas share out, instead of copies: 1 the optimizer's state, 2 sums of gradients, too,
+  /// 3 also weights, but those of the layers that compute.
   std::uint32_t zero_stage = 0;
   /// Least bytes of gradients that travel together, as neighbouring layers; 0: the planner's.
   std::uint64_t bucket_bytes = 0;
   /// Whether there is something to share out among several.
   bool shares_state() const { return zero_stage > 0 && replicas() > 1; }
   bool shares_gradients() const { return zero_stage > 1 && replicas() > 1; }
+  bool shares_weights() const { return zero_stage > 2 && replicas() > 1; }
   /// Who has gradients of tokens of its own, and adds them up with all others.
   std::uint32_t replicas() const { return dp * cp; }
   /// Of a round of so many leaves, in this replica.

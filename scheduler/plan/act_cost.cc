@@ -40,7 +40,8 @@ double bytes_passed(const Plan& plan, const Actor& actor, std::size_t index) {
   for (const auto* ports : {&act.inputs, &act.outputs}) {
     for (const Port& port : *ports) {
       const Edge& edge = plan.edges[port.edge];
-      if (edge.content != Content::kState) bytes += static_cast<double>(edge.bytes) * edge.ratio;
+      if (edge.content == Content::kState) continue;
+      bytes += static_cast<double>(edge.bytes) * edge.ratio / port.group;  // a token for the group
     }
   }
   return bytes;

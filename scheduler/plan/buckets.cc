@@ -14,6 +14,7 @@ constexpr std::uint64_t kBucketBytes = std::uint64_t{4} << 20;
 /// Of a model. What is left to send when backward is done is then about an eighth of it; each more
 /// would cost actors and acts.
 constexpr std::uint64_t kMostBuckets = 8;
+constexpr std::uint64_t kMostOfAPlan = 256;  ///< validate() takes no more
 
 /// With those of tied uses.
 std::uint64_t gradient_bytes(const nn::ModelSpec& spec, const nn::Layer& layer) {
@@ -63,7 +64,12 @@ std::vector<std::uint32_t> cut_buckets(const nn::ModelSpec& spec,
   const std::uint64_t owners = parallelism.shares_state() ? parallelism.replicas() : 1;
   const std::uint64_t all = std::accumulate(bytes.begin(), bytes.end(), std::uint64_t{0});
   std::uint64_t least = parallelism.bucket_bytes;
-  if (least == 0) least = std::max(kBucketBytes * owners, all / kMostBuckets);
+  if (least == 0) {
+    // Where weights are gathered for each, the largest bucket is what memory must hold.
+    least = kBucketBytes * owners;
+    if (!parallelism.shares_weights()) least = std::max(least, all / kMostBuckets);
+  }
+  least = std::max(least, all / kMostOfAPlan);
   for (const LayerRange& stage : stages) {
     std::uint64_t left = 0;
     for (std::uint32_t i = stage.first; i < stage.last; ++i) left += bytes[i];

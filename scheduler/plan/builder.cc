@@ -124,8 +124,9 @@ std::uint32_t Builder::wire_slots(const Join& join, NodeIndex from, NodeIndex to
       topology::line_between(topology_, plan_.nodes[from].datacenter, plan_.nodes[to].datacenter);
   const double bytes = static_cast<double>(join.bytes) * ratio_of(join);
   const std::uint64_t least = is_activation(join.content) ? 2 : 1;
-  // A gradient waits for its partner's before the next one leaves: more than one is never there.
-  const bool alone = join.content == Content::kGradient;
+  // A gradient or weight waits for its partner's before the next one leaves: more than one is never
+  // there.
+  const bool alone = join.content == Content::kGradient || join.content == Content::kWeights;
   const std::uint64_t most = std::max<std::uint64_t>(least, alone ? 1 : join.tokens);
   return static_cast<std::uint32_t>(std::clamp(cost::slots_to_fill(line, bytes), least, most));
 }

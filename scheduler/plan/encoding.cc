@@ -171,6 +171,7 @@ Plan read_plan(schema::Plan::Reader from) {
   to.leaves = from.getLeaves();
   for (const std::uint32_t count : from.getMicroBatches()) to.micro_batches.push_back(count);
   for (const std::uint32_t layer : from.getBuckets()) to.buckets.push_back(layer);
+  to.shares_weights = from.getSharesWeights();
   to.reproducible = from.getReproducible();
   to.predicted_step_seconds = from.getPredictedStepSeconds();
   to.layout = text(from.getLayout());
@@ -202,6 +203,7 @@ Bytes encode(const Plan& plan) {
   for (unsigned i = 0; i < counts.size(); ++i) counts.set(i, plan.micro_batches[i]);
   auto buckets = to.initBuckets(static_cast<unsigned>(plan.buckets.size()));
   for (unsigned i = 0; i < buckets.size(); ++i) buckets.set(i, plan.buckets[i]);
+  to.setSharesWeights(plan.shares_weights);
   to.setReproducible(plan.reproducible);
   to.setPredictedStepSeconds(plan.predicted_step_seconds);
   to.setLayout(text(plan.layout));

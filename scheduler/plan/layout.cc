@@ -13,6 +13,7 @@ namespace reef::plan {
 namespace {
 
 constexpr std::int32_t kWeightsPriority = -1;  ///< fills gaps: only the optimizer waits for it
+constexpr std::int32_t kGatherPriority = 0;    ///< no layer has anything to do without it
 
 class Actors {
  public:
@@ -87,17 +88,22 @@ class Actors {
   /// those that have begun behind it.
   std::uint64_t shard_state(Place place) const {
     const StageSize& size = f_.size(place);
-    std::uint64_t sums = f_.syncs == 1 ? partial_sums(place.replica) : 0;
-    if (f_.syncs > 1 && f_.segments(place.stage) > f_.buckets(place.stage))
+    const bool syncs_once = f_.sync_firings(place.stage) == 1;
+    std::uint64_t sums = syncs_once ? partial_sums(place.replica) : 0;
+    if (!syncs_once && f_.segments(place.stage) > f_.syncs(place.stage))
       sums = stash_slots(f_, place);
-    return sums * size.all_gradients() + size.recomputed + ring_bytes(f_, place);
+    // What lies between buckets that take turns, there and back.
+    const std::uint64_t between = f_.in_turn ? 2 * f_.hidden_bytes() : 0;
+    return sums * size.all_gradients() + size.recomputed + ring_bytes(f_, place) + between;
   }
 
-  std::uint64_t sync_state(Place place, std::uint32_t bucket) const {
+  std::uint64_t sync_state(Place place, std::uint32_t sync) const {
     // A codec with feedback works on a copy as long as what it remembers.
-    if (f_.syncs == 1) return 2 * remembered(f_, place, bucket).held;
-    return partial_sums(place.replica) *
-           bytes_of(f_.bucket(place, bucket).gradients, place.replica, f_.exchanges);
+    if (f_.sync_firings(place.stage) == 1) return 2 * remembered(f_, place, sync).held;
+    std::uint64_t own = 0;
+    for (const Bucket& bucket : f_.synced(place, sync))
+      own += bytes_of(bucket.gradients, place.replica, f_.exchanges);
+    return partial_sums(place.replica) * own;
   }
 
   void add_store(Place place) {
@@ -114,8 +120,8 @@ class Actors {
     Shard shard;
     shard.actor = f_.add(ActorKind::kLayerShard, "layers" + suffix, place, shard_state(place));
     add_passes(place, shard);
-    for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b)
-      shard.sync.push_back(add_sync(place, b));
+    for (std::uint32_t i = 0; i < f_.syncs(place.stage); ++i)
+      shard.sync.push_back(add_sync(place, i));
     const ActorId optimizer =
         f_.add(ActorKind::kOptimizer, "optimizer" + suffix, place, f_.share(place).state());
     if (f_.shards.ranks > 1) shard.take = f_.builder.add_act(optimizer, "take");
@@ -123,21 +129,32 @@ class Actors {
     if (f_.shards.ranks == 1) shard.take = shard.measure;
     shard.update = f_.builder.add_act(optimizer, "update");
     if (!f_.sharded) return shard;
-    const ActorId gather = f_.add(ActorKind::kAllGather, "gather" + suffix, place);
-    shard.gather.push_back(f_.builder.add_act(gather, "offer"));
-    for (std::uint32_t j = 0; j < f_.exchanges; ++j)
-      shard.gather.push_back(f_.builder.add_act(gather, "combine " + std::to_string(j)));
+    if (!f_.in_turn) {
+      const ActorId gather = f_.add(ActorKind::kAllGather, "gather" + suffix, place);
+      shard.gather.push_back(add_exchanges(gather, 1, kGatherPriority));
+      return shard;
+    }
+    for (const char* direction : {"/forward", "/backward"}) {
+      const ActorId gather = f_.add(ActorKind::kAllGather, "gather" + suffix + direction, place);
+      shard.gather.push_back(
+          add_exchanges(gather, f_.sync_firings(place.stage), exchange_priority()));
+    }
     return shard;
   }
 
-  std::vector<ActRef> add_sync(Place place, std::uint32_t bucket) {
-    const ActorId sync =
-        f_.add(ActorKind::kGradientSync, "sync" + f_.of_bucket(place, bucket, '/'), place,
-               f_.buckets_of(place.stage).layers(bucket), sync_state(place, bucket));
-    std::vector<ActRef> acts{f_.builder.add_act(sync, "offer", f_.syncs, exchange_priority())};
-    for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
-      acts.push_back(
-          f_.builder.add_act(sync, "combine " + std::to_string(k), f_.syncs, exchange_priority()));
+  std::vector<ActRef> add_sync(Place place, std::uint32_t sync) {
+    const LayerRange layers =
+        f_.in_turn ? f_.layers_of(place.stage) : f_.buckets_of(place.stage).layers(sync);
+    const ActorId actor = f_.add(ActorKind::kGradientSync, "sync" + f_.of_sync(place, sync, '/'),
+                                 place, layers, sync_state(place, sync));
+    return add_exchanges(actor, f_.sync_firings(place.stage), exchange_priority());
+  }
+
+  /// offer, combine 0, combine 1, ...
+  std::vector<ActRef> add_exchanges(ActorId actor, std::uint32_t firings, std::int32_t priority) {
+    std::vector<ActRef> acts{f_.builder.add_act(actor, "offer", firings, priority)};
+    for (std::uint32_t k = 0; k < f_.exchanges; ++k) {
+      acts.push_back(f_.builder.add_act(actor, "combine " + std::to_string(k), firings, priority));
     }
     return acts;
   }
@@ -160,13 +177,13 @@ class Actors {
           shard.actor, named(backward, i), f_.micro(place.replica) * segments.backward_firings(i),
           backward_priority()));
     }
-    for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b) {
+    for (std::uint32_t i = 0; i < f_.syncs(place.stage); ++i) {
       const std::string weights =
-          "backward weights" + (f_.buckets(place.stage) > 1 ? " " + std::to_string(b) : "");
+          "backward weights" + (f_.syncs(place.stage) > 1 ? " " + std::to_string(i) : "");
       shard.gradients.push_back(
           f_.in_halves()
               ? f_.builder.add_act(shard.actor, weights, f_.micro(place.replica), kWeightsPriority)
-              : shard.backward[segments.first_of(b)]);
+              : shard.backward[segments.first_of(i)]);
     }
   }
 
@@ -185,6 +202,7 @@ Plan finish(Frame& frame) {
   plan.context = frame.shards.context;
   plan.leaves = frame.job.training.leaves;
   plan.buckets = frame.bucket_cuts;
+  plan.shares_weights = frame.in_turn;
   if (frame.job.parallelism.is_uneven()) plan.micro_batches = frame.job.parallelism.micro_batches;
   return std::move(plan);
 }

@@ -18,6 +18,27 @@ void give(std::vector<Slice>& slices, const std::string& parameter, std::int64_t
   }
 }
 
+/// Where the run of each owner ends among `total` elements more, so that in the end all have as
+/// much as that allows.
+std::vector<double> ends_of(const std::vector<double>& had, double total) {
+  const auto owners = static_cast<double>(had.size());
+  double sum = total, wanted = 0;
+  for (const double before : had) sum += before;
+  std::vector<double> ends;
+  for (const double before : had) {
+    wanted += std::max(0.0, sum / owners - before);
+    ends.push_back(wanted);
+  }
+  for (double& end : ends) end *= wanted > 0 ? total / wanted : 0;
+  return ends;
+}
+
+std::vector<Buckets> whole(std::span<const LayerRange> stages) {
+  std::vector<Buckets> buckets;
+  for (const LayerRange& stage : stages) buckets.emplace_back(stage, std::span<std::uint32_t>());
+  return buckets;
+}
+
 }  // namespace
 
 std::int64_t pieces_in(const Slice& slice) {
@@ -28,9 +49,12 @@ bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges) {
   return ((slice.owner ^ replica) & ((std::uint64_t{1} << exchanges) - 1)) == 0;
 }
 
-Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> buckets, std::uint32_t owners)
+Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners)
+    : Deal(spec, whole(stages), owners) {}
+
+Deal::Deal(const nn::ModelSpec& spec, std::span<const Buckets> stages, std::uint32_t owners)
     : owners_(owners) {
-  std::map<std::string, std::int64_t, std::less<>> elements;
+  Elements elements;
   std::set<std::string, std::less<>> copied;
   for (const nn::Layer& layer : spec.layers) {
     auto& names = names_.emplace_back();
@@ -40,31 +64,37 @@ Deal::Deal(const nn::ModelSpec& spec, std::span<const LayerRange> buckets, std::
       if (nn::is_copied(parameter, spec.tensor)) copied.insert(parameter.name);
     }
   }
-  for (const LayerRange& bucket : buckets) {
-    std::vector<std::string> names = names_of(bucket);
-    // Buckets of a peer's plan may overlap; an element still has one owner.
-    std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
-    // Not std::ranges', whose result Clang 14 cannot compile.
-    const auto split =
-        std::stable_partition(names.begin(), names.end(),
-                              [&](const std::string& name) { return !copied.contains(name); });
-    deal({names.begin(), split}, elements);
-    deal({split, names.end()}, elements);
+  for (const Buckets& stage : stages) {
+    std::vector<double> had(owners), had_copied(owners);
+    for (std::uint32_t b = 0; b < stage.count(); ++b) {
+      std::vector<std::string> names = names_of(stage.layers(b));
+      // Stages of a peer's plan may overlap; an element still has one owner.
+      std::erase_if(names, [this](const std::string& name) { return slices_.contains(name); });
+      // Not std::ranges', whose result Clang 14 cannot compile.
+      const auto split =
+          std::stable_partition(names.begin(), names.end(),
+                                [&](const std::string& name) { return !copied.contains(name); });
+      deal({names.begin(), split}, elements, had);
+      deal({split, names.end()}, elements, had_copied);
+    }
   }
 }
 
-void Deal::deal(const std::vector<std::string>& names,
-                const std::map<std::string, std::int64_t, std::less<>>& elements) {
-  std::int64_t total = 0, before = 0;
-  for (const std::string& name : names) total += elements.at(name);
+void Deal::deal(const std::vector<std::string>& names, const Elements& elements,
+                std::vector<double>& had) {
+  double total = 0, before = 0;
+  for (const std::string& name : names) total += static_cast<double>(elements.at(name));
+  const std::vector<double> ends = ends_of(had, total);
+  std::uint32_t owner = 0;
   for (const std::string& name : names) {
     for (std::int64_t first = 0; first < elements.at(name); first += kPieceElements) {
       const std::int64_t count = std::min(kPieceElements, elements.at(name) - first);
-      // By its middle, which is inside the whole: below owners.
-      const double middle = static_cast<double>(before) + static_cast<double>(count) / 2;
-      give(slices_[name], name, first, count,
-           static_cast<std::uint32_t>(middle / static_cast<double>(total) * owners_));
-      before += count;
+      // By its middle.
+      const double middle = before + static_cast<double>(count) / 2;
+      while (owner + 1 < owners_ && middle >= ends[owner]) ++owner;
+      give(slices_[name], name, first, count, owner);
+      had[owner] += static_cast<double>(count);
+      before += static_cast<double>(count);
     }
   }
 }
@@ -116,13 +146,12 @@ bool is_sharded(const Plan& plan) {
 }
 
 Deal deal_of(const nn::ModelSpec& spec, const Plan& plan) {
-  std::vector<LayerRange> ranges;
+  std::vector<Buckets> stages;
   for (const Actor& actor : plan.actors) {
-    if (actor.kind != ActorKind::kOptimizer || actor.replica != 0 || actor.rank != 0) continue;
-    const Buckets buckets = buckets_of(plan, actor);
-    for (std::uint32_t b = 0; b < buckets.count(); ++b) ranges.push_back(buckets.layers(b));
+    if (actor.kind == ActorKind::kOptimizer && actor.replica == 0 && actor.rank == 0)
+      stages.push_back(buckets_of(plan, actor));
   }
-  return Deal(spec, ranges, is_sharded(plan) ? plan.replicas : 1);
+  return Deal(spec, stages, is_sharded(plan) ? plan.replicas : 1);
 }
 
 std::vector<RankDeal> deals_of(const job::Job& job, const Plan& plan) {

@@ -6,10 +6,10 @@
 //
 // A parameter is cut into pieces of kPieceElements, which is also the unit of the norm's sums. The
 // pieces of a bucket (buckets.h), in the order of names, are dealt to the replicas as runs of about
-// as many elements, so that each of them takes part in every exchange; where tensor-parallel ranks
-// share the layers, of what a rank holds, and parameters that
-// all of them have by themselves, so that in all ranks they have the same owner. Without sharing
-// all is the same with one owner, of which each replica is a copy.
+// as many elements, so that each of them takes part in every exchange, and who has had less of the
+// stage's buckets before gets more; where tensor-parallel ranks share the layers, of what a rank
+// holds, and parameters that all of them have by themselves, so that in all ranks they have the
+// same owner. Without sharing all is the same with one owner, of which each replica is a copy.
 
 #include <cstdint>
 #include <map>
@@ -48,7 +48,9 @@ bool holds(std::uint32_t replica, const Slice& slice, std::uint32_t exchanges);
 
 class Deal {
  public:
-  Deal(const nn::ModelSpec& spec, std::span<const LayerRange> buckets, std::uint32_t owners);
+  Deal(const nn::ModelSpec& spec, std::span<const Buckets> stages, std::uint32_t owners);
+  /// Of stages of one bucket.
+  Deal(const nn::ModelSpec& spec, std::span<const LayerRange> stages, std::uint32_t owners);
 
   std::uint32_t owners() const { return owners_; }
   /// The owner that a replica is: itself, or the only one.
@@ -62,8 +64,10 @@ class Deal {
 
  private:
   std::vector<std::string> names_of(LayerRange layers) const;
-  void deal(const std::vector<std::string>& names,
-            const std::map<std::string, std::int64_t, std::less<>>& elements);
+  using Elements = std::map<std::string, std::int64_t, std::less<>>;
+  /// `had`: elements of each owner before, then after.
+  void deal(const std::vector<std::string>& names, const Elements& elements,
+            std::vector<double>& had);
 
   std::vector<std::vector<std::string>> names_;  ///< of the parameters of each layer
   std::uint32_t owners_;

@@ -35,6 +35,9 @@ enum class ActorKind : std::uint8_t {
                   ///< or, in halves, act backward input: grad output, stash, .. -> rest, ..
                   ///<            and acts backward weights b of each bucket: rest [x segments of
                   ///<            it] -> gradients
+                  ///< or, with weights gathered for each bucket, of which one act of all:
+                  ///< act forward:  input, turn, weights -> output, stash
+                  ///< act backward: grad output, stash, weights -> gradients, [grad input], turn
                   ///< of the last stage also act loss: logits, targets -> grad logits, report
                   ///< or, of ranks, act statistics: logits, targets -> judged, statistics
                   ///<           and act loss: judged, statistics -> grad logits, [report]
@@ -55,7 +58,9 @@ enum class ActorKind : std::uint8_t {
                   ///<               [copied]
                   ///<           and act measure: split, [sums of copied] -> squares, held
                   ///< act update:   held, scale -> weights, [tied weights], [snapshot]
-                  ///< sharded: squares [x replicas' norms]; slices in place of both weights
+                  ///< sharded: squares [x replicas' norms]; slices in place of both weights, or
+                  ///< with weights gathered for each bucket slices, slices, [tied slices, tied
+                  ///< slices]: forward and backward; then reduced is one of all buckets
   kParameterStore,  ///< act publish:  snapshot -> part
   kCheckpointer,    ///< act write:    part [x stages, of each: x ranks], [residuals, by replica,
                     ///< then stage and bucket] -> (nothing)
@@ -65,6 +70,8 @@ enum class ActorKind : std::uint8_t {
   kAllGather,  ///< of sharded plans. act offer:     slices -> kept, sent
                ///< act combine j: kept, received -> kept, sent
                ///< last act: -> weights, [tied weights]
+               ///< Or one forward and one backward, whose acts fire once a micro-batch and bucket:
+               ///< slices, [tied slices] for all of a round; last act: -> weights
                ///< Partner at j: replica xor 2^(exchanges - 1 - j). What is offered first passes
                ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
                ///< bytes of the other.
@@ -186,6 +193,9 @@ struct Plan {
   std::vector<std::uint32_t> micro_batches;
   /// The layers, ascending, where inside of a stage another bucket of gradients begins (buckets.h).
   std::vector<std::uint32_t> buckets;
+  /// Of a sharded plan: a shard's buckets compute in turn (segments.h), with weights that are
+  /// gathered for each, forward and backward.
+  bool shares_weights = false;
   /// False when a lossy codec, sums over ranks, unequal micro-batches or devices of several kinds
   /// break rule 7.
   bool reproducible = true;

@@ -48,6 +48,10 @@ std::string rates_text(const Plan& plan) {
 std::string sharing_text(const Plan& plan) {
   const Sharing sharing = sharing_of(plan);
   if (!sharing.state) return {};
+  if (sharing.weights) {
+    return "shared out    masters, moments, sums of gradients and weights, which travel for each "
+           "bucket of layers of each micro-batch\n";
+  }
   return sharing.gradients
              ? "shared out    masters, moments and sums of gradients, which travel after each "
                "micro-batch\n"
@@ -56,7 +60,7 @@ std::string sharing_text(const Plan& plan) {
 
 /// What does not wait for the whole backward of a stage.
 std::string buckets_text(const Plan& plan) {
-  if (plan.buckets.empty()) return {};
+  if (plan.buckets.empty() || plan.shares_weights) return {};
   return "gradients     in " + std::to_string(plan.stages + plan.buckets.size()) +
          " buckets of layers, each on its way while backward computes earlier ones\n";
 }

@@ -189,12 +189,13 @@ class Search {
     for (const nn::Recompute recompute : kRecomputes) {
       if (recompute == nn::Recompute::kFull && parallelism.cp > 1) continue;  // job::check_values()
       parallelism.recompute = recompute;
-      // Sharing gradients out sends them more often, so only where memory asks for it; and replicas
-      // that meet after each micro-batch need equally many.
+      // Sharing gradients out sends them more often, and weights, too, so only where memory asks
+      // for it; and replicas that meet after each micro-batch need equally many.
       const std::uint32_t least = option.parallelism.zero_stage;
-      const std::uint32_t most = parallelism.is_uneven() ? least : 2 * least;
+      const std::uint32_t most = parallelism.is_uneven() ? least : 3 * least;
       for (std::uint32_t zero = least; zero <= most; ++zero) {
         parallelism.zero_stage = zero;
+        if (!job::problem_of_gathering(parallelism).empty()) break;
         found = candidate(parallelism, option.spread);
         if (found.short_by == 0) return found;
       }

@@ -18,6 +18,14 @@
 // In each firing it takes what the replica before made in its last one, and hands on what it met
 // itself. So the edge between them has one token of before the first round, and two slots do for
 // any number of replicas: memory is what sequences are shared for.
+//
+// Where weights are gathered for each bucket (ZeRO stage 3, Rajbhandari et al. 2020) all buckets
+// are one segment, whose acts fire once for each, in turn: so two slots of one edge do for the
+// weights of any number of layers, one that computes and one that comes.
+//
+//   forward    0          the first bucket
+//              count - 1  the last; then the micro-batch leaves the stage
+//   backward   0          the last bucket, and so back to the first
 
 #include <cstdint>
 
@@ -31,15 +39,19 @@ class Segments {
   /// Of a shard that is the model's last if `ends`, in a plan of `ranks` that share layers and
   /// `context` that share sequences. Nothing is taken from memory.
   Segments(LayerRange layers, const Buckets& buckets, bool ends, std::uint32_t ranks,
-           std::uint32_t context);
+           std::uint32_t context, bool in_turn = false);
 
   /// A segment is a layer.
   bool by_layer() const { return by_layer_; }
   std::uint32_t count() const {
-    return by_layer_ ? layers_.last - layers_.first : buckets_.count();
+    return by_layer_ ? layers_.last - layers_.first : in_turn_ ? 1 : buckets_.count();
   }
   LayerRange layers(std::uint32_t segment) const;
   const Buckets& buckets() const { return buckets_; }
+  /// Its buckets are one segment, and take turns.
+  bool in_turn() const { return in_turn_; }
+  /// Of gradients, each for a bucket, or for all that take turns.
+  std::uint32_t syncs() const { return in_turn_ ? 1 : buckets_.count(); }
   std::uint32_t bucket_of(std::uint32_t segment) const {
     return buckets_.of(layers(segment).first);
   }
@@ -59,10 +71,10 @@ class Segments {
   bool is_ring(std::uint32_t segment) const;
   /// Of an act, for each micro-batch.
   std::uint32_t forward_firings(std::uint32_t segment) const {
-    return is_ring(segment) ? context_ : 1;
+    return in_turn_ ? buckets_.count() : is_ring(segment) ? context_ : 1;
   }
   std::uint32_t backward_firings(std::uint32_t segment) const {
-    return is_ring(segment) ? context_ + 1 : 1;
+    return in_turn_ ? buckets_.count() : is_ring(segment) ? context_ + 1 : 1;
   }
 
  private:
@@ -71,6 +83,7 @@ class Segments {
   bool ends_;
   bool by_layer_;
   std::uint32_t context_;
+  bool in_turn_;
 };
 
 /// Of a layer shard.

@@ -31,10 +31,18 @@ char letter(Content content) {
   return '!';
 }
 
-std::vector<ActShape> sync_shapes(const Plan& plan, std::uint32_t micro, Sharing sharing) {
+/// Of an act that fires once a micro-batch and bucket where these take turns.
+std::uint32_t turns(const Plan& plan, const Actor& actor, std::uint32_t micro) {
+  return micro * buckets_of(plan, actor).count();
+}
+
+std::vector<ActShape> sync_shapes(const Plan& plan, const Actor& actor, std::uint32_t micro,
+                                  Sharing sharing) {
   const char* const last = sharing.state ? "gg?" : "gg?p?";
   if (plan.replicas == 1) return {{"g", last}};
-  const std::uint32_t syncs = sharing.gradients ? micro : 1;
+  const std::uint32_t syncs = sharing.weights     ? turns(plan, actor, micro)
+                              : sharing.gradients ? micro
+                                                  : 1;
   std::vector<ActShape> shapes{{"g", "gg", syncs}};
   for (std::uint32_t reach = 2; reach <= plan.replicas; reach *= 2) {
     shapes.push_back({"gg", reach == plan.replicas ? last : "gg", syncs});
@@ -43,11 +51,14 @@ std::vector<ActShape> sync_shapes(const Plan& plan, std::uint32_t micro, Sharing
 }
 
 /// The sync backwards: as many acts, of weights.
-std::vector<ActShape> gather_shapes(std::uint32_t replicas) {
-  if (replicas == 1) return {};
-  std::vector<ActShape> shapes{{"w", "ww"}};
-  for (std::uint32_t reach = 2; reach <= replicas; reach *= 2)
-    shapes.push_back({"ww", reach == replicas ? "ww?" : "ww"});
+std::vector<ActShape> gather_shapes(const Plan& plan, const Actor& actor, std::uint32_t micro,
+                                    Sharing sharing) {
+  if (plan.replicas == 1) return {};
+  const std::uint32_t often = sharing.weights ? turns(plan, actor, micro) : 1;
+  const char* const gathered = sharing.weights ? "w" : "ww?";
+  std::vector<ActShape> shapes{{sharing.weights ? "ww?" : "w", "ww", often}};
+  for (std::uint32_t reach = 2; reach <= plan.replicas; reach *= 2)
+    shapes.push_back({"ww", reach == plan.replicas ? gathered : "ww", often});
   return shapes;
 }
 
@@ -64,20 +75,26 @@ std::vector<ActShape> norm_shapes(const Actor& actor, const Plan& plan, bool sha
   return {{squares, squares == "!" ? squares : std::string(shards, 's') + "s?"}};
 }
 
-std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, bool sharded) {
+std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, Sharing sharing) {
   const std::size_t measure = plan.ranks > 1 ? 1 : 0;
   if (actor.acts.size() != measure + 2) return std::vector<ActShape>(measure + 3);
   const std::uint64_t ports = actor.acts[measure].outputs.size();
-  const std::string squares = sharded ? repeated('s', plan.replicas, ports - 1) : "s";
-  // Of each bucket, perhaps of tied uses.
-  const std::uint64_t buckets = buckets_of(plan, actor).count();
+  const std::string squares = sharing.state ? repeated('s', plan.replicas, ports - 1) : "s";
+  // Of each bucket or of all, perhaps of tied uses.
+  const std::uint64_t buckets = sharing.weights ? 1 : buckets_of(plan, actor).count();
   const std::uint64_t gradients = actor.acts[0].inputs.size();
   const std::string reduced = repeated('g', buckets, std::min(gradients, buckets)) + "g?";
   std::vector<ActShape> shapes;
   if (measure > 0) shapes.push_back({reduced, "gg?"});
   shapes.push_back({measure > 0 ? "gg?" : reduced, squares + "g"});
-  shapes.push_back({"gs", sharded ? "wp?" : "ww?p?"});
+  shapes.push_back({"gs", sharing.weights ? "www?w?p?" : sharing.state ? "wp?" : "ww?p?"});
   return shapes;
+}
+
+/// One act forward and one backward, that fire for each bucket.
+std::vector<ActShape> turn_shapes(const Segments& segments, bool first, std::uint32_t micro) {
+  return {{first ? "tsw" : "asw", "aa", micro * segments.forward_firings(0)},
+          {"daw", first ? "gs" : "gds", micro * segments.backward_firings(0)}};
 }
 
 /// What goes round a ring comes behind the rest.
@@ -111,10 +128,13 @@ std::vector<ActShape> layer_shapes(const Actor& actor, const Plan& plan) {
   const std::uint64_t judging = !last ? 0 : plan.ranks > 1 ? 2 : 1;
   const std::uint64_t least = 2 * std::uint64_t{segments.count()} + judging;
   // A hostile plan of many layers must bring the acts before they cost us.
-  const bool halves = actor.acts.size() == least + segments.buckets().count();
+  const bool halves =
+      !segments.in_turn() && actor.acts.size() == least + segments.buckets().count();
   if (segments.count() == 0 || (actor.acts.size() != least && !halves))
     return std::vector<ActShape>(1);
-  std::vector<ActShape> shapes = pass_shapes(segments, actor.stage == 0, halves, micro);
+  const bool first = actor.stage == 0;
+  std::vector<ActShape> shapes = segments.in_turn() ? turn_shapes(segments, first, micro)
+                                                    : pass_shapes(segments, first, halves, micro);
   if (judging == 1) shapes.push_back({"at", "ds", micro});
   if (judging == 2) {
     shapes.push_back({"at", "ax", micro});
@@ -155,7 +175,7 @@ std::vector<ActShape> metrics_shapes(const Plan& plan) {
 
 Sharing sharing_of(const Plan& plan) {
   const bool state = is_sharded(plan);
-  return {state, state && sums_each_micro_batch(plan)};
+  return {state, state && sums_each_micro_batch(plan), plan.shares_weights};
 }
 
 std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sharing) {
@@ -166,11 +186,11 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
     case ActorKind::kLayerShard:
       return layer_shapes(actor, plan);
     case ActorKind::kGradientSync:
-      return sync_shapes(plan, micro, sharing);
+      return sync_shapes(plan, actor, micro, sharing);
     case ActorKind::kClipNorm:
       return norm_shapes(actor, plan, sharing.state);
     case ActorKind::kOptimizer:
-      return optimizer_shapes(actor, plan, sharing.state);
+      return optimizer_shapes(actor, plan, sharing);
     case ActorKind::kParameterStore:
       return {{"p", "p"}};
     case ActorKind::kCheckpointer:
@@ -184,7 +204,7 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
     case ActorKind::kReceive:
       return {{".", "."}};
     case ActorKind::kAllGather:
-      return gather_shapes(plan.replicas);
+      return gather_shapes(plan, actor, micro, sharing);
     case ActorKind::kAllReduce:
     case ActorKind::kJoin:
       return all_reduce_shapes(actor, plan.ranks, micro);

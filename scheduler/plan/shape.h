@@ -21,6 +21,7 @@ struct ActShape {
 struct Sharing {
   bool state = false;      ///< is_sharded()
   bool gradients = false;  ///< and sums_each_micro_batch()
+  bool weights = false;    ///< and Plan::shares_weights
 };
 Sharing sharing_of(const Plan& plan);
 

@@ -11,6 +11,7 @@
 #include "ops/codec/edge.h"
 #include "runtime/base/utf8.h"
 #include "scheduler/plan/act_cost.h"
+#include "scheduler/plan/buckets.h"
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
@@ -26,6 +27,7 @@ constexpr std::size_t kLongestName = 255;
 constexpr std::size_t kLongestText = 1 << 20;
 constexpr std::uint32_t kMostReplicas = 1024;  ///< and stages, leaves, threads of a node
 constexpr std::uint32_t kMostContext = 64;     ///< else rings would take long to prove live
+constexpr std::size_t kMostBuckets = 256;      ///< likewise what fires for each
 constexpr std::uint32_t kMostSlots = 1 << 16;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
 constexpr double kHighestSpeed = 1e24;  ///< FLOP/s and bytes/s of a device
@@ -121,11 +123,15 @@ class Validator {
     }
     ATOLL_TRY(micro_batches());
     const auto& cuts = plan_.buckets;
+    if (cuts.size() > kMostBuckets) return broken("buckets", "too many");
     if (std::ranges::adjacent_find(cuts, std::greater_equal<>()) != cuts.end())
       return broken("buckets", "not in the order of layers");
     if (plan_.stages < 1 || plan_.stages > kMostReplicas)
       return broken("stages", "none or too many");
     if (!power(plan_.ranks)) return broken("ranks", "not a power of two, or too many");
+    const bool shares_others = plan_.ranks > 1 || plan_.context > 1;
+    if (plan_.shares_weights && (shares_others || !sharing_.state))
+      return broken("weights", "shared out among those who do not share state, or share layers");
     if (!std::isfinite(plan_.predicted_step_seconds) || plan_.predicted_step_seconds < 0) {
       return broken("predicted step", "not a time");
     }
@@ -144,6 +150,8 @@ class Validator {
       return broken("micro-batches", "are listed, but are equal");
     if (sums_each_micro_batch(plan_))
       return broken("micro-batches", "are unequal, but replicas meet after each");
+    if (plan_.shares_weights)
+      return broken("micro-batches", "are unequal, but replicas gather weights for each");
     return {};
   }
 
@@ -195,9 +203,10 @@ class Validator {
       return broken(edge.name, "tokens that do not divide the firings of its ends");
     }
     // Tasks rely on it: else a port could have no token where its act always makes one.
-    if (edge.tokens != std::gcd(produced, consumed))
+    const bool passes = passes_in_turn(edge, producer, consumer);
+    if (edge.tokens != (passes ? micro_of(producer) : std::gcd(produced, consumed)))
       return broken(edge.name, "fewer tokens than firings of the end that fires less often");
-    if (produced != consumed && !may_differ(edge, producer, consumer))
+    if (produced != consumed && !passes && !may_differ(edge, producer, consumer))
       return broken(edge.name, "ends that fire at different rates");
     const bool between_carriers =
         producer.kind == ActorKind::kSend && consumer.kind == ActorKind::kReceive;
@@ -214,6 +223,18 @@ class Validator {
     return {};
   }
 
+  /// Whether a shard whose buckets take turns has it for each micro-batch, however often it fires.
+  bool passes_in_turn(const Edge& edge, const Actor& producer, const Actor& consumer) const {
+    const bool shard =
+        producer.kind == ActorKind::kLayerShard || consumer.kind == ActorKind::kLayerShard;
+    return plan_.shares_weights && shard && edge.content != Content::kWeights &&
+           edge.content != Content::kGradient && producer.replica < plan_.replicas &&
+           consumer.replica == producer.replica;
+  }
+  std::uint32_t micro_of(const Actor& actor) const {
+    return micro_batches_of(plan_, actor.replica);
+  }
+
   /// Whether tasks expect that one end fires more often: gradients are given less often than a
   /// shard or a sync fires, weights are kept by a shard for several firings, and those who share
   /// sequences meet more often than they have micro-batches.
@@ -225,7 +246,9 @@ class Validator {
              (producer.kind == ActorKind::kLayerShard || producer.kind == ActorKind::kGradientSync);
     }
     if (edge.content == Content::kWeights)
-      return produced < consumed && consumer.kind == ActorKind::kLayerShard;
+      return produced < consumed &&
+             (consumer.kind == ActorKind::kLayerShard ||
+              (plan_.shares_weights && consumer.kind == ActorKind::kAllGather));
     const std::uint32_t group = producer.replica / plan_.context;
     if (producer.replica >= plan_.replicas || consumer.replica / plan_.context != group)
       return false;
@@ -283,6 +306,10 @@ class Validator {
       for (std::uint32_t r = 0; r < plan_.replicas; r += plan_.context) {
         const std::uint32_t micro = micro_batches_of(plan_, r);
         rates_.insert({micro, micro * plan_.context, micro * (plan_.context + 1)});
+      }
+      for (const Actor& actor : plan_.actors) {
+        if (plan_.shares_weights && actor.kind == ActorKind::kLayerShard)
+          rates_.insert(micro_batches_of(plan_, 0) * buckets_of(plan_, actor).count());
       }
     }
     return rates_.contains(firings) && firings > 0;

@@ -73,12 +73,21 @@ class Checkpoint(ClusterTest):
         middle = folder / "checkpoints" / "step-00000002"
         tensors = json.loads((middle / "manifest.json").read_text())["tensors"]
         self.assertEqual(len(tensors["wte.weight"]["slices"]), 2)
-        for zero in (1, 2):
+        for zero in (1, 2, 3):
             status, resumed, stderr, folder = self.run_job(
                 self.job(nodes=4, dp=4, zero=zero, resume=f", resume: {middle}", **wide))
             self.assertEqual(status, 0, stderr)
             self.assertEqual(self.losses(folder), [line for line in reference if line["step"] > 2])
             self.assertEqual(resumed["val_loss"], whole["val_loss"])
+        # And what was written where weights are shared out, too, by others.
+        later = folder / "checkpoints" / "step-00000004"
+        status, _, stderr, folder = self.run_job(self.job(nodes=2, dp=2, pp=2, resume=f", resume: {later}", **wide | dict(steps=6)))
+        self.assertEqual(status, 0, stderr)
+        onwards = self.losses(folder)
+        status, _, stderr, folder = self.run_job(self.job(nodes=2, dp=2, zero=3, resume=f", resume: {later}",
+                                                          more=", bucket_bytes: 100000", **wide | dict(steps=6)))
+        self.assertEqual(status, 0, stderr)
+        self.assertEqual(self.losses(folder), onwards)
 
     def test_what_ranks_shared_is_resumed_by_other_ranks_and_by_none(self):
         shared = {"nodes": 4, "dp": 2, "tp": 2, "zero": 1}

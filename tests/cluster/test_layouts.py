@@ -78,10 +78,24 @@ class Layouts(ClusterTest):
             with self.subTest(processes=nodes, dp=dp, pp=pp, **fields):
                 self.assertEqual(self.train(nodes, dp=dp, pp=pp, zero=2, **fields)[0], reference)
 
+    def test_sharing_weights_out_changes_no_bit(self):
+        # A bucket a layer or two, and one; the tied table is gathered for both of its uses.
+        for fields in (dict(clip=0.5, model=", embd_pdrop: 0.1, attn_pdrop: 0.1, resid_pdrop: 0.1"),
+                       dict(family=LLAMA, model=", tie_word_embeddings: true", training=", precision: bf16", steps=5)):
+            reference, _ = self.train(1, **fields)
+            for nodes, dp, pp, schedule, recompute in (
+                    (1, 2, 1, "1f1b", "none"), (2, 2, 1, "1f1b", "none"), (4, 4, 1, "1f1b", "full"), (4, 2, 2, "1f1b", "none"),
+                    (2, 4, 2, "1f1b", "selective"), (2, 8, 1, "1f1b", "none"), (4, 2, 2, "interleaved:2", "none")):
+                for more in ("", ", bucket_bytes: 20000"):
+                    with self.subTest(processes=nodes, dp=dp, pp=pp, schedule=schedule, recompute=recompute, more=more, **fields):
+                        self.assertEqual(self.train(nodes, dp=dp, pp=pp, schedule=schedule, recompute=recompute, zero=3,
+                                                    more=more, **fields)[0], reference)
+
     def test_sharing_the_optimizer_out_keeps_replicas_equal_under_codecs(self):
         reference, _ = self.train(4, dp=4, zero=1)
         for codecs in (dict(gradients="int8"), dict(weights="bf16+zstd"), dict(codec="auto:0.01"),
-                       dict(gradients="int8", zero=2), dict(codec="auto:0.01", zero=2)):
+                       dict(gradients="int8", zero=2), dict(codec="auto:0.01", zero=2),
+                       dict(gradients="int8", zero=3), dict(weights="bf16+zstd", zero=3, more=", bucket_bytes: 20000")):
             with self.subTest(**codecs):
                 rounded, _ = self.train(4, dp=4, **(dict(zero=1) | codecs))
                 worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(reference, rounded) if "loss" in a)

@@ -4,24 +4,13 @@
 #include <numeric>
 
 #include "ops/nn/tensor_rank.h"
+#include "scheduler/plan/gathered.h"
 #include "scheduler/plan/layout.h"
 
 namespace reef::plan {
-namespace {
-
-std::vector<LayerRange> ranges_of(const std::vector<Buckets>& stages) {
-  std::vector<LayerRange> ranges;
-  for (const Buckets& stage : stages) {
-    for (std::uint32_t b = 0; b < stage.count(); ++b) ranges.push_back(stage.layers(b));
-  }
-  return ranges;
-}
-
-}  // namespace
-
 RankPart::RankPart(const nn::ModelSpec& its_spec, const std::vector<Buckets>& stages,
                    std::uint64_t tokens, std::uint32_t owners)
-    : spec(its_spec), deal(spec, ranges_of(stages), owners) {
+    : spec(its_spec), deal(spec, stages, owners) {
   for (const Buckets& stage : stages) {
     sizes.push_back(size_of(spec, stage.stage(), tokens));
     shares.emplace_back(owners);
@@ -32,7 +21,13 @@ RankPart::RankPart(const nn::ModelSpec& its_spec, const std::vector<Buckets>& st
 
 /// To the last stage.
 void RankPart::add_bucket(LayerRange layers, std::uint64_t tokens) {
-  Bucket& bucket = buckets.back().emplace_back(Bucket{size_of(spec, layers, tokens), {}});
+  Bucket& bucket = buckets.back().emplace_back(Bucket{size_of(spec, layers, tokens), {}, {}});
+  bucket.weights.resize(deal.owners());
+  for (const nn::Parameter& parameter : gathered(spec, layers)) {
+    for (const Slice& slice : deal.of(parameter.name))
+      bucket.weights[slice.owner] +=
+          static_cast<std::uint64_t>(slice.count) * ops::size_of(parameter.dtype);
+  }
   for (std::uint32_t i = layers.first; i < layers.last; ++i) {
     for (const nn::Parameter& parameter : spec.layers[i].parameters) {
       for (const Slice& slice : deal.of(parameter.name)) {
@@ -65,7 +60,8 @@ Frame::Frame(const job::Job& the_job, const topology::Topology& the_topology,
       tokens(tokens_per_shard(job)),
       last(stages - 1),
       sharded(job.parallelism.shares_state()),
-      syncs(job.parallelism.shares_gradients() ? micro(0) : 1),
+      sums_each_micro_batch(job.parallelism.shares_gradients()),
+      in_turn(job.parallelism.shares_weights()),
       exchanges(static_cast<std::uint32_t>(std::bit_width(shards.replicas) - 1)),
       activations(job::spec_of(job).activations) {
   const nn::ModelSpec whole = job::spec_of(job);
@@ -97,7 +93,8 @@ std::vector<std::uint32_t> Frame::owners_heard(std::uint32_t replica) const {
 
 StageSize Frame::segment_size(Place place, std::uint32_t segment) const {
   const Segments of_stage = segments_of(place.stage);
-  if (!of_stage.by_layer()) return bucket(place, segment).size;
+  if (of_stage.in_turn()) return size(place);
+  if (!of_stage.by_layer()) return buckets(place)[segment].size;
   return size_of(ranks[place.rank].spec, of_stage.layers(segment), tokens);
 }
 
@@ -146,13 +143,13 @@ std::string Frame::of_shard(Place place, char separator) const {
 }
 
 std::string Frame::of_segment(Place place, std::uint32_t segment) const {
-  if (!segments_of(place.stage).by_layer()) return of_bucket(place, segment);
+  if (!segments_of(place.stage).by_layer()) return of_sync(place, segment);
   return of_shard(place) + ".l" + std::to_string(segment);
 }
 
-std::string Frame::of_bucket(Place place, std::uint32_t bucket, char separator) const {
+std::string Frame::of_sync(Place place, std::uint32_t sync, char separator) const {
   const std::string name = of_shard(place, separator);
-  return buckets(place.stage) > 1 ? name + separator + "b" + std::to_string(bucket) : name;
+  return syncs(place.stage) > 1 ? name + separator + "b" + std::to_string(sync) : name;
 }
 
 std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,

@@ -2,7 +2,9 @@
 // What the parts of a layout share while they write down the plan of one spread: counts, sizes, who
 // holds what, and the acts that edges join.
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,10 +30,11 @@ struct Share {
   std::uint64_t state() const { return 3 * gradients; }  ///< masters and two moments
 };
 
-/// Whose gradients travel together.
+/// What travels together.
 struct Bucket {
   StageSize size;
-  std::vector<Slice> gradients;  ///< with those of tied uses
+  std::vector<Slice> gradients;        ///< with those of tied uses
+  std::vector<std::uint64_t> weights;  ///< bytes of each owner's, with those of tied uses
 };
 
 /// What a tensor-parallel rank has of the model; the same in every replica.
@@ -54,11 +57,13 @@ struct RankPart {
 struct Shard {
   ActorId actor = 0;
   std::vector<ActRef> forward, backward;  ///< by segment
-  std::vector<ActRef> gradients;          ///< by bucket, its last backward or the second half
+  std::vector<ActRef> gradients;          ///< by sync, its last backward or the second half
   ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
-  std::vector<std::vector<ActRef>> sync;  ///< by bucket: offer, combine 0, combine 1, ...
+  std::vector<std::vector<ActRef>> sync;  ///< of each: offer, combine 0, combine 1, ...
   ActRef take, measure, update;           ///< take: the act that gets what was summed
-  std::vector<ActRef> gather;             ///< of a sharded plan: offer, combine 0, combine 1, ...
+  /// Of a sharded plan: offer, combine 0, combine 1, ..; of one that shares weights out of each
+  /// direction.
+  std::vector<std::vector<ActRef>> gather;
 };
 
 struct Replica {
@@ -79,10 +84,19 @@ struct Frame {
   NodeIndex node(Place place) const;
   Shard& shard(Place place) { return replicas[place.replica].shards[place.stage][place.rank]; }
   const StageSize& size(Place place) const { return ranks[place.rank].sizes[place.stage]; }
-  const Bucket& bucket(Place place, std::uint32_t bucket) const {
-    return ranks[place.rank].buckets[place.stage][bucket];
+  const std::vector<Bucket>& buckets(Place place) const {
+    return ranks[place.rank].buckets[place.stage];
   }
-  std::uint32_t buckets(std::uint32_t stage) const { return buckets_of(stage).count(); }
+  /// Those that a sync is of, one after the other if several.
+  std::span<const Bucket> synced(Place place, std::uint32_t sync) const {
+    const std::span<const Bucket> all = buckets(place);
+    return in_turn ? all : all.subspan(sync, 1);
+  }
+  std::uint32_t syncs(std::uint32_t stage) const { return segments_of(stage).syncs(); }
+  /// Firings of its syncs, a round.
+  std::uint32_t sync_firings(std::uint32_t stage) const {
+    return in_turn ? micro(0) * buckets_of(stage).count() : sums_each_micro_batch ? micro(0) : 1;
+  }
   const Share& share(Place place) const {
     const RankPart& part = ranks[place.rank];
     return part.shares[place.stage][part.deal.owner(place.replica)];
@@ -102,7 +116,7 @@ struct Frame {
   Buckets buckets_of(std::uint32_t stage) const { return Buckets(layers_of(stage), bucket_cuts); }
   Segments segments_of(std::uint32_t stage) const {
     return Segments(layers_of(stage), buckets_of(stage), stage == last, shards.ranks,
-                    shards.context);
+                    shards.context, in_turn);
   }
   std::uint32_t segments(std::uint32_t stage) const { return segments_of(stage).count(); }
   StageSize segment_size(Place place, std::uint32_t segment) const;
@@ -121,7 +135,7 @@ struct Frame {
   std::string of_shard(Place place, char separator = '.') const;
   /// ".r0.s1" or, where a segment is a layer, ".r0.s1.l2", or one of several buckets, ".r0.s1.b2".
   std::string of_segment(Place place, std::uint32_t segment) const;
-  std::string of_bucket(Place place, std::uint32_t bucket, char separator = '.') const;
+  std::string of_sync(Place place, std::uint32_t sync, char separator = '.') const;
 
   const job::Job& job;
   const topology::Topology& topology;
@@ -130,11 +144,12 @@ struct Frame {
   const job::Schedule schedule;
   const std::uint32_t stages;
   const placement::Spread spread;
-  const std::uint64_t tokens;     ///< of one micro-batch that are a shard's
-  const std::uint32_t last;       ///< stage
-  const bool sharded;             ///< replicas share the optimizer's state out
-  const std::uint32_t syncs;      ///< of gradients a round: one, or one a micro-batch
-  const std::uint32_t exchanges;  ///< in which replicas meet
+  const std::uint64_t tokens;        ///< of one micro-batch that are a shard's
+  const std::uint32_t last;          ///< stage
+  const bool sharded;                ///< replicas share the optimizer's state out
+  const bool sums_each_micro_batch;  ///< they share sums of gradients out, too
+  const bool in_turn;                ///< they share weights out, too
+  const std::uint32_t exchanges;     ///< in which replicas meet
   const ops::DType activations;
   std::vector<std::uint32_t> cuts, bucket_cuts;
   std::vector<RankPart> ranks;
@@ -142,6 +157,14 @@ struct Frame {
   std::vector<ActRef> publish;  ///< by owner, then stage, then rank
   ActRef write, metrics_norm;
 };
+
+/// The most that any of them has.
+template <typename Of>
+std::uint64_t largest(std::span<const Bucket> buckets, Of&& of) {
+  std::uint64_t most = 0;
+  for (const Bucket& bucket : buckets) most = std::max<std::uint64_t>(most, of(bucket));
+  return most;
+}
 
 /// Of these slices of gradients, what a replica holds after so many exchanges.
 std::uint64_t bytes_of(const std::vector<Slice>& slices, std::uint32_t replica,

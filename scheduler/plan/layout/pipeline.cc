@@ -12,6 +12,8 @@ namespace {
 
 using ops::DType;
 
+constexpr std::uint64_t kTurnBytes = 64;  ///< of nothing but that it came
+
 /// How many micro-batches may be under way at a stage.
 class Slots {
  public:
@@ -134,10 +136,11 @@ class Pipeline {
       }
       // One slot: the sync is on its way while the next backward computes. A second one would only
       // hold more of what is not to be held.
-      for (std::uint32_t b = 0; b < f_.buckets(s); ++b) {
-        f_.builder.connect({"gradients" + f_.of_bucket(place, b), shard.gradients[b],
-                            shard.sync[b][0], Content::kGradient, f_.syncs, 1, 0,
-                            f_.bucket(place, b).size.all_gradients()});
+      for (std::uint32_t i = 0; i < f_.syncs(s); ++i) {
+        const std::uint64_t bytes = largest(
+            f_.synced(place, i), [](const Bucket& bucket) { return bucket.size.all_gradients(); });
+        f_.builder.connect({"gradients" + f_.of_sync(place, i), shard.gradients[i],
+                            shard.sync[i][0], Content::kGradient, f_.sync_firings(s), 1, 0, bytes});
       }
     }
     for (std::uint32_t i = segments; i-- > 0;) {
@@ -161,7 +164,17 @@ class Pipeline {
                             Content::kActivation, f_.micro(index_), slots_.stash(s), 0,
                             f_.segment_size(place, i).stash, f_.activations});
       }
+      if (f_.in_turn) connect_turns(place, shard);
     }
+  }
+
+  /// Forward makes a stash with its last bucket, but begins one with its first: as many as may lie
+  /// there may have begun.
+  void connect_turns(Place place, const Shard& shard) {
+    const std::uint32_t stashes = slots_.stash(place.stage);
+    f_.builder.connect({"turns" + f_.of_shard(place), shard.backward[0], shard.forward[0],
+                        Content::kScalars, f_.micro(index_), stashes, stashes, kTurnBytes,
+                        DType::kF64});
   }
 
   /// What ranks made of a segment: their sum, to each of them; of one rank, as it is.

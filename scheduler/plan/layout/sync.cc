@@ -10,7 +10,7 @@ using ops::DType;
 
 class Sync {
  public:
-  Sync(Frame& frame, std::uint32_t bucket) : f_(frame), bucket_(bucket) {}
+  Sync(Frame& frame, std::uint32_t sync) : f_(frame), sync_(sync) {}
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
   /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
@@ -22,23 +22,23 @@ class Sync {
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
         const Place place{i, s, t};
         const auto& sync = acts(place);
-        f_.builder.connect({"kept" + f_.of_bucket(place, bucket_) + suffix, sync[k], sync[k + 1],
-                            Content::kGradient, f_.syncs, 1, 0, exchanged(place, k), DType::kF32,
-                            rounding(place, k)});
+        f_.builder.connect({"kept" + f_.of_sync(place, sync_) + suffix, sync[k], sync[k + 1],
+                            Content::kGradient, f_.sync_firings(s), 1, 0, exchanged(place, k),
+                            DType::kF32, rounding(place, k)});
       }
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
         const Place place{i, s, t}, other{i ^ (1u << k), s, t};
-        f_.builder.connect({"sent" + f_.of_bucket(place, bucket_) + suffix,
+        f_.builder.connect({"sent" + f_.of_sync(place, sync_) + suffix,
                             acts(place)[k],
                             acts(other)[k + 1],
                             Content::kGradient,
-                            f_.syncs,
+                            f_.sync_firings(s),
                             1,
                             0,
                             exchanged(other, k),
                             DType::kF32,
                             {},
-                            bucket(place).size.parts});
+                            f_.synced(place, sync_)[0].size.parts});
       }
     }
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) connect_reduced({i, s, t});
@@ -46,7 +46,7 @@ class Sync {
 
   Remembered remembered(Place place) const {
     const auto codec = codec::parse_edge(f_.builder.codec_of(Content::kGradient));
-    const StageSize& size = bucket(place).size;
+    const StageSize& size = f_.synced(place, sync_)[0].size;
     Remembered sum;
     if (!codec.ok() || !codec::has_feedback(*codec)) return sum;
     const auto count = [&](std::uint64_t residual, const auto& parts, bool saves) {
@@ -66,8 +66,10 @@ class Sync {
  private:
   /// What a replica keeps at exchange k of the sync, and its partner sends it.
   std::uint64_t exchanged(Place place, std::uint32_t k) const {
-    if (!f_.sharded) return bucket(place).size.all_gradients();
-    return bytes_of(bucket(place).gradients, place.replica, k + 1);
+    return largest(f_.synced(place, sync_), [&](const Bucket& bucket) {
+      return f_.sharded ? bytes_of(bucket.gradients, place.replica, k + 1)
+                        : bucket.size.all_gradients();
+    });
   }
 
   /// The codec through which all replicas pass their sums at combine k: one that rounds, where any
@@ -101,38 +103,38 @@ class Sync {
     const Shard& shard = f_.shard(place);
     const std::uint32_t exchanges = f_.sharded ? f_.exchanges : 0;
     const std::uint64_t tied = bytes_of(f_.ranks[place.rank].tied, place.replica, exchanges);
-    f_.builder.connect(
-        {"reduced" + f_.of_bucket(place, bucket_), acts(place).back(), shard.take,
-         Content::kGradient, 1, 1, 0,
-         bytes_of(bucket(place).gradients, place.replica, exchanges) - (splits(place) ? tied : 0)});
+    std::uint64_t all = 0;
+    for (const Bucket& bucket : f_.synced(place, sync_))
+      all += bytes_of(bucket.gradients, place.replica, exchanges);
+    f_.builder.connect({"reduced" + f_.of_sync(place, sync_), acts(place).back(), shard.take,
+                        Content::kGradient, 1, 1, 0, all - (splits(place) ? tied : 0)});
     if (!splits(place)) return;
     f_.builder.connect({"tied-reduced" + f_.of_rank(place.replica, place.rank), acts(place).back(),
                         f_.shard({place.replica, 0, place.rank}).take, Content::kGradient, 1, 1, 0,
                         tied, DType::kF32, tied_rounding(place.rank),
-                        bucket(place).size.tied_parts});
+                        f_.synced(place, sync_).back().size.tied_parts});
   }
 
-  const std::vector<ActRef>& acts(Place place) const { return f_.shard(place).sync[bucket_]; }
-  const Bucket& bucket(Place place) const { return f_.bucket(place, bucket_); }
+  const std::vector<ActRef>& acts(Place place) const { return f_.shard(place).sync[sync_]; }
   /// Whether it has the head, whose use of a tied parameter another stage's optimizer waits for.
   bool splits(Place place) const {
-    return place.stage == f_.last && bucket_ + 1 == f_.buckets(f_.last) && f_.ties_across();
+    return place.stage == f_.last && sync_ + 1 == f_.syncs(f_.last) && f_.ties_across();
   }
 
   Frame& f_;
-  const std::uint32_t bucket_;
+  const std::uint32_t sync_;
 };
 
 }  // namespace
 
 void connect_sync(Frame& frame, std::uint32_t stage) {
   for (std::uint32_t t = 0; t < frame.shards.ranks; ++t) {
-    for (std::uint32_t b = 0; b < frame.buckets(stage); ++b) Sync(frame, b).connect_sync(stage, t);
+    for (std::uint32_t i = 0; i < frame.syncs(stage); ++i) Sync(frame, i).connect_sync(stage, t);
   }
 }
 
-Remembered remembered(Frame& frame, Place place, std::uint32_t bucket) {
-  return Sync(frame, bucket).remembered(place);
+Remembered remembered(Frame& frame, Place place, std::uint32_t sync) {
+  return Sync(frame, sync).remembered(place);
 }
 
 }  // namespace reef::plan

@@ -14,6 +14,6 @@ struct Remembered {
   std::uint64_t held = 0;
   std::uint64_t saved = 0;
 };
-Remembered remembered(Frame& frame, Place place, std::uint32_t bucket);
+Remembered remembered(Frame& frame, Place place, std::uint32_t sync);
 
 }  // namespace reef::plan

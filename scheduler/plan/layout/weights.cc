@@ -1,7 +1,7 @@
 #include "scheduler/plan/layout/weights.h"
 
-#include "scheduler/cost/cost.h"
 #include "scheduler/plan/layout/all_reduce.h"
+#include "scheduler/plan/layout/gather.h"
 #include "scheduler/plan/layout/sync.h"
 
 namespace reef::plan {
@@ -57,6 +57,7 @@ class Weights {
       connect_optimizer(r);
       if (!f_.sharded) connect_weights(r);
     }
+    if (f_.in_turn) return connect_layer_weights(f_);
     if (f_.sharded) connect_sharded_weights();
   }
 
@@ -77,10 +78,10 @@ class Weights {
     }
     for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) {
       for_all_of(r, [&](Place place) {
-        for (std::uint32_t b = 0; b < f_.buckets(place.stage); ++b) {
-          const std::uint64_t bytes = remembered(f_, place, b).saved;
+        for (std::uint32_t i = 0; i < f_.syncs(place.stage); ++i) {
+          const std::uint64_t bytes = remembered(f_, place, i).saved;
           if (bytes == 0) continue;
-          f_.builder.connect({"residuals" + f_.of_bucket(place, b), f_.shard(place).sync[b].back(),
+          f_.builder.connect({"residuals" + f_.of_sync(place, i), f_.shard(place).sync[i].back(),
                               f_.write, Content::kState, 1, 1, 0, bytes});
         }
       });
@@ -115,7 +116,7 @@ class Weights {
 
   void connect_weights(std::uint32_t replica) {
     const auto from = [&](Place place) {
-      return f_.sharded ? f_.shard(place).gather.back() : f_.shard(place).update;
+      return f_.sharded ? f_.shard(place).gather[0].back() : f_.shard(place).update;
     };
     const std::uint32_t initial = f_.sharded ? 0 : 1;  // the gather begins with slices
     for_all_of(replica, [&](Place place) {
@@ -135,56 +136,14 @@ class Weights {
     for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) {
       for_all_of(r, [&](Place place) {
         const Shard& shard = f_.shard(place);
-        f_.builder.connect({"slices" + f_.of_shard(place), shard.update, shard.gather[0],
+        f_.builder.connect({"slices" + f_.of_shard(place), shard.update, shard.gather[0][0],
                             Content::kWeights, 1, 1, 1, f_.share(place).weights, f_.activations});
       });
     }
     for (std::uint32_t s = 0; s < f_.stages; ++s) {
-      for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) connect_gather(s, t);
+      for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) connect_gather(f_, {0, s, t}, {});
     }
     for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) connect_weights(r);
-  }
-
-  /// Recursive doubling of the updated weights: the exchanges of the sync, backwards.
-  void connect_gather(std::uint32_t s, std::uint32_t t) {
-    for (std::uint32_t j = 0; j < f_.exchanges; ++j) {
-      const std::uint32_t k = f_.exchanges - 1 - j;
-      const std::string suffix = "." + std::to_string(j);
-      for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-        const Place place{i, s, t};
-        const auto& gather = f_.shard(place).gather;
-        f_.builder.connect({"gathered" + f_.of_shard(place) + suffix, gather[j], gather[j + 1],
-                            Content::kWeights, 1, 1, 0, gathered(place, k), f_.activations,
-                            j == 0 ? weights_rounding(s, t) : ""});
-      }
-      for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-        const Place place{i, s, t}, other{i ^ (1u << k), s, t};
-        f_.builder.connect({"shared" + f_.of_shard(place) + suffix, f_.shard(place).gather[j],
-                            f_.shard(other).gather[j + 1], Content::kWeights, 1, 1, 0,
-                            gathered(place, k), f_.activations});
-      }
-    }
-  }
-
-  /// Weights that a replica has before it meets the partner in bit k.
-  std::uint64_t gathered(Place place, std::uint32_t k) const {
-    std::uint64_t bytes = 0;
-    for (std::uint32_t owner = 0; owner < f_.shards.replicas; ++owner) {
-      if (holds(place.replica, {{}, 0, 0, owner}, k + 1))
-        bytes += f_.share({owner, place.stage, place.rank}).weights;
-    }
-    return bytes;
-  }
-
-  /// The codec through which every owner passes its weights: one that rounds, where any pair of
-  /// partners is on two nodes. All replicas then compute with the same weights.
-  std::string weights_rounding(std::uint32_t s, std::uint32_t t) const {
-    const std::string codec = f_.builder.codec_of(Content::kWeights);
-    if (!cost::codec_is_lossy(codec, f_.activations)) return {};
-    for (std::uint32_t i = 1; i < f_.shards.replicas; ++i) {
-      if (f_.node({i, s, t}) != f_.node({0, s, t})) return codec;
-    }
-    return {};
   }
 
   Frame& f_;

@@ -119,8 +119,18 @@ INSTANTIATE_TEST_SUITE_P(
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: power-sgd:4 remembers whole "
             "gradients, of which zero_stage 2 sends each replica only its own part; use zero_stage "
             "0, or a codec without feedback, such as int8+zstd"},
-        Row{"pp: 2", "zero_stage: 3",
-            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 3 is greater than 2"},
+        Row{"pp: 2", "zero_stage: 4",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 4 is greater than 3"},
+        Row{"pp: 2", "zero_stage: 3\n    tp: 2",
+            "E_JOB_VALUE: x.yaml:14:5: spec.parallelism.zero_stage: 3 gathers weights for one "
+            "group "
+            "of layers after the other, forward and then backward, but with tp 2 layers wait for "
+            "others in between; use zero_stage 2, or leave tp out"},
+        Row{"pp: 2", "pp: 2\n    zero_stage: 3\n    schedule: zero-bubble",
+            "E_JOB_VALUE: x.yaml:15:5: spec.parallelism.zero_stage: 3 gathers weights for one "
+            "group "
+            "of layers after the other, forward and then backward, but with schedule zero-bubble "
+            "layers wait for others in between; use zero_stage 2, or leave schedule out"},
         Row{"  parallelism:", "  codecs: {gradients: top-k:2}\n  parallelism:",
             "E_JOB_VALUE: x.yaml:12:12: spec.codecs.gradients: top-k keeps 2 of the values; use a "
             "fraction over 0 and at most 1"},
@@ -179,7 +189,7 @@ TEST(Descriptor, KeepsWhatWasSaidThroughJson) {
 
 TEST(Descriptor, KeepsWhatReplicasShareOut) {
   EXPECT_EQ(parse_job(sample_yaml(), "x.yaml").value().parallelism.zero_stage, 0u);
-  for (const std::uint32_t stage : {1, 2}) {
+  for (const std::uint32_t stage : {1, 2, 3}) {
     const auto job =
         parse_job(sample_yaml() + "    zero_stage: " + std::to_string(stage) + "\n", "x.yaml");
     ASSERT_TRUE(job.ok()) << job.error().text();

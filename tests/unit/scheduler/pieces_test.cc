@@ -47,6 +47,27 @@ TEST(Pieces, OfEachStageAreDealtApart) {
   for (const char* name : {"b", "d"}) EXPECT_EQ(deal.of(name)[0].owner, 1u) << name;
 }
 
+TEST(Pieces, OfBucketsComeOutEvenInTheStage) {
+  nn::ModelSpec spec;
+  for (int i = 0; i < 8; ++i) {
+    nn::Layer& layer = spec.layers.emplace_back();
+    const std::string name(1, static_cast<char>('a' + i));
+    for (const auto& [suffix, elements] : {std::pair(".big", 3 * kPieceElements), {".small", 7}})
+      layer.parameters.push_back(
+          {name + suffix, {elements}, nn::Init::zeros(), false, ops::DType::kF32});
+  }
+  std::vector<std::uint32_t> cuts{1, 2, 3, 4, 5, 6, 7};
+  const Buckets stage({0, 8}, cuts);
+  const Deal deal(spec, std::span(&stage, 1), 2);
+  std::int64_t owned[2] = {};
+  for (std::uint32_t b = 0; b < stage.count(); ++b) {
+    for (const Slice& slice : deal.of_layers(stage.layers(b))) owned[slice.owner] += slice.count;
+    for (const std::uint32_t owner : {0u, 1u})
+      EXPECT_FALSE(deal.owned(stage.layers(b), owner).empty());
+  }
+  EXPECT_LE(std::abs(owned[0] - owned[1]), kPieceElements);
+}
+
 TEST(Pieces, AreOfOneOwnerWithoutSharing) {
   const nn::ModelSpec spec = model_of({{"a", 3 * kPieceElements}, {"b", 1}});
   const LayerRange all{0, 2};
@@ -114,12 +135,13 @@ TEST(ShardedPlan, IsValidAndLiveOnEveryLayout) {  // make_plan() proves both
     for (const std::uint32_t stages : {1, 2, 4}) {
       for (const std::uint32_t nodes : {1, 2, 4}) {
         if (replicas * stages < nodes) continue;
-        for (const std::uint32_t zero_stage : {1, 2}) {
+        for (const std::uint32_t zero_stage : {1, 2, 3}) {
           SCOPED_TRACE(testing::Message() << replicas << " x " << stages << " on " << nodes
                                           << ", ZeRO stage " << zero_stage);
           const Plan plan = sharded_plan(replicas, stages, nodes, zero_stage);
           EXPECT_TRUE(is_sharded(plan));
-          EXPECT_EQ(sums_each_micro_batch(plan), zero_stage == 2 && replicas < 8);
+          EXPECT_EQ(sums_each_micro_batch(plan), zero_stage >= 2 && replicas < 8);
+          EXPECT_EQ(plan.shares_weights, zero_stage == 3);
           EXPECT_TRUE(plan.reproducible);
         }
       }
@@ -205,6 +227,8 @@ TEST(ShardedPlan, SaysWhatIsSharedOut) {
   EXPECT_NE(text(sharded_plan(2, 2, 2, 1)).find("\nshared out    masters and moments\n"),
             std::string::npos);
   EXPECT_NE(text(sharded_plan(2, 2, 2, 2)).find("sums of gradients, which travel after each micro"),
+            std::string::npos);
+  EXPECT_NE(text(sharded_plan(2, 2, 2, 3)).find("sums of gradients and weights, which travel for"),
             std::string::npos);
 }
 
