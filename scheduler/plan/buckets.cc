@@ -69,7 +69,7 @@ std::vector<std::uint32_t> cut_buckets(const nn::ModelSpec& spec,
     least = kBucketBytes * owners;
     if (!parallelism.shares_weights()) least = std::max(least, all / kMostBuckets);
   }
-  least = std::max(least, all / kMostOfAPlan);
+  if (spec.layers.size() > kMostOfAPlan) least = std::max(least, all / kMostOfAPlan);
   for (const LayerRange& stage : stages) {
     std::uint64_t left = 0;
     for (std::uint32_t i = stage.first; i < stage.last; ++i) left += bytes[i];

@@ -69,8 +69,8 @@ struct Rig {
     return make_task({plan, job, model, events, wire, system_clock(), "run"}, actor);
   }
   Status run(Task& task, std::size_t act, const std::vector<const Token*>& inputs,
-             const std::vector<Token*>& outputs) {
-    Firing firing{act, 0, inputs, outputs, context};
+             const std::vector<Token*>& outputs, std::uint64_t number = 0) {
+    Firing firing{act, number, inputs, outputs, context};
     return task.run(firing);
   }
 
