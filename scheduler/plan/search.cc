@@ -180,22 +180,35 @@ class Search {
     return p.tp == 1 ? shards : shards + std::size_t{2} * p.replicas() * p.tp * spec_.layers.size();
   }
 
-  /// In mode auto with as little recomputing as fits, then with as little shared out.
+  /// In mode auto with as little recomputing as fits, then with as little shared out; and where
+  /// that is some recomputing, or does not fit, beside it with weights shared out, too, which
+  /// computes less and sends more.
   Candidate weigh(const Option& option) const {
     if (job_.parallelism.mode == Parallelism::Mode::kManual)
       return candidate(option.parallelism, option.spread);
+    // Sharing gradients out sends them more often, so only where memory asks for it; and replicas
+    // that meet after each micro-batch need equally many.
+    const std::uint32_t least = option.parallelism.zero_stage;
+    const bool even = !option.parallelism.is_uneven();
+    const Candidate found = first_that_fits(option, least, even ? 2 * least : least);
+    const bool easy = found.short_by == 0 && found.parallelism.recompute == nn::Recompute::kNone;
+    if (least == 0 || !even || easy) return found;
+    Parallelism gathering = option.parallelism;
+    gathering.zero_stage = 3;
+    if (!job::problem_of_gathering(gathering).empty()) return found;
+    const Candidate other = first_that_fits(option, 3, 3);
+    return before(other, found) ? other : found;
+  }
+
+  /// Else the last one.
+  Candidate first_that_fits(const Option& option, std::uint32_t least, std::uint32_t most) const {
     Candidate found;
     Parallelism parallelism = option.parallelism;
     for (const nn::Recompute recompute : kRecomputes) {
       if (recompute == nn::Recompute::kFull && parallelism.cp > 1) continue;  // job::check_values()
       parallelism.recompute = recompute;
-      // Sharing gradients out sends them more often, and weights, too, so only where memory asks
-      // for it; and replicas that meet after each micro-batch need equally many.
-      const std::uint32_t least = option.parallelism.zero_stage;
-      const std::uint32_t most = parallelism.is_uneven() ? least : 3 * least;
       for (std::uint32_t zero = least; zero <= most; ++zero) {
         parallelism.zero_stage = zero;
-        if (!job::problem_of_gathering(parallelism).empty()) break;
         found = candidate(parallelism, option.spread);
         if (found.short_by == 0) return found;
       }

@@ -87,18 +87,21 @@ class Identity(ClusterTest):
         token_id = text.split(".")[2]
         self.assertIn(token_id, self.atoll("token", "list").stdout)
 
-        # The node enrols with it, and serves a job of a client.
+        # The node enrols with it, and serves the jobs of a client, one after another.
         node = self.spawn("node", "--identity", "east-0", "--enrol", "token", "--name", "east-0", "--scheduler", address,
                           "--log", "node.log")
         wait_for(lambda: "registered" in self.log() or node.poll() is not None)
         self.assertIsNone(node.poll())
         self.assertIn("used by east-0", self.atoll("token", "list").stdout)
-        job = self.job(steps=5)
-        command, _ = self.command(job, "--scheduler", address, "--identity", "cluster/client")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self.home)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(json.loads(done.stdout.strip().splitlines()[-1])["steps"], 5)
-        self.assertEqual(node.wait(timeout=10), 0)
+        for steps in (5, 3):
+            job = self.job(steps=steps)
+            command, _ = self.command(job, "--scheduler", address, "--identity", "cluster/client")
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self.home)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout.strip().splitlines()[-1])["steps"], steps)
+        self.assertIsNone(node.poll())
+        node.terminate()
+        node.wait(timeout=10)
 
         # The token is no good any more, and the machine hears no reason.
         refused = self.atoll("enrol", "token", "--identity", "mallory", "--scheduler", address, "--name", "mallory", status=4)

@@ -84,6 +84,11 @@ void descriptors() {
   bucketed.parallelism.bucket_bytes = 1;
   seed("plan", "buckets", plan::encode(plan::make_plan(bucketed, two).value()));
   seed("job", "buckets", job::job_to_json(bucketed));
+  job::Job gathering = bucketed;
+  gathering.parallelism.zero_stage = 3;
+  gathering.parallelism.schedule = {};
+  seed("plan", "in-turn", plan::encode(plan::make_plan(gathering, two).value()));
+  seed("job", "in-turn", job::job_to_json(gathering));
   job::Job small = job;
   small.parallelism = {};
   small.codecs = {};

@@ -64,6 +64,10 @@ TEST(Search, SharesStateOutAndMoreWhereMemoryIsShort) {
   topology::Topology small = one_place(4);
   for (topology::Node& node : small.nodes) node.memory = 1 << 20;
   for (const Candidate& one : search(job, small)) tried.insert(one.parallelism.zero_stage);
+  EXPECT_EQ(tried, (std::set<std::uint32_t>{0, 1, 2}));
+  job::Job layers = job;  // so small a model would be one bucket, with which nothing is won
+  layers.parallelism.bucket_bytes = 1 << 18;
+  for (const Candidate& one : search(layers, small)) tried.insert(one.parallelism.zero_stage);
   EXPECT_EQ(tried, (std::set<std::uint32_t>{0, 1, 2, 3}));
   job::Job remembering = job;
   remembering.codecs.gradients = "top-k:0.01";
