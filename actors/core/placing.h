@@ -8,7 +8,6 @@
 // Thread: the compute stream's.
 
 #include <span>
-#include <vector>
 
 #include "ops/tensor/context.h"
 #include "runtime/register/token.h"

@@ -39,6 +39,9 @@ std::byte* PinnedMemory::take(std::size_t bytes) {
 }
 
 void PinnedMemory::give_back(std::byte* block, std::size_t) {
+  const cudaError_t chosen = cudaSetDevice(index_);
+  if (chosen == cudaErrorCudartUnloading) return;
+  CHECK(chosen == cudaSuccess) << "cudaSetDevice: " << cudaGetErrorString(chosen);
   const cudaError_t status = cudaFreeHost(block);
   CHECK(status == cudaSuccess || status == cudaErrorCudartUnloading)
       << "cudaFreeHost: " << cudaGetErrorString(status);
