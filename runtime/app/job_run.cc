@@ -99,6 +99,7 @@ void JobRun::submit(std::unique_ptr<Client> client, const Shown& shown) {
 bool JobRun::poll(Duration wait) {
   if (ended_) return true;
   const auto event = client_->next(wait);
+  known_ |= event.has_value();
   if (!event || !std::visit([this](const auto& value) { return on(value); }, *event)) return false;
   line_->finish();
   over_ = system_clock().now();

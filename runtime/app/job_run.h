@@ -43,6 +43,8 @@ class JobRun {
   /// Asks for a clean stop with a checkpoint.
   void cancel();
   bool ended() const { return ended_; }
+  /// Something has come of it: the scheduler knows the job.
+  bool known() const { return known_; }
   bool failed() const { return error_.has_value(); }
 
   /// Writes the model in the form that other tools load, and summary.json.
@@ -71,6 +73,7 @@ class JobRun {
   std::unique_ptr<Client> client_;
   std::optional<ProgressLine> line_;
   std::string waiting_;  ///< state and reason last told
+  bool known_ = false;
   bool ended_ = false;
 
   std::string status_ = "failed";

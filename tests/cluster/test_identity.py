@@ -93,7 +93,7 @@ class Identity(ClusterTest):
         wait_for(lambda: "registered" in self.log() or node.poll() is not None)
         self.assertIsNone(node.poll())
         self.assertIn("used by east-0", self.atoll("token", "list").stdout)
-        for steps in (5, 3):
+        for steps in (5, 6):
             job = self.job(steps=steps)
             command, _ = self.command(job, "--scheduler", address, "--identity", "cluster/client")
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self.home)

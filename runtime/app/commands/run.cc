@@ -105,7 +105,8 @@ void follow(const Jobs& jobs) {
   }
 }
 
-/// Submits all, each by a client of its own, and follows them.
+/// Submits all, each by a client of its own and once the one before it is known, since the first
+/// has the nodes first; then follows them.
 template <typename Connect>
 Status submit(const Jobs& jobs, const RunOptions& options, Connect&& connect) {
   std::vector<std::unique_ptr<Client>> clients;
@@ -116,6 +117,7 @@ Status submit(const Jobs& jobs, const RunOptions& options, Connect&& connect) {
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     jobs[i]->submit(std::move(clients[i]),
                     {.label = jobs.size() == 1 ? "" : jobs[i]->job().name, .quiet = options.quiet});
+    while (!jobs[i]->known() && interrupts == 0) jobs[i]->poll(kPollEvery);
   }
   follow(jobs);
   return {};
