@@ -50,7 +50,9 @@ std::string sharing_text(const Plan& plan) {
   if (!sharing.state) return {};
   if (sharing.weights) {
     return "shared out    masters, moments, sums of gradients and weights, which travel for each "
-           "bucket of layers of each micro-batch\n";
+           "of " +
+           std::to_string(plan.stages + plan.buckets.size()) +
+           " buckets of layers of each micro-batch\n";
   }
   return sharing.gradients
              ? "shared out    masters, moments and sums of gradients, which travel after each "
