@@ -200,7 +200,6 @@ nlohmann::ordered_json JobRun::summary() const {
 }
 
 std::string JobRun::text() const {
-  if (error_) return "";
   return fmt::format(
       "{}: {} steps, loss {:.3f} -> {:.3f}, validation loss {:.3f} nats/token, {:.0f} tokens/s\n"
       "sent {} for {} of tensors; model for other tools: {}/model\n",

@@ -50,7 +50,7 @@ class JobRun {
   /// Writes the model in the form that other tools load, and summary.json.
   Status finish();
   nlohmann::ordered_json summary() const;
-  /// Two lines for people; empty where an error says it all.
+  /// Two lines for people, of a job that has not failed.
   std::string text() const;
   /// The exit status, or why there is none.
   Result<int> outcome() const;

@@ -72,7 +72,12 @@ Status check_together(const Jobs& jobs, bool embedded) {
 Result<Jobs> read_jobs(const RunOptions& options) {
   Jobs jobs;
   for (const std::string& descriptor : options.jobs) {
-    ATOLL_ASSIGN(auto job, JobRun::read(descriptor));
+    auto read = JobRun::read(descriptor);
+    if (!read.ok() && options.jobs.size() > 1 && !read.error().where.starts_with(descriptor)) {
+      const Error& why = read.error();
+      return Error{why.code, descriptor + ": " + why.where, why.what};
+    }
+    ATOLL_ASSIGN(auto job, std::move(read));
     if (options.scheduler.empty()) ATOLL_TRY(job->check_devices(options.plugins));
     jobs.push_back(std::move(job));
   }
@@ -156,6 +161,17 @@ Status run_on(const RunOptions& options, const Jobs& jobs, const fs::path& folde
                 [&] { return Client::connect(identity, address.first, address.second); });
 }
 
+/// The first failure, else the first that was stopped, if only before it began.
+Result<int> worst(const Jobs& jobs) {
+  Result<int> status = 0;
+  for (const auto& job : jobs) {
+    const Result<int> one = job->outcome();
+    if (!one.ok() && one.error().code != Code::kCancelled) return one;
+    if (status.ok() ? *status == 0 : one.ok() && *one != 0) status = one;
+  }
+  return status;
+}
+
 Result<int> run(const RunOptions& options) {
   if (options.scheduler.empty() != options.identity.empty())
     return Error{Code::kUsage, "--scheduler", "goes with --identity"};
@@ -179,13 +195,16 @@ Result<int> run(const RunOptions& options) {
   }
   for (const auto& job : jobs) {
     ATOLL_TRY(job->finish());
-    std::cout << (options.json ? job->summary().dump() + "\n" : job->text()) << std::flush;
+    const std::string name = jobs.size() == 1 ? "" : job->job().name + ": ";
+    if (options.json) {
+      std::cout << job->summary().dump() << std::endl;
+    } else if (!job->failed()) {
+      std::cout << name << job->text() << std::flush;
+    } else if (jobs.size() > 1) {
+      std::cerr << name << job->outcome().error().text() << std::endl;
+    }
   }
-  Result<int> outcome = 0;
-  for (const auto& job : jobs) {
-    if (outcome.ok() && *outcome == 0) outcome = job->outcome();
-  }
-  return outcome;
+  return worst(jobs);
 }
 
 }  // namespace
