@@ -4,30 +4,17 @@
 #include <limits>
 #include <queue>
 #include <tuple>
-#include <unordered_map>
 
 #include "ops/nn/tensor_rank.h"
 #include "runtime/base/check.h"
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/execution.h"
+#include "scheduler/plan/simulation/wires.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {
-
-/// What is sent first on a line that is free, lowest first: the lanes of a channel.
-std::uint32_t urgency(Content content) {
-  switch (content) {
-    case Content::kGradient:
-    case Content::kWeights:
-      return 1;
-    case Content::kState:
-      return 2;
-    default:
-      return 0;
-  }
-}
 
 struct Event {
   enum class Kind : std::uint8_t {
@@ -74,34 +61,9 @@ struct ActCost {
   std::int32_t priority = 0;
 };
 
-/// A message that waits for its line.
-struct Message {
-  std::uint32_t urgency;
-  std::uint64_t order;
-  EdgeId edge;
-  bool operator>(const Message& other) const {
-    return std::tie(urgency, order) > std::tie(other.urgency, other.order);
-  }
-};
-
-struct Line {
-  std::priority_queue<Message, std::vector<Message>, std::greater<>> waiting;
-  bool busy = false;
-  EdgeId carries = 0;
-};
-
 /// Where an edge begins and ends, without its name.
 struct Ends {
   ActRef producer, consumer;
-};
-
-/// What a wire edge is to its line.
-struct Wire {
-  std::uint32_t line = 0;
-  double bytes = 0;
-  double seconds = 0;      ///< that a message occupies it
-  double way = 0;          ///< from end to end
-  std::uint64_t sent = 0;  ///< messages
 };
 
 /// When the layers of all nodes began and ended in one round.
@@ -123,7 +85,7 @@ class Simulation {
         phases_(rounds),
         streams_(2 * plan.nodes.size()),
         actors_(plan.actors.size()),
-        wire_of_(plan.edges.size(), 0),
+        wires_(plan, topology, forecast_.lines),
         layer_seconds_(plan.nodes.size(), 0) {
     CHECK(rounds >= 1);
     std::vector<nn::ModelSpec> of_ranks;
@@ -142,7 +104,6 @@ class Simulation {
     forecast_.nodes.resize(plan.nodes.size());
     for (const Edge& edge : plan.edges) {
       ends_.push_back({{edge.producer, edge.producer_act}, {edge.consumer, edge.consumer_act}});
-      if (edge.wire) add_wire(edge, topology);
     }
   }
 
@@ -161,30 +122,8 @@ class Simulation {
 
  private:
   const Actor& actor(ActorId id) const { return plan_.actors[id]; }
-  Wire& wire(EdgeId edge) { return wires_[wire_of_[edge]]; }
   bool measured(std::uint64_t round) const {
     return round >= first_measured_ && round < end_measured_;
-  }
-
-  void add_wire(const Edge& edge, const topology::Topology& topology) {
-    const NodeIndex from = actor(edge.producer).node, to = actor(edge.consumer).node;
-    const std::string &near = plan_.nodes[from].datacenter, &far = plan_.nodes[to].datacenter;
-    const bool wide = near != far;
-    const topology::Line line = topology::line_between(topology, near, far);
-    const std::string key =
-        wide ? near + '>' + far : std::to_string(from) + '>' + std::to_string(to);
-    const auto [found, added] = line_of_.try_emplace(key, lines_.size());
-    if (added) {
-      lines_.emplace_back();
-      forecast_.lines.push_back(
-          {wide ? near : plan_.nodes[from].name, wide ? far : plan_.nodes[to].name, wide, 0, 0});
-    }
-    // Snapshots are rare and left out.
-    const double bytes =
-        edge.content == Content::kState ? 0 : static_cast<double>(edge.bytes) * edge.ratio;
-    wire_of_[edge.id] = static_cast<std::uint32_t>(wires_.size());
-    wires_.push_back({static_cast<std::uint32_t>(found->second), bytes,
-                      cost::transfer_seconds(line, bytes), seconds(line.round_trip) / 2, 0});
   }
 
   /// Something changed at an edge of this act.
@@ -287,13 +226,13 @@ class Simulation {
     run_next(state.stream);
     // What goes over a wire is on its way first; carriers have one port on each side.
     if (state.kind == ActorKind::kSend) {
-      send(execution_.outputs(ref)[0].edge);
+      carry_next(wires_.wait(execution_.outputs(ref)[0].edge, order_++));
     } else {
       execution_.make_tokens(ref, firing);
     }
     if (state.kind == ActorKind::kReceive) {
       const EdgeId edge = execution_.inputs(ref)[0].edge;
-      push(now_ + wire(edge).way, Event::Kind::kCredited, edge);
+      push(now_ + wires_.of(edge).way, Event::Kind::kCredited, edge);
     } else {
       execution_.return_slots(ref, firing);
     }
@@ -319,22 +258,13 @@ class Simulation {
     }
   }
 
-  void send(EdgeId edge) {
-    const std::uint32_t line = wire(edge).line;
-    lines_[line].waiting.push({urgency(plan_.edges[edge].content), order_++, edge});
-    carry_next(line);
-  }
-
-  void carry_next(std::uint32_t index) {
-    Line& line = lines_[index];
-    if (line.busy || line.waiting.empty()) return;
-    line.carries = line.waiting.top().edge;
-    line.waiting.pop();
-    line.busy = true;
-    Wire& carried = wire(line.carries);
-    note_message(plan_.edges[line.carries], carried, index);
+  void carry_next(std::uint32_t line) {
+    const auto edge = wires_.begin(line);
+    if (!edge) return;
+    Wire& carried = wires_.of(*edge);
+    note_message(plan_.edges[*edge], carried, line);
     ++carried.sent;
-    push(now_ + carried.seconds, Event::Kind::kLineFree, index);
+    push(now_ + carried.seconds, Event::Kind::kLineFree, line);
   }
 
   void note_message(const Edge& edge, const Wire& carried, std::uint32_t line) {
@@ -348,11 +278,10 @@ class Simulation {
            carried.seconds});
   }
 
-  void line_free(std::uint32_t index) {
-    Line& line = lines_[index];
-    push(now_ + wire(line.carries).way, Event::Kind::kArrives, line.carries);
-    line.busy = false;
-    carry_next(index);
+  void line_free(std::uint32_t line) {
+    const EdgeId edge = wires_.end(line);
+    push(now_ + wires_.of(edge).way, Event::Kind::kArrives, edge);
+    carry_next(line);
   }
 
   /// From seconds to shares.
@@ -383,22 +312,19 @@ class Simulation {
   const SpanSink& sink_;
   /// Rounds: the first warms up, and the last is not in the way of another one.
   const std::uint64_t first_measured_, end_measured_;
+  Forecast forecast_;
   Execution execution_;
   std::vector<double> round_end_;
   std::vector<Phase> phases_;    ///< by round
   std::vector<Stream> streams_;  ///< of each node: compute, io
   std::vector<ActorState> actors_;
   std::vector<ActCost> acts_;
-  std::vector<Ends> ends_;              ///< of each edge
-  std::vector<std::uint32_t> wire_of_;  ///< of a wire edge, in wires_
-  std::vector<Wire> wires_;
-  std::vector<Line> lines_;  ///< as in Forecast::lines
-  std::unordered_map<std::string, std::size_t> line_of_;
+  std::vector<Ends> ends_;  ///< of each edge
+  Wires wires_;
   std::vector<double> layer_seconds_;  ///< by node
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
   double now_ = 0;
-  Forecast forecast_;
 };
 
 }  // namespace
