@@ -145,15 +145,15 @@ void Client::receive(const link::Message& message) {
 
 void Client::push(Event event) {
   std::lock_guard lock(mutex_);
-  events_.push_back(std::move(event));
+  events_.push_back({std::move(event), system_clock().now()});
   arrived_.notify_one();
 }
 
-std::optional<Event> Client::next(Duration wait) {
+std::optional<Arrived> Client::next(Duration wait) {
   std::unique_lock lock(mutex_);
   arrived_.wait_for(lock, wait, [this] { return !events_.empty(); });
   if (events_.empty()) return std::nullopt;
-  Event event = std::move(events_.front());
+  Arrived event = std::move(events_.front());
   events_.pop_front();
   return event;
 }

@@ -21,6 +21,12 @@ namespace reef::app {
 using Event = std::variant<node::JobStatus, node::ProgressReport, node::CheckpointReport,
                            node::FailureReport, node::LineResult, Error>;
 
+/// With the time at which it came.
+struct Arrived {
+  Event event;
+  Time at{};
+};
+
 /// Thread: one caller.
 class Client {
  public:
@@ -35,7 +41,7 @@ class Client {
   /// Asks for a clean stop with a checkpoint.
   void cancel();
   /// The next event, or nothing within `wait`.
-  std::optional<Event> next(Duration wait);
+  std::optional<Arrived> next(Duration wait);
 
  private:
   explicit Client(node::Identity identity);
@@ -52,7 +58,7 @@ class Client {
   std::unique_ptr<link::Channel> channel_;
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::deque<Event> events_;
+  std::deque<Arrived> events_;
 };
 
 }  // namespace reef::app

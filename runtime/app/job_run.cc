@@ -71,9 +71,6 @@ Status JobRun::check_devices(const std::string& plugins) const {
 
 Status JobRun::make_folder(const fs::path& folder) {
   std::error_code failure;
-  if (fs::exists(folder) && !fs::is_empty(folder, failure)) {
-    return Error{Code::kPath, folder.string(), "is not empty; give --run-dir a new folder"};
-  }
   fs::create_directories(folder / "logs", failure);
   if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
   folder_ = folder;
@@ -97,37 +94,41 @@ void JobRun::submit(std::unique_ptr<Client> client, const Shown& shown) {
 }
 
 bool JobRun::poll(Duration wait) {
-  if (ended_) return true;
-  const auto event = client_->next(wait);
-  known_ |= event.has_value();
-  if (!event || !std::visit([this](const auto& value) { return on(value); }, *event)) return false;
+  for (; !ended_; wait = Duration::zero()) {
+    const auto arrived = client_->next(wait);
+    if (!arrived) return false;
+    known_ = true;
+    now_ = arrived->at;
+    ended_ = std::visit([this](const auto& value) { return on(value); }, arrived->event);
+  }
+  if (client_ == nullptr) return true;
   line_->finish();
-  over_ = system_clock().now();
+  over_ = now_;
   client_.reset();
-  return ended_ = true;
+  return true;
 }
 
 void JobRun::cancel() {
   if (ended_) return;
   line_->note("stopping after the next step with a checkpoint; Ctrl-C again ends at once");
+  cancelled_ = true;
   client_->cancel();
 }
 
 bool JobRun::on(const node::ProgressReport& report) {
-  const Time now = system_clock().now();
   if (first_progress_ == Time{}) {
-    first_progress_ = now;
+    first_progress_ = now_;
   } else {
     tokens_ += report.progress.tokens;
   }
   if (report.progress.round.training()) {
-    last_progress_ = now;
+    last_progress_ = now_;
     if (!loss_first_) loss_first_ = report.progress.loss;
     loss_last_ = report.progress.loss;
   }
   if (report.progress.evaluated) validation_loss_ = report.progress.evaluation_loss;
   steps_ = report.progress.round.step;
-  line_->update(report);
+  line_->update(report, now_);
   return false;
 }
 
@@ -139,6 +140,7 @@ bool JobRun::on(const node::CheckpointReport& report) {
 
 bool JobRun::on(const node::FailureReport& report) {
   if (!error_) error_ = report.error;
+  if (withdrawn()) status_ = "stopped";
   return report.epoch == 0;  // refused before it had an epoch: nothing follows
 }
 
@@ -200,6 +202,7 @@ nlohmann::ordered_json JobRun::summary() const {
 }
 
 std::string JobRun::text() const {
+  if (withdrawn()) return "stopped before it began\n";
   return fmt::format(
       "{}: {} steps, loss {:.3f} -> {:.3f}, validation loss {:.3f} nats/token, {:.0f} tokens/s\n"
       "sent {} for {} of tensors; model for other tools: {}/model\n",

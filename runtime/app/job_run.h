@@ -30,7 +30,7 @@ class JobRun {
   /// in this folder, is there and can do it. The nodes of another cluster see for themselves.
   Status check_devices(const std::string& plugins) const;
 
-  /// Writes the plan, the job and the tokenizer there. kPath for a folder that is not empty.
+  /// Writes the plan, the job and the tokenizer there; it is new or empty.
   Status make_folder(const std::filesystem::path& folder);
 
   struct Shown {
@@ -38,14 +38,15 @@ class JobRun {
     bool quiet = false;
   };
   void submit(std::unique_ptr<Client> client, const Shown& shown);
-  /// Takes the next event, if there is one within `wait`. True once the job has ended.
+  /// Waits for an event no longer than `wait`, and takes all that came. True once the job has
+  /// ended.
   bool poll(Duration wait);
-  /// Asks for a clean stop with a checkpoint.
+  /// Asks for a clean stop with a checkpoint; of a job that has not begun, for its withdrawal.
   void cancel();
   bool ended() const { return ended_; }
   /// Something has come of it: the scheduler knows the job.
   bool known() const { return known_; }
-  bool failed() const { return error_.has_value(); }
+  bool failed() const { return error_.has_value() && !withdrawn(); }
 
   /// Writes the model in the form that other tools load, and summary.json.
   Status finish();
@@ -63,6 +64,8 @@ class JobRun {
   bool on(const node::JobStatus& status);
   bool on(const node::LineResult&) { return false; }  // nobody asked
   bool on(const Error& error);
+  /// By the user, before it began.
+  bool withdrawn() const { return cancelled_ && error_ && error_->code == Code::kCancelled; }
   double tokens_per_second() const;
 
   const job::Job job_;
@@ -73,7 +76,9 @@ class JobRun {
   std::unique_ptr<Client> client_;
   std::optional<ProgressLine> line_;
   std::string waiting_;  ///< state and reason last told
+  Time now_{};           ///< of the event that is being taken
   bool known_ = false;
+  bool cancelled_ = false;
   bool ended_ = false;
 
   std::string status_ = "failed";

@@ -59,11 +59,12 @@ Result<node::LineResult> test_line(Client& client, const node::TestLine& test) {
   const Duration limit = std::chrono::seconds(test.streams.size() * (test.seconds + 4) + 30);
   const Time deadline = system_clock().now() + limit;
   while (system_clock().now() < deadline) {
-    auto event = client.next(std::chrono::seconds(1));
-    if (!event) continue;
-    if (const auto* error = std::get_if<Error>(&*event)) return *error;
-    if (const auto* failure = std::get_if<node::FailureReport>(&*event)) return failure->error;
-    if (auto* result = std::get_if<node::LineResult>(&*event)) return std::move(*result);
+    auto arrived = client.next(std::chrono::seconds(1));
+    if (!arrived) continue;
+    Event* const event = &arrived->event;
+    if (const auto* error = std::get_if<Error>(event)) return *error;
+    if (const auto* failure = std::get_if<node::FailureReport>(event)) return failure->error;
+    if (auto* result = std::get_if<node::LineResult>(event)) return std::move(*result);
   }
   return Error{Code::kTimedOut, "line between " + test.from + " and " + test.to,
                "no measurement in " + format_duration(limit) + "; see the nodes' logs"};

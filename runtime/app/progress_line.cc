@@ -20,8 +20,7 @@ ProgressLine::ProgressLine(const std::string& label, std::uint64_t steps, bool t
       terminal_(terminal),
       quiet_(quiet) {}
 
-void ProgressLine::update(const node::ProgressReport& report) {
-  const Time now = system_clock().now();
+void ProgressLine::update(const node::ProgressReport& report, Time now) {
   if (started_ == Time{}) {
     started_ = now;  // the first step warms caches up and is not counted into the speed
     first_step_ = report.progress.round.step;

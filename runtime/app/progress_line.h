@@ -18,7 +18,8 @@ class ProgressLine {
   /// `terminal`: redraws in place.
   ProgressLine(const std::string& label, std::uint64_t steps, bool terminal, bool quiet);
 
-  void update(const node::ProgressReport& report);
+  /// `at`: when it came.
+  void update(const node::ProgressReport& report, Time at);
   /// A line of its own that stays: checkpoints, state changes.
   void note(const std::string& text);
   /// Ends the line that is being redrawn.

@@ -54,7 +54,10 @@ Result<std::unique_ptr<Assignment>> Assignment::make(Assign assign, Surroundings
 
 Assignment::Assignment(Assign assign, plan::Plan plan, Duration peer_timeout,
                        Surroundings surroundings)
-    : assign_(std::move(assign)), plan_(std::move(plan)), node_(std::move(surroundings)) {
+    : assign_(std::move(assign)),
+      plan_(std::move(plan)),
+      peer_timeout_(peer_timeout),
+      node_(std::move(surroundings)) {
   peers_ = std::make_unique<Peers>(
       node_.loop, node_.identity, node_.sessions, plan_, assign_,
       PeerTimes{.join = kJoinTime, .lost_after = peer_timeout},
@@ -72,6 +75,7 @@ Assignment::Assignment(Assign assign, plan::Plan plan, Duration peer_timeout,
 Assignment::~Assignment() {
   stopping_ = true;
   peers_->close();
+  if (ender_.joinable()) ender_.join();
   crew_.reset();
 }
 
@@ -82,6 +86,10 @@ void Assignment::connect(std::shared_ptr<link::ucx::Context> ucx) {
 
 void Assignment::accepted(link::Streams streams) {
   if (!stopping_) peers_->accepted(std::move(streams));
+}
+
+void Assignment::keep_alive(link::secure::SecureLink& leg) const {
+  leg.keep_alive(peer_timeout_ / 4, peer_timeout_);
 }
 
 void Assignment::signal(Kind kind, const Signal& signal) {
@@ -109,7 +117,7 @@ Traffic Assignment::traffic() const {
 void Assignment::stop(std::function<void()> ended) {
   if (stopping_.exchange(true)) return;
   peers_->close();
-  node_.loop.run_blocking([this, ended = std::move(ended)] {
+  ender_ = std::thread([this, ended = std::move(ended)] {
     crew_.reset();
     node_.loop.post(ended);
   });

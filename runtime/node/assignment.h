@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "runtime/link/relay/wire.h"
 #include "runtime/node/crew.h"
@@ -34,7 +35,7 @@ class Assignment final : public Events, public Wire {
   /// kProto or kJobGraph for an assignment that cannot be ours; whatever the crew is refused with.
   static Result<std::unique_ptr<Assignment>> make(Assign assign, Surroundings surroundings,
                                                   const CrewFactory& factory);
-  /// Destroys the crew first, here and now.
+  /// Ends the crew first, or waits until it has ended.
   ~Assignment() override;
 
   std::uint64_t epoch() const { return assign_.epoch; }
@@ -43,6 +44,9 @@ class Assignment final : public Events, public Wire {
   void connect(std::shared_ptr<link::ucx::Context> ucx);
   /// A peer dialled us for this job.
   void accepted(link::Streams streams);
+  /// The leg of an end that this node, as a relay, is to join: it may be silent as long as the job
+  /// says.
+  void keep_alive(link::secure::SecureLink& leg) const;
   /// Start, hold, release.
   void signal(Kind kind, const Signal& signal);
   /// Shows every peer our renewed credential.
@@ -53,8 +57,9 @@ class Assignment final : public Events, public Wire {
   void sample_lines() { peers_->sample_lines(); }
   Traffic traffic() const;
 
-  /// Leaves the peers and ends the crew, which may still be in an act: that is waited for on the
-  /// helper thread. `ended` runs once on the loop; then nothing is left but this.
+  /// Leaves the peers and ends the crew, which may still be in an act: a thread waits for that,
+  /// since an act takes as long as it takes. `ended` runs once on the loop; then nothing is left
+  /// but this.
   void stop(std::function<void()> ended);
   bool stopping() const { return stopping_; }
 
@@ -76,10 +81,12 @@ class Assignment final : public Events, public Wire {
 
   const Assign assign_;
   const plan::Plan plan_;
+  const Duration peer_timeout_;
   const Surroundings node_;
   const security::Policy policy_ = node_policy();
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Crew> crew_;
+  std::thread ender_;  ///< of the crew; from stop() on
   std::atomic<std::uint64_t> payload_bytes_{0};
   std::atomic<bool> stopping_{false};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< what is sent may outlive us

@@ -9,8 +9,9 @@ namespace reef::node {
 namespace {
 
 constexpr Duration kJoinTime = std::chrono::seconds(10);
-constexpr std::size_t kMostProbes = 8;    // answered at a time
-constexpr std::size_t kMostEarly = 4096;  // peers and legs of the largest job
+constexpr std::size_t kMostProbes = 8;        // answered at a time
+constexpr std::size_t kMostEarly = 4096;      // peers and legs of the largest job
+constexpr std::size_t kMostEarlyOfOne = 256;  // of one peer
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 constexpr Duration kReportTime = std::chrono::seconds(60);
 
@@ -30,9 +31,9 @@ Node::Node(Identity identity, NodeOptions options, CrewFactory factory)
 Node::~Node() {
   // On the loop's thread, where messages for the crews arrive.
   loop_.call([this] {
-    over_ = true;
     renewal_.reset();
     jobs_.clear();
+    over_ = true;
     relay_.drop([](const security::Credential&) { return true; });
     probed_.clear();
     control_.reset();
@@ -84,14 +85,21 @@ void Node::gathered(link::Streams streams) {
   // A peer whose assignment came sooner than ours waits; frames wait with it.
   const std::uint64_t epoch = streams.front()->stream().epoch;
   if (jobs_.contains(epoch)) return welcome(std::move(streams));
-  if (epoch > newest_ && early_.size() < kMostEarly)
-    early_.push_back({loop_.clock().now(), std::move(streams)});
+  if (epoch <= newest_) return;
+  const auto& who = streams.front()->peer();
+  const auto of_one = std::ranges::count_if(early_, [&who](const Early& early) {
+    return early.streams.front()->peer().noise_key == who.noise_key;
+  });
+  if (early_.size() == kMostEarly || of_one == kMostEarlyOfOne)
+    return log_warning("node " + who.name + " has too many connections for jobs to come");
+  early_.push_back({loop_.clock().now(), std::move(streams)});
 }
 
 void Node::welcome(link::Streams streams) {
   if (streams.front()->stream().purpose != link::secure::Purpose::kRelay)
     return jobs_.at(streams.front()->stream().epoch)->accepted(std::move(streams));
   const security::Credential who = streams.front()->peer();
+  jobs_.at(streams.front()->stream().epoch)->keep_alive(*streams.front());
   relay_.add(std::move(streams.front()), who);
 }
 
@@ -184,7 +192,8 @@ void Node::on_control(link::Message message) {
   if (!policy_.allows(security::Role::kScheduler, message.kind)) {
     return end(Error{Code::kRefused, "scheduler", "sent a message it may not send"});
   }
-  if (const Status status = dispatch(kind, message); !status.ok()) refuse(0, status.error());
+  if (const Status status = dispatch(kind, message); !status.ok())
+    log_error("from the scheduler: " + status.error().text());
 }
 
 /// Who we are, who the scheduler is, and who is nobody any more. What is wrong with such a message
@@ -226,18 +235,16 @@ Status Node::dispatch(Kind kind, const link::Message& message) {
   ATOLL_ASSIGN(const Signal signal, read_signal(message));
   if (kind == Kind::kStop && signal.epoch == 0) return end({}), Status();
   const auto found = jobs_.find(signal.epoch);
-  if (kind == Kind::kStop) {
-    // Of a job that was refused here, too.
-    if (found == jobs_.end()) {
-      report(heartbeat_message(Kind::kStopped, {signal.epoch, {}}));
-    } else {
-      stop(*found->second);
-    }
-    return {};
+  if (found != jobs_.end() && kind == Kind::kStop) {
+    stop(*found->second);
+  } else if (found != jobs_.end()) {
+    found->second->signal(kind, signal);
+  } else if (kind == Kind::kStop) {  // of a job that was refused here
+    report(heartbeat_message(Kind::kStopped, {signal.epoch, {}}));
+  } else if (signal.epoch > newest_) {
+    return Error{Code::kFenced, "scheduler", "a signal of an epoch that is to come"};
   }
-  if (found == jobs_.end()) return Error{Code::kFenced, "scheduler", "a signal of another epoch"};
-  found->second->signal(kind, signal);
-  return {};
+  return {};  // a signal may cross with the end of its job
 }
 
 void Node::assign(const link::Message& message) {
@@ -270,10 +277,11 @@ Status Node::take(Assign assign) {
 }
 
 void Node::report(link::Message message) {
+  if (over_) return;
   control_->send(std::move(message), loop_.clock().now() + kReportTime, [](const Status&) {});
 }
 
-/// What the scheduler said cannot be done; `epoch` 0: it is not known for which job.
+/// An assignment cannot be carried out; `epoch` 0: nor read.
 void Node::refuse(std::uint64_t epoch, const Error& error) {
   log_error(error.text());
   report(failure_message({epoch, {error.code, identity_.name, error.text()}}));
@@ -302,6 +310,7 @@ void Node::stop(Assignment& job) {
     const auto found = jobs_.find(epoch);
     if (found == jobs_.end()) return;
     report(heartbeat_message(Kind::kStopped, pulse(*found->second)));
+    relay_.end(epoch);
     jobs_.erase(found);
   });
 }

@@ -91,7 +91,7 @@ class Node final {
   std::uint64_t newest_ = 0;  ///< epoch that we had a part in
   link::relay::Relay relay_;
   std::map<std::uint64_t, std::unique_ptr<Assignment>> jobs_;  ///< by epoch
-  bool over_ = false;
+  bool over_ = false;  ///< nothing is reported any more; no crew is left
 
   std::mutex mutex_;
   std::condition_variable ended_;

@@ -27,7 +27,7 @@ struct PeerTimes {
 
 /// Who dials whom, and through whom, stands in the plan, so that there is one channel a pair. A
 /// relay is only a line: the handshake, and whom it proves, is the same. Thread: the loop's, except
-/// traffic() and find() after on_ready. Failure: on_lost(name, error) for a peer that cannot be
+/// traffic() and channel() after on_ready. Failure: on_lost(name, error) for a peer that cannot be
 /// reached by the deadline or is lost later; once a peer.
 class Peers {
  public:

@@ -22,19 +22,31 @@ constexpr Duration kGatherTime = std::chrono::seconds(30);
 /// more.
 constexpr Duration kSuspicionTime = std::chrono::milliseconds(500);
 constexpr Duration kFarewellTime = std::chrono::seconds(1);
+constexpr std::ptrdiff_t kMostWaiting = 16;  ///< jobs of one client that have not begun
 
 }  // namespace
 
+Status Service::may_submit(std::uint64_t client) const {
+  const auto planning = std::ranges::count_if(
+      planning_, [client](const auto& one) { return one.second.client == client; });
+  if (planning + std::ranges::count(queue_, client, &Run::client) < kMostWaiting) return {};
+  return Error{Code::kRefused, "job",
+               std::to_string(kMostWaiting) +
+                   " of this client's jobs have not begun; submit it when some have"};
+}
+
 /// A search takes seconds of a large topology, so the helper thread plans.
 Status Service::submit(std::uint64_t client, const node::Submit& submit) {
+  ATOLL_TRY(may_submit(client));
   Run run;
   ATOLL_ASSIGN(run.job, job::job_from_json(submit.job));
   run.run_folder = submit.run_folder;
   run.client = client;
   const std::uint64_t submission = next_submission_++;
-  planning_[submission] = client;
-  loop_.run_blocking([this, submission, text = submit.job, topology = topology_,
+  const auto withdrawn = planning_.emplace(submission, Planning{client}).first->second.withdrawn;
+  loop_.run_blocking([this, submission, withdrawn, text = submit.job, topology = topology_,
                       run = std::make_shared<Run>(std::move(run))] {
+    if (*withdrawn) return;
     const nn::Precision precision = run->job.training.precision;
     auto plan = plan::make_plan(
         run->job, options_.measured ? options_.measured(topology, precision) : topology);
@@ -62,11 +74,18 @@ Status Service::queue(Run run, const std::string& text, plan::Plan plan) {
 
 /// Of what the client has submitted and has not begun. Whether there was something.
 bool Service::withdraw(std::uint64_t client) {
-  const auto planning =
-      std::erase_if(planning_, [client](const auto& one) { return one.second == client; });
-  const auto queued =
-      std::erase_if(queue_, [client](const Run& run) { return run.client == client; });
-  return planning + queued > 0;
+  const auto planning = std::erase_if(planning_, [client](const auto& one) {
+    return one.second.client == client && (*one.second.withdrawn = true);
+  });
+  bool queued = false;
+  for (Run& run : queue_) {
+    if (run.client != client) continue;
+    queued = true;
+    set_state(run, "stopped", "withdrawn before it began");
+  }
+  std::erase_if(queue_, [client](const Run& run) { return run.client == client; });
+  if (queued) advance();  // others may have waited for its place
+  return planning > 0 || queued;
 }
 
 /// Begins every job of the queue whose nodes are free of those before it.
@@ -165,7 +184,7 @@ void Service::node_ready(Run& run, const std::string& name) {
 }
 
 void Service::suspect(Run& run, const Error& error) {
-  if (run.suspicion || run.state == "failed") return;
+  if (run.suspicion || run.ending) return;
   run.suspicion = error;
   loop_.at(loop_.clock().now() + kSuspicionTime, [this, id = run.id] {
     const auto found = runs_.find(id);
@@ -177,7 +196,7 @@ void Service::suspect(Run& run, const Error& error) {
 }
 
 void Service::cancel(Run& run) {
-  if (run.cancelled) return;
+  if (run.cancelled || run.ending) return;
   run.cancelled = true;
   if (run.state == "waiting")
     return fail(run, {Code::kCancelled, run.job.name, "stopped before it began"});
@@ -190,6 +209,7 @@ void Service::cancel(Run& run) {
 /// begun, so that none has passed the moment at which that step's snapshot and evaluation are
 /// decided.
 void Service::node_held(Run& run, const std::string& actor, std::uint64_t step) {
+  if (run.ending) return;
   run.held[actor] = step;
   if (run.held.size() < run.plan.replicas) return;
   std::uint64_t begun = 0;
@@ -199,10 +219,11 @@ void Service::node_held(Run& run, const std::string& actor, std::uint64_t step) 
 }
 
 void Service::check_finished(Run& run) {
-  if (run.last_round && run.checkpoint_step == run.step && run.state != "failed") stop_nodes(run);
+  if (run.last_round && run.checkpoint_step == run.step) stop_nodes(run);
 }
 
 void Service::stop_nodes(Run& run) {
+  if (std::exchange(run.ending, true)) return;
   tell_nodes(run, node::signal_message(Kind::kStop, {run.plan.epoch, 0, ""}));
   loop_.at(loop_.clock().now() + kFarewellTime, [this, id = run.id] {
     const auto found = runs_.find(id);
@@ -233,16 +254,16 @@ void Service::conclude(Run& run) {
 }
 
 void Service::fail(Run& run, const Error& error) {
-  if (run.state == "failed" || run.over) return;
+  if (run.ending) return;
   log_error("job " + run.job.name + " failed: " + error.text());
   set_state(run, "failed", error.text());
   tell_client(run, node::failure_message({run.plan.epoch, error}));
   stop_nodes(run);
 }
 
-Service::Run* Service::run_of(std::uint64_t epoch) {
+Service::Run* Service::run_of(std::uint64_t epoch, const std::string& node) {
   for (auto& [id, run] : runs_) {
-    if (epoch != 0 && run.plan.epoch == epoch) return &run;
+    if (epoch != 0 && run.plan.epoch == epoch && run.has(node)) return &run;
   }
   return nullptr;
 }
@@ -257,6 +278,13 @@ Service::Run* Service::holder_of(const std::string& node) {
 bool Service::Run::has(const std::string& node) const {
   return std::ranges::any_of(plan.nodes,
                              [&node](const plan::Node& one) { return one.name == node; });
+}
+
+bool Service::Run::loads(const std::string& actor, const std::string& node) const {
+  return std::ranges::any_of(plan.actors, [&](const plan::Actor& one) {
+    return one.kind == plan::ActorKind::kDataLoader && one.name == actor &&
+           plan.nodes[one.node].name == node;
+  });
 }
 
 std::string Service::Run::actors_on(const std::string& node) const {

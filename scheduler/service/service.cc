@@ -32,6 +32,7 @@ Service::~Service() {
   // On the loop's thread, where a roster may just be on its way to the members.
   loop_.call([this] {
     shutting_down_ = true;
+    for (auto& [submission, planning] : planning_) *planning.withdrawn = true;
     listener_.reset();
     members_.clear();
   });
@@ -194,19 +195,19 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
   return on_epoch_message(name, kind, message);
 }
 
-/// Messages about a job; those of an epoch that is over are refused.
+/// Messages about a job in which the node has a part. Those of one that is over may have crossed
+/// with its end.
 Status Service::on_epoch_message(const std::string& name, Kind kind, const link::Message& message) {
-  const Error fenced{Code::kFenced, name, "speaks of an epoch that is over"};
   if (kind == Kind::kHeartbeat || kind == Kind::kStopped) {
     ATOLL_ASSIGN(const auto heartbeat, node::read_heartbeat(message));
-    Run* const run = run_of(heartbeat.epoch);
-    if (run == nullptr) return fenced;
+    Run* const run = run_of(heartbeat.epoch, name);
+    if (run == nullptr) return {};
     run->traffic[name] = heartbeat.traffic;
     if (kind == Kind::kStopped) node_stopped(*run, name);
   } else if (kind == Kind::kProgress) {
     ATOLL_ASSIGN(auto report, node::read_progress(message));
-    Run* const run = run_of(report.epoch);
-    if (run == nullptr) return fenced;
+    Run* const run = run_of(report.epoch, name);
+    if (run == nullptr) return {};
     run->step = report.progress.round.step;
     run->last_round = report.progress.round.last;
     report.traffic = run->sent();
@@ -214,8 +215,8 @@ Status Service::on_epoch_message(const std::string& name, Kind kind, const link:
     check_finished(*run);
   } else if (kind == Kind::kCheckpoint) {
     ATOLL_ASSIGN(const auto report, node::read_checkpoint(message));
-    Run* const run = run_of(report.epoch);
-    if (run == nullptr) return fenced;
+    Run* const run = run_of(report.epoch, name);
+    if (run == nullptr) return {};
     run->checkpoint = report.folder;
     run->checkpoint_step = report.step;
     tell_client(*run, node::checkpoint_message(report));
@@ -225,18 +226,20 @@ Status Service::on_epoch_message(const std::string& name, Kind kind, const link:
     on_failure(name, report);
   } else {
     ATOLL_ASSIGN(const auto signal, node::read_signal(message));
-    Run* const run = run_of(signal.epoch);
-    if (run == nullptr) return fenced;
+    Run* const run = run_of(signal.epoch, name);
+    if (run == nullptr) return {};
     if (kind == Kind::kReady) node_ready(*run, name);
-    if (kind == Kind::kHeld) node_held(*run, signal.actor, signal.step);
+    if (kind == Kind::kHeld && run->loads(signal.actor, name))
+      node_held(*run, signal.actor, signal.step);
   }
   return {};
 }
 
-/// A node that could not read what it was told knows no epoch.
+/// A node that could not read its assignment knows no epoch.
 void Service::on_failure(const std::string& name, const node::FailureReport& report) {
-  Run* const run = report.epoch == 0 ? holder_of(name) : run_of(report.epoch);
-  if (run == nullptr) return;
+  Run* run = run_of(report.epoch, name);
+  if (report.epoch == 0) run = holder_of(name);
+  if (run == nullptr || (report.epoch == 0 && run->state != "waiting")) return;
   if (report.error.code == Code::kPeerLost) {
     suspect(*run, {Code::kPeerLost, "line between " + name + " and " + report.error.where,
                    report.error.what});

@@ -3,6 +3,7 @@
 // topology, watches them run, and tells clients what happens. A node serves one job at a time: jobs
 // that share none run side by side, others wait in the queue with their reason.
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -80,7 +81,8 @@ class Service {
     std::uint64_t checkpoint_step = 0;
     bool last_round = false;
     bool cancelled = false;
-    bool over = false;                             ///< the client has been told how it ended
+    bool ending = false;  ///< its nodes have been told to stop: nothing changes how it ends
+    bool over = false;    ///< the client has been told that
     std::map<std::string, std::uint64_t> held;     ///< loader -> step begun
     std::optional<Error> suspicion;                ///< a lost peer, until its own channel says more
     std::set<std::string> ready;                   ///< nodes
@@ -89,6 +91,8 @@ class Service {
 
     node::Traffic sent() const;
     bool has(const std::string& node) const;
+    /// Whether `actor` is a loader on this node.
+    bool loads(const std::string& actor, const std::string& node) const;
     /// For people.
     std::string actors_on(const std::string& node) const;
   };
@@ -124,6 +128,7 @@ class Service {
   // runs.cc
   Status submit(std::uint64_t client, const node::Submit& submit);
   Status queue(Run run, const std::string& text, plan::Plan plan);
+  Status may_submit(std::uint64_t client) const;
   bool withdraw(std::uint64_t client);
   void advance();
   void begin(Run run);
@@ -140,7 +145,7 @@ class Service {
   void node_stopped(Run& run, const std::string& name);
   void conclude(Run& run);
   void fail(Run& run, const Error& error);
-  Run* run_of(std::uint64_t epoch);
+  Run* run_of(std::uint64_t epoch, const std::string& node);
   Run* holder_of(const std::string& node);
   void set_state(Run& run, const std::string& state, const std::string& reason = "");
   void tell_client(const Run& run, link::Message message);
@@ -159,7 +164,11 @@ class Service {
   std::unique_ptr<link::tcp::Listener> listener_;
   std::map<std::uint64_t, Member> members_;  ///< by connection
   std::uint64_t next_member_ = 1;
-  std::map<std::uint64_t, std::uint64_t> planning_;  ///< clients, by submission
+  struct Planning {
+    std::uint64_t client = 0;
+    std::shared_ptr<std::atomic<bool>> withdrawn = std::make_shared<std::atomic<bool>>(false);
+  };
+  std::map<std::uint64_t, Planning> planning_;  ///< by submission
   std::uint64_t next_submission_ = 1;
   std::deque<Run> queue_;
   std::map<std::int64_t, Run> runs_;              ///< by id

@@ -80,7 +80,7 @@ class Jobs(ClusterTest):
 
     def test_what_cannot_run_together_is_said_before_anything_runs(self):
         one = self.named("a", "east")
-        for jobs, message in [((one, self.named("a", "west")), "E_USAGE: job a: stands twice"),
+        for jobs, message in [((one, self.named("a", "west")), "E_USAGE: job a: cannot have a folder of this name"),
                               ((one, self.named("b", "south")), r"E_NO_FIT: .*job-\d+.yaml: spec.placement.datacenters: 'south' is no datacenter")]:
             _, said, folder = self.run_jobs(*jobs, status=2)
             self.assertRegex(said, message)

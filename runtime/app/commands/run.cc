@@ -6,6 +6,7 @@
 #include <atomic>
 #include <ctime>
 #include <iostream>
+#include <optional>
 #include <set>
 
 #include "runtime/app/client.h"
@@ -50,14 +51,15 @@ std::string default_run_folder(const Jobs& jobs) {
   return fmt::format("runs/{}{}-{}", names, stamp, ::getpid());
 }
 
-/// Several jobs of one embedded cluster need one topology, and names to be told apart by.
+/// Several jobs of one embedded cluster need one topology, and names for their folders.
 Status check_together(const Jobs& jobs, bool embedded) {
-  std::set<std::string> names;
+  std::set<std::string> names{"logs", "identities"};  // folders of the cluster
+  if (jobs.size() == 1) return {};
   for (const auto& one : jobs) {
     const job::Job &job = one->job(), &first = jobs.front()->job();
     if (!names.insert(job.name).second) {
       return Error{Code::kUsage, "job " + job.name,
-                   "stands twice; give each job a metadata.name of its own"};
+                   "cannot have a folder of this name; give each job a metadata.name of its own"};
     }
     std::error_code failure;
     if (embedded && !fs::equivalent(job.topology, first.topology, failure)) {
@@ -87,9 +89,11 @@ Result<Jobs> read_jobs(const RunOptions& options) {
 
 /// The only job's is the run's; several have one each in it.
 Status make_folders(const Jobs& jobs, const fs::path& folder) {
+  std::error_code failure;
+  if (fs::exists(folder, failure) && !fs::is_empty(folder, failure))
+    return Error{Code::kPath, folder.string(), "is not empty; give --run-dir a new folder"};
   if (jobs.size() == 1) return jobs.front()->make_folder(folder);
   for (const auto& job : jobs) ATOLL_TRY(job->make_folder(folder / job->job().name));
-  std::error_code failure;
   fs::create_directories(folder / "logs", failure);
   if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
   return {};
@@ -122,7 +126,9 @@ Status submit(const Jobs& jobs, const RunOptions& options, Connect&& connect) {
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     jobs[i]->submit(std::move(clients[i]),
                     {.label = jobs.size() == 1 ? "" : jobs[i]->job().name, .quiet = options.quiet});
-    while (!jobs[i]->known() && interrupts == 0) jobs[i]->poll(kPollEvery);
+    while (!jobs[i]->known() && interrupts == 0) {
+      for (std::size_t k = 0; k <= i; ++k) jobs[k]->poll(kPollEvery / static_cast<int>(i + 1));
+    }
   }
   follow(jobs);
   return {};
@@ -150,26 +156,55 @@ Status run_embedded(const RunOptions& options, const Jobs& jobs, const fs::path&
   return {};
 }
 
-/// On the cluster of a scheduler that runs already; its nodes write into `folder`, so it must be
-/// the same folder for them.
-Status run_on(const RunOptions& options, const Jobs& jobs, const fs::path& folder) {
+/// A cluster that runs already, and who we are there.
+struct Site {
+  std::string host;
+  std::uint16_t port = 0;
+  node::Identity identity;
+};
+
+Result<std::optional<Site>> find_site(const RunOptions& options) {
+  if (options.scheduler.empty()) return std::optional<Site>();
   ATOLL_ASSIGN(const auto address, parse_address(options.scheduler, "--scheduler"));
-  ATOLL_ASSIGN(const auto identity, node::load_identity(options.identity));
+  ATOLL_ASSIGN(auto identity, node::load_identity(options.identity));
+  return std::optional<Site>(Site{address.first, address.second, std::move(identity)});
+}
+
+/// Its nodes write into `folder`, so it must be the same folder for them.
+Status run_on(const Site& site, const RunOptions& options, const Jobs& jobs,
+              const fs::path& folder) {
   if (!options.quiet)
     std::cerr << fmt::format("run {} on {}", folder.string(), options.scheduler) << std::endl;
   return submit(jobs, options,
-                [&] { return Client::connect(identity, address.first, address.second); });
+                [&] { return Client::connect(site.identity, site.host, site.port); });
 }
 
-/// The first failure, else the first that was stopped, if only before it began.
+/// The first error, else the first that did not succeed.
 Result<int> worst(const Jobs& jobs) {
-  Result<int> status = 0;
+  int status = 0;
   for (const auto& job : jobs) {
-    const Result<int> one = job->outcome();
-    if (!one.ok() && one.error().code != Code::kCancelled) return one;
-    if (status.ok() ? *status == 0 : one.ok() && *one != 0) status = one;
+    ATOLL_ASSIGN(const int one, job->outcome());
+    if (status == 0) status = one;
   }
   return status;
+}
+
+/// Of all jobs, whatever came of the others.
+Status finish(const Jobs& jobs, bool as_json) {
+  Status first;
+  for (const auto& job : jobs) {
+    const Status finished = job->finish();
+    if (first.ok()) first = finished;
+    const std::string name = jobs.size() == 1 ? "" : job->job().name + ": ";
+    if (as_json) {
+      std::cout << job->summary().dump() << std::endl;
+    } else if (job->failed() && jobs.size() > 1) {
+      std::cerr << name << job->outcome().error().text() << std::endl;
+    } else if (!job->failed()) {
+      std::cout << name << job->text() << std::flush;
+    }
+  }
+  return first;
 }
 
 Result<int> run(const RunOptions& options) {
@@ -177,6 +212,7 @@ Result<int> run(const RunOptions& options) {
     return Error{Code::kUsage, "--scheduler", "goes with --identity"};
   ATOLL_TRY(security::forbid_core_dumps());
   ATOLL_ASSIGN(const Jobs jobs, read_jobs(options));
+  ATOLL_ASSIGN(const auto site, find_site(options));
   const fs::path folder =
       fs::absolute(options.run_folder.empty() ? default_run_folder(jobs) : options.run_folder)
           .lexically_normal();
@@ -187,23 +223,13 @@ Result<int> run(const RunOptions& options) {
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
 
-  if (options.scheduler.empty()) {
+  if (!site) {
     ATOLL_TRY(run_embedded(options, jobs, folder));
-  } else if (const Status ran = run_on(options, jobs, folder); !ran.ok()) {
-    fs::remove_all(folder);
+  } else if (const Status ran = run_on(*site, options, jobs, folder); !ran.ok()) {
+    fs::remove_all(folder);  // nothing has run: leave nothing behind
     return ran.error();
   }
-  for (const auto& job : jobs) {
-    ATOLL_TRY(job->finish());
-    const std::string name = jobs.size() == 1 ? "" : job->job().name + ": ";
-    if (options.json) {
-      std::cout << job->summary().dump() << std::endl;
-    } else if (!job->failed()) {
-      std::cout << name << job->text() << std::flush;
-    } else if (jobs.size() > 1) {
-      std::cerr << name << job->outcome().error().text() << std::endl;
-    }
-  }
+  ATOLL_TRY(finish(jobs, options.json));
   return worst(jobs);
 }
 

@@ -144,14 +144,24 @@ std::size_t Relay::outstanding() const {
   return sum;
 }
 
-void Relay::drop(const Fallen& fallen) {
+template <typename Condition>
+void Relay::drop_legs(Condition&& fallen) {
   std::vector<Id> ids;
   for (const auto& [id, leg] : legs_) {
-    if (fallen(leg.who)) ids.push_back(id);
+    if (fallen(leg)) ids.push_back(id);
   }
   for (const Id id : ids) {
     if (legs_.contains(id)) gone(id, Why::kDropped);
   }
+}
+
+void Relay::drop(const Fallen& fallen) {
+  drop_legs([&fallen](const Leg& leg) { return fallen(leg.who); });
+}
+
+void Relay::end(std::uint64_t epoch) {
+  drop_legs([epoch](const Leg& leg) { return leg.seat && std::get<0>(*leg.seat) == epoch; });
+  passed_bytes_.erase(epoch);
 }
 
 }  // namespace reef::link::relay

@@ -37,6 +37,9 @@ class Relay {
   /// Ends every pair that has an end whom `fallen` names.
   void drop(const Fallen& fallen);
 
+  /// The job of this epoch is over: so are its pairs, and what was counted.
+  void end(std::uint64_t epoch);
+
   std::size_t legs() const { return legs_.size(); }
   /// Cost of all that was sent and is not credited again.
   std::size_t outstanding() const;
@@ -64,6 +67,8 @@ class Relay {
   void pass(Leg& to, Kind kind, BytesView body, Done done = nullptr,
             Deadline deadline = kNoDeadline);
   Done when_left(Id id, std::function<void(Leg&)> act);
+  template <typename Condition>
+  void drop_legs(Condition&& fallen);
   void gone(Id id, Why why);
   void dismiss(Id id, Why why);
   void stand_up(Leg& leg);

@@ -35,7 +35,7 @@ enum class Why : std::uint8_t {
   kAbsent = 3,    ///< the other end did not come in time
   kRefused = 4,   ///< these two are not to be joined here
   kBroken = 5,    ///< the other end broke this protocol
-  kDropped = 6,   ///< the other end was revoked
+  kDropped = 6,   ///< the other end was revoked, or the job is over
 };
 
 enum Limit : std::size_t {
