@@ -7,7 +7,7 @@
 
 #include "runtime/base/units.h"
 #include "scheduler/plan/make_plan.h"
-#include "scheduler/plan/validate.h"
+#include "scheduler/plan/memory.h"
 
 namespace reef::app {
 namespace {

@@ -10,9 +10,9 @@
 #include "runtime/base/units.h"
 #include "scheduler/job/parallelism.h"
 #include "scheduler/plan/kinds.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
-#include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {

@@ -15,9 +15,9 @@
 #include "scheduler/plan/buckets.h"
 #include "scheduler/plan/builder.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/promise.h"
 #include "scheduler/plan/stages.h"
-#include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {

@@ -10,8 +10,8 @@
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/execution.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/simulation/wires.h"
-#include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {

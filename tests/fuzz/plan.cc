@@ -4,6 +4,7 @@
 
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/live.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/validate.h"
 #include "tests/fuzz/fuzz.h"
 

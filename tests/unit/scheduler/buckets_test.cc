@@ -12,6 +12,7 @@
 #include "samples.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/layout.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/segments.h"

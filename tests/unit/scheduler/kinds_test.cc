@@ -4,6 +4,7 @@
 
 #include "samples.h"
 #include "scheduler/plan/act_cost.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/validate.h"
 

@@ -6,8 +6,8 @@
 
 #include "samples.h"
 #include "scheduler/plan/leaf_order.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/print.h"
-#include "scheduler/plan/validate.h"
 
 namespace reef::plan {
 namespace {

@@ -8,6 +8,7 @@
 #include "scheduler/cost/cost.h"
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/live.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/validate.h"
 

@@ -12,7 +12,7 @@
 #include "scheduler/plan/act_cost.h"
 #include "scheduler/plan/chrome_trace.h"
 #include "scheduler/plan/layout.h"
-#include "scheduler/plan/validate.h"
+#include "scheduler/plan/memory.h"
 
 namespace reef::plan {
 namespace {

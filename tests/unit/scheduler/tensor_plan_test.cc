@@ -10,6 +10,7 @@
 #include "samples.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/live.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/validate.h"
 

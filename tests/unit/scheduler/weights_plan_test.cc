@@ -10,6 +10,7 @@
 #include "scheduler/plan/gathered.h"
 #include "scheduler/plan/layout.h"
 #include "scheduler/plan/live.h"
+#include "scheduler/plan/memory.h"
 #include "scheduler/plan/simulate.h"
 #include "scheduler/plan/stages.h"
 #include "scheduler/plan/validate.h"
