@@ -1,13 +1,14 @@
 #include "actors/model/layer_shard.h"
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 
+#include "actors/model/in_flight.h"
 #include "actors/model/loss.h"
 #include "actors/model/ring_layer.h"
-#include "collectives/algorithms/leaf_tree.h"
+#include "actors/model/shard_inputs.h"
 #include "ops/nn/stage.h"
-#include "ops/nn/tensor_rank.h"
 #include "scheduler/plan/gathered.h"
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/segments.h"
@@ -24,34 +25,31 @@ class LayerShard final : public Task {
  public:
   LayerShard(const TaskSetup& setup, const plan::Actor& actor)
       : stage_(setup.model, actor.first_layer, actor.last_layer),
-        config_(setup.job.model),
+        inputs_(setup, stage_),
         seed_(setup.job.training.seed),
         sequences_(setup.job.training.sequences_per_leaf),
         order_(setup.plan),
         replica_(actor.replica),
         share_{setup.plan.context, actor.replica % setup.plan.context},
-        tokens_{sequences_, setup.job.training.context / setup.plan.context},
-        hidden_{sequences_, tokens_[1], nn::width_of(config_)},
-        activations_(setup.model.activations),
-        columns_(nn::columns_of(setup.model).count),
         shared_(setup.plan.ranks > 1),
-        in_turn_(setup.plan.shares_weights),
-        leaves_of_sum_(plan::sums_each_micro_batch(setup.plan) ? 1
-                                                               : order_.micro_batches(replica_)) {
+        in_turn_(setup.plan.shares_weights) {
+    const std::uint32_t micro_batches = order_.micro_batches(replica_);
+    // That the replica adds before it meets others.
+    const std::uint32_t leaves = plan::sums_each_micro_batch(setup.plan) ? 1 : micro_batches;
     const plan::Segments segments = plan::segments_of(setup.plan, actor);
     const std::uint32_t count = in_turn_ ? segments.buckets().count() : segments.count();
     for (std::uint32_t i = 0; i < count; ++i) {
       const plan::LayerRange range = in_turn_ ? segments.buckets().layers(i) : segments.layers(i);
-      Segment& segment = segments_.emplace_back(nn::Stage(setup.model, range.first, range.last));
-      if (segments.is_ring(i)) segment.ring.emplace(setup.model, range.first, share_, tokens_);
+      Segment& segment = segments_.emplace_back(nn::Stage(setup.model, range.first, range.last),
+                                                InFlight(micro_batches, leaves));
+      if (segments.is_ring(i))
+        segment.ring.emplace(setup.model, range.first, share_, inputs_.tokens());
     }
     const std::size_t judging = !stage_.is_last() ? 0 : shared_ ? 2 : 1;
     in_halves_ = actor.acts.size() > 2 * std::size_t{segments.count()} + judging;
     for (std::uint32_t b = 0; b < segments.buckets().count(); ++b)
       add_bucket(setup.model, segments, b);
     if (stage_.is_last()) loss_.emplace(setup);
-    for (const auto& parameter : stage_.parameters()) weight_names_.push_back(parameter.name);
-    std::sort(weight_names_.begin(), weight_names_.end());
   }
 
   Status run(Firing& firing) override {
@@ -80,23 +78,17 @@ class LayerShard final : public Task {
   }
 
  private:
-  using Later = std::vector<ops::LaterGradients>;  ///< of one micro-batch
-
   struct Segment {
-    explicit Segment(nn::Stage its_layers) : layers(std::move(its_layers)) {}
+    Segment(nn::Stage its_layers, InFlight its_micro_batches)
+        : layers(std::move(its_layers)), in_flight(std::move(its_micro_batches)) {}
 
     nn::Stage layers;
+    InFlight in_flight;
     std::optional<RingLayer> ring;
     std::vector<nn::Parameter> weights;  ///< that are gathered for it alone, in their order
     std::vector<std::size_t> places;     ///< of its gradients among the bucket's, in their order
     std::size_t bucket = 0;
-    bool ends_bucket = false;    ///< in backward
-    std::uint32_t expected = 0;  ///< micro-batch,
-    Round round;                 ///< of this round behind its first
-    std::deque<std::unique_ptr<ops::Tape>> stash;
-    std::deque<Later> later;                 ///< between the halves of backward
-    std::deque<collectives::LeafTree> sums;  ///< the first is given next; later ones have begun
-    std::uint32_t leaves = 0;                ///< of the last one
+    bool ends_bucket = false;  ///< in backward
   };
 
   /// Whose gradients leave together.
@@ -128,7 +120,8 @@ class LayerShard final : public Task {
       return segment.ring->forward(firing, weights_, {});
     const Token& input = *firing.inputs[0];
     ATOLL_TRY(begin(firing.context, segment, input));
-    if (index == 0 && input.micro == 0) ATOLL_TRY(take_weights(firing));
+    if (index == 0 && input.micro == 0)
+      ATOLL_TRY(inputs_.take_weights(firing.inputs.subspan(1), weights_));
     const nn::Sample sample = sample_of(input);
     if (segment.ring) return segment.ring->forward(firing, weights_, sample);
     std::unique_ptr<ops::Tape> tape;
@@ -137,22 +130,15 @@ class LayerShard final : public Task {
     output.micro = input.micro;
     output.tensors = {segment.layers.forward(firing.context, weights_, input.tensors.at(0), sample,
                                              input.round.training() ? &tape : nullptr)};
-    segment.stash.push_back(std::move(tape));
+    segment.in_flight.keep(std::move(tape));
     firing.outputs[1]->round = input.round;
     firing.outputs[1]->micro = input.micro;
     return {};
   }
 
   Status begin(ops::Context& context, Segment& segment, const Token& input) const {
-    if (input.micro != segment.expected) {
-      return Error{Code::kProto, "input",
-                   "micro-batch " + std::to_string(input.micro) + " out of order"};
-    }
-    if (input.micro != 0 && input.round != segment.round)
-      return Error{Code::kProto, "input", "micro-batches of different rounds"};
-    segment.round = input.round;
-    segment.expected = (segment.expected + 1) % order_.micro_batches(replica_);
-    return check_input(context, segment, input.tensors.at(0));
+    ATOLL_TRY(segment.in_flight.begin(input));
+    return inputs_.check_input(context, segment.layers, input.tensors.at(0));
   }
 
   /// input, turn, weights -> output, stash: one bucket after the other.
@@ -161,12 +147,13 @@ class LayerShard final : public Task {
     Segment& segment = segments_[index];
     const Token& input = *firing.inputs[0];
     if (index == 0) ATOLL_TRY(begin(firing.context, segment, input));
-    ATOLL_ASSIGN(const Parameters weights, weights_of(segment, *firing.inputs[2]));
+    ATOLL_ASSIGN(const Parameters weights,
+                 ShardInputs::gathered(segment.weights, *firing.inputs[2]));
     std::unique_ptr<ops::Tape> tape;
     hidden_now_ = segment.layers.forward(
         firing.context, weights, index == 0 ? input.tensors.at(0) : hidden_now_, sample_of(input),
         input.round.training() ? &tape : nullptr);
-    segment.stash.push_back(std::move(tape));
+    segment.in_flight.keep(std::move(tape));
     if (index + 1 < segments_.size()) return {};
     for (Token* output : firing.outputs) {
       output->round = input.round;
@@ -183,12 +170,12 @@ class LayerShard final : public Task {
     const std::size_t index = segments_.size() - 1 - done;
     Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
-    ATOLL_TRY(check_grad(segments_.back(), grad_output, *firing.inputs[1]));
-    const std::unique_ptr<ops::Tape> tape = std::move(segment.stash.front());
-    segment.stash.pop_front();
+    ATOLL_TRY(inputs_.check_grad(segments_.back().layers, grad_output, *firing.inputs[1]));
+    const std::unique_ptr<ops::Tape> tape = segment.in_flight.take_tape();
     follow_input(firing);
     if (grad_output.empty) return {};
-    ATOLL_ASSIGN(const Parameters weights, weights_of(segment, *firing.inputs[2]));
+    ATOLL_ASSIGN(const Parameters weights,
+                 ShardInputs::gathered(segment.weights, *firing.inputs[2]));
     const Tensor grad = done == 0 ? grad_output.tensors.at(0) : std::move(grad_now_);
     Parameters grads;
     grad_now_ = segment.layers.backward(firing.context, weights, *tape, grad, grads);
@@ -198,19 +185,6 @@ class LayerShard final : public Task {
     if (!stage_.is_first()) firing.outputs[1]->tensors = {std::move(grad_now_)};
     grad_now_ = {};
     return {};
-  }
-
-  /// What was gathered for a bucket.
-  Result<Parameters> weights_of(const Segment& segment, const Token& token) const {
-    const auto& names = segment.weights;
-    if (token.tensors.size() != names.size())
-      return Error{Code::kTensor, "weights", "not the tensors of these layers"};
-    Parameters weights;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      ATOLL_TRY(check(token.tensors[i], ops::Shape(names[i].shape), names[i].dtype, names[i].name));
-      weights[names[i].name] = token.tensors[i];
-    }
-    return weights;
   }
 
   nn::Sample sample_of(const Token& input) const {
@@ -238,11 +212,13 @@ class LayerShard final : public Task {
     Segment& segment = segments_[index];
     const Token& grad_output = *firing.inputs[0];
     ATOLL_ASSIGN(const auto tape, take_tape(firing, segment));
-    Later& later = segment.later.emplace_back();
-    if (grad_output.empty) return {};
-    Tensor grad = segment.layers.backward_input(firing.context, weights_, *tape,
-                                                grad_output.tensors.at(0), later.emplace_back());
-    if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
+    InFlight::Later later;
+    if (!grad_output.empty) {
+      Tensor grad = segment.layers.backward_input(firing.context, weights_, *tape,
+                                                  grad_output.tensors.at(0), later.emplace_back());
+      if (firing.outputs.size() > 1) firing.outputs[1]->tensors = {std::move(grad)};
+    }
+    segment.in_flight.keep_later(std::move(later));
     return {};
   }
 
@@ -251,19 +227,21 @@ class LayerShard final : public Task {
   Status backward_ring(Firing& firing, std::size_t index) {
     Segment& segment = segments_[index];
     if (segment.ring->begins_backward(firing))
-      ATOLL_TRY(check_grad(segment, *firing.inputs[0], *firing.inputs[1]));
+      ATOLL_TRY(inputs_.check_grad(segment.layers, *firing.inputs[0], *firing.inputs[1]));
     ATOLL_ASSIGN(RingLayer::Opened opened, segment.ring->backward(firing, weights_));
     if (!segment.ring->ends_backward(firing)) return {};
-    if (in_halves_) segment.later.emplace_back();
-    if (firing.inputs[0]->empty) return {};
+    if (firing.inputs[0]->empty) {
+      if (in_halves_) segment.in_flight.keep_later({});
+      return {};
+    }
     const std::size_t output = segment.ends_bucket || in_halves_ ? 1 : 0;
     Token* const grad = firing.outputs.size() > output + 2 ? firing.outputs[output] : nullptr;
     if (grad != nullptr) grad->tensors = {std::move(opened.grad)};
-    Later later;
+    InFlight::Later later;
     later.push_back(std::move(opened.close));
     later.push_back(std::move(opened.open));
     if (in_halves_) {
-      segment.later.back() = std::move(later);
+      segment.in_flight.keep_later(std::move(later));
       return {};
     }
     add_leaf(firing.context, segment, compute(firing.context, later));
@@ -276,8 +254,7 @@ class LayerShard final : public Task {
     follow_input(firing);
     for (std::size_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
       Segment& segment = segments_[i];
-      Later later = std::move(segment.later.front());
-      segment.later.pop_front();
+      InFlight::Later later = segment.in_flight.take_later();
       if (!firing.inputs[0]->empty)
         add_leaf(firing.context, segment, compute(firing.context, later));
     }
@@ -287,25 +264,22 @@ class LayerShard final : public Task {
 
   /// The oldest tape, to which the gradient that came must belong. Marks the outputs.
   Result<std::unique_ptr<ops::Tape>> take_tape(Firing& firing, Segment& segment) const {
-    ATOLL_TRY(check_grad(segment, *firing.inputs[0], *firing.inputs[1]));
-    std::unique_ptr<ops::Tape> tape = std::move(segment.stash.front());
-    segment.stash.pop_front();
+    ATOLL_TRY(inputs_.check_grad(segment.layers, *firing.inputs[0], *firing.inputs[1]));
+    std::unique_ptr<ops::Tape> tape = segment.in_flight.take_tape();
     follow_input(firing);
     return tape;
   }
 
-  static Parameters compute(ops::Context& context, Later& later) {
+  static Parameters compute(ops::Context& context, InFlight::Later& later) {
     Parameters grads;
     for (ops::LaterGradients& some : later) grads.merge(some.compute(context));
     return grads;
   }
 
-  void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) const {
+  static void add_leaf(ops::Context& context, Segment& segment, const Parameters& grads) {
     std::vector<Tensor> leaf;
     for (const std::string& name : gradient_names(segment.layers)) leaf.push_back(grads.at(name));
-    if (segment.leaves == 0) segment.sums.emplace_back();
-    segment.sums.back().add(context, std::move(leaf));
-    segment.leaves = (segment.leaves + 1) % leaves_of_sum_;
+    segment.in_flight.add_leaf(context, std::move(leaf));
   }
 
   /// Output 0 receives the sums after the last leaf, in canonical order.
@@ -315,53 +289,9 @@ class LayerShard final : public Task {
     all.resize(bucket.gradients);
     for (std::size_t s = bucket.first; s < bucket.first + bucket.count; ++s) {
       Segment& segment = segments_[s];
-      std::vector<Tensor> sums = segment.sums.front().take(firing.context);
-      segment.sums.pop_front();
+      std::vector<Tensor> sums = segment.in_flight.take_sum(firing.context);
       for (std::size_t i = 0; i < sums.size(); ++i) all[segment.places[i]] = std::move(sums[i]);
     }
-  }
-
-  /// What comes from another process has been decoded, but not believed.
-  Status check_input(ops::Context& context, const Segment& segment, const Tensor& input) const {
-    if (!segment.layers.is_first()) return check_hidden(input);
-    ATOLL_TRY(check(input, tokens_, ops::DType::kI32, "tokens"));
-    return nn::check_tokens(config_, ops::on_host(context, input));
-  }
-
-  Status check_grad(const Segment& segment, const Token& grad, const Token& stash) const {
-    const bool same = grad.round == stash.round && grad.micro == stash.micro;
-    if (!same || grad.empty == grad.round.training()) {
-      return Error{Code::kProto, "gradient", "belongs to another micro-batch than the stash"};
-    }
-    return grad.empty || segment.layers.is_last() ? Status() : check_hidden(grad.tensors.at(0));
-  }
-
-  Status check_hidden(const Tensor& tensor) const {
-    return check(tensor, hidden_, activations_, "hidden");
-  }
-
-  /// kTensor, with what there is and what there should be.
-  static Status check(const Tensor& tensor, const ops::Shape& shape, ops::DType dtype,
-                      const std::string& name) {
-    if (tensor.shape() == shape && tensor.dtype() == dtype) return {};
-    const auto text = [](const ops::Shape& extents, ops::DType of) {
-      return std::string(ops::name_of(of)) + " " + extents.text();
-    };
-    return Error{Code::kTensor, name,
-                 "is " + text(tensor.shape(), tensor.dtype()) + ", not " + text(shape, dtype)};
-  }
-
-  Status take_weights(Firing& firing) {
-    const auto& own = firing.inputs[1]->tensors;
-    if (own.size() != weight_names_.size())
-      return Error{Code::kTensor, "weights", "not the tensors of this stage"};
-    for (std::size_t i = 0; i < own.size(); ++i) weights_[weight_names_[i]] = own[i];
-    for (std::size_t i = 0; i < stage_.tied().size(); ++i) {
-      const Tensor& tied = firing.inputs[2]->tensors.at(i);
-      ATOLL_TRY(check(tied, {columns_, nn::width_of(config_)}, activations_, stage_.tied()[i]));
-      weights_[stage_.tied()[i]] = tied;
-    }
-    return {};
   }
 
   std::uint64_t first_sample(std::uint32_t micro) const {
@@ -369,24 +299,18 @@ class LayerShard final : public Task {
   }
 
   nn::Stage stage_;
-  nn::ModelConfig config_;
+  ShardInputs inputs_;
   std::uint64_t seed_;
   std::uint32_t sequences_;
   plan::LeafOrder order_;
   std::uint32_t replica_;
   nn::ContextShare share_;
-  ops::Shape tokens_;  ///< of one micro-batch
-  ops::Shape hidden_;  ///< likewise, between layers
-  ops::DType activations_;
-  std::int64_t columns_;  ///< of the logits
-  bool shared_;           ///< by ranks
-  bool in_turn_;          ///< buckets compute one after the other, each with weights of its own
+  bool shared_;   ///< by ranks
+  bool in_turn_;  ///< buckets compute one after the other, each with weights of its own
   bool in_halves_ = false;
-  std::uint32_t leaves_of_sum_;            ///< that the replica adds before it meets others
-  std::optional<Loss> loss_;               ///< of the last stage
-  std::vector<std::string> weight_names_;  ///< in canonical order, as the optimizer publishes them
-  Parameters weights_;                     ///< handles into the weights' register slot
-  Tensor hidden_now_, grad_now_;           ///< between buckets that take turns
+  std::optional<Loss> loss_;      ///< of the last stage
+  Parameters weights_;            ///< handles into the weights' register slot
+  Tensor hidden_now_, grad_now_;  ///< between buckets that take turns
   std::deque<Segment> segments_;
   std::vector<Bucket> buckets_;
 };
