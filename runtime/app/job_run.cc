@@ -17,6 +17,7 @@
 #include "runtime/device/open.h"
 #include "scheduler/plan/make_plan.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/print_json.h"
 
 namespace reef::app {
 namespace {

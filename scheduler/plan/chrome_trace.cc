@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "scheduler/plan/print.h"
+#include "scheduler/plan/names.h"
 
 namespace reef::plan {
 namespace {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "scheduler/plan/execution.h"
+#include "scheduler/plan/names.h"
 
 namespace reef::plan {
 namespace {
@@ -40,7 +41,7 @@ class Proof {
   };
 
   const Act& act(ActRef ref) const { return plan_.actors[ref.actor].acts[ref.act]; }
-  std::string name(ActRef ref) const { return plan_.actors[ref.actor].name + "." + act(ref).name; }
+  std::string name(ActRef ref) const { return act_name(plan_, ref.actor, ref.act); }
 
   void fire(ActRef ref) {
     const std::uint64_t firing = execution_.start(ref);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <ostream>
 #include <utility>
 
@@ -11,17 +10,12 @@
 #include "scheduler/job/parallelism.h"
 #include "scheduler/plan/kinds.h"
 #include "scheduler/plan/memory.h"
+#include "scheduler/plan/names.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
 
 namespace reef::plan {
 namespace {
-
-using Json = nlohmann::json;
-
-std::string end_name(const Plan& plan, ActorId actor, std::uint32_t act) {
-  return plan.actors[actor].name + "." + plan.actors[actor].acts[act].name;
-}
 
 std::string padded(std::string text, std::size_t width) {
   if (text.size() < width) text.append(width - text.size(), ' ');
@@ -204,47 +198,9 @@ void print_edges(const Plan& plan, std::ostream& out) {
         << padded(std::to_string(edge.slots), 5) << "  " << padded(format_size(edge.bytes), 10)
         << "  " << padded(std::string(ops::name_of(edge.dtype)), 5) << "  "
         << padded(edge.codec.empty() ? "-" : edge.codec, codec) << "  "
-        << end_name(plan, edge.producer, edge.producer_act) << " -> "
-        << end_name(plan, edge.consumer, edge.consumer_act) << '\n';
+        << act_name(plan, edge.producer, edge.producer_act) << " -> "
+        << act_name(plan, edge.consumer, edge.consumer_act) << '\n';
   }
-}
-
-Json json_of(const Actor& actor, const Plan& plan) {
-  Json acts = Json::array();
-  for (const Act& act : actor.acts) {
-    acts.push_back({{"name", act.name}, {"firings", act.firings}, {"priority", act.priority}});
-  }
-  return {{"name", actor.name},
-          {"kind", kind_name(actor.kind)},
-          {"node", plan.nodes[actor.node].name},
-          {"replica", actor.replica},
-          {"stage", actor.stage},
-          {"rank", actor.rank},
-          {"firstLayer", actor.first_layer},
-          {"lastLayer", actor.last_layer},
-          {"stateBytes", actor.state_bytes},
-          {"acts", acts}};
-}
-
-Json json_of(const Route& route, const Plan& plan) {
-  return {{"dialler", plan.nodes[route.dialler].name},
-          {"acceptor", plan.nodes[route.acceptor].name},
-          {"relay", route.relay ? Json(plan.nodes[*route.relay].name) : Json()}};
-}
-
-Json json_of(const Edge& edge, const Plan& plan) {
-  return {{"name", edge.name},
-          {"from", end_name(plan, edge.producer, edge.producer_act)},
-          {"to", end_name(plan, edge.consumer, edge.consumer_act)},
-          {"content", content_name(edge.content)},
-          {"tokens", edge.tokens},
-          {"slots", edge.slots},
-          {"initial", edge.initial},
-          {"bytes", edge.bytes},
-          {"dtype", ops::name_of(edge.dtype)},
-          {"wire", edge.wire},
-          {"codec", edge.codec},
-          {"ratio", edge.ratio}};
 }
 
 }  // namespace
@@ -265,60 +221,6 @@ std::string paced_text(const Plan& plan) {
          "long; times are of devices of these speeds, not of this machine";
 }
 
-std::string_view kind_name(ActorKind kind) {
-  switch (kind) {
-    case ActorKind::kDataLoader:
-      return "data loader";
-    case ActorKind::kLayerShard:
-      return "layer shard";
-    case ActorKind::kGradientSync:
-      return "gradient sync";
-    case ActorKind::kClipNorm:
-      return "clip norm";
-    case ActorKind::kOptimizer:
-      return "optimizer";
-    case ActorKind::kParameterStore:
-      return "parameter store";
-    case ActorKind::kCheckpointer:
-      return "checkpointer";
-    case ActorKind::kMetrics:
-      return "metrics";
-    case ActorKind::kSend:
-      return "send";
-    case ActorKind::kReceive:
-      return "receive";
-    case ActorKind::kAllGather:
-      return "all-gather";
-    case ActorKind::kAllReduce:
-      return "all-reduce";
-    case ActorKind::kJoin:
-      return "join";
-  }
-  return "unknown";
-}
-
-std::string_view content_name(Content content) {
-  switch (content) {
-    case Content::kTokens:
-      return "tokens";
-    case Content::kActivation:
-      return "activation";
-    case Content::kActivationGradient:
-      return "activation gradient";
-    case Content::kGradient:
-      return "gradient";
-    case Content::kWeights:
-      return "weights";
-    case Content::kScalars:
-      return "scalars";
-    case Content::kState:
-      return "state";
-    case Content::kExact:
-      return "exact";
-  }
-  return "unknown";
-}
-
 std::string micro_batches_text(const Plan& plan) {
   if (!plan.micro_batches.empty())
     return job::ratio_text(plan.micro_batches) + " micro-batches a round, by replica";
@@ -330,52 +232,6 @@ void print_plan(const Plan& plan, std::ostream& out) {
   print_nodes(plan, out);
   print_relayed(plan, out);
   print_edges(plan, out);
-}
-
-std::string plan_to_json(const Plan& plan) {
-  const auto memory = memory_by_device(plan);
-  Json nodes = Json::array(), actors = Json::array(), edges = Json::array(), routes = Json::array();
-  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
-    const Node& node = plan.nodes[i];
-    nodes.push_back({{"name", node.name},
-                     {"datacenter", node.datacenter},
-                     {"address", node.address},
-                     {"dialable", reach_name(node.dialable)},
-                     {"threads", node.threads},
-                     {"ucx", node.ucx},
-                     {"memory", node.memory},
-                     {"memoryNeeded", memory[i].device},
-                     {"hostMemoryNeeded", memory[i].host},
-                     {"device", node.device.name.text()},
-                     {"speed", node.device.speed},
-                     {"bandwidth", node.device.bandwidth},
-                     {"paced", node.device.paced}});
-  }
-  for (const Actor& actor : plan.actors) actors.push_back(json_of(actor, plan));
-  for (const Edge& edge : plan.edges) edges.push_back(json_of(edge, plan));
-  for (const Route& route : plan.routes) routes.push_back(json_of(route, plan));
-  std::vector<std::uint32_t> micro_batches;
-  for (std::uint32_t r = 0; r < plan.replicas; ++r)
-    micro_batches.push_back(micro_batches_of(plan, r));
-  const Json descriptor = Json::parse(plan.descriptor, nullptr, false);
-  const Json document = {{"job", plan.job},
-                         {"epoch", plan.epoch},
-                         {"descriptor", descriptor.is_discarded() ? Json() : descriptor},
-                         {"replicas", plan.replicas},
-                         {"stages", plan.stages},
-                         {"ranks", plan.ranks},
-                         {"context", plan.context},
-                         {"leaves", plan.leaves},
-                         {"microBatches", micro_batches},
-                         {"buckets", plan.buckets},
-                         {"layout", plan.layout},
-                         {"reproducible", plan.reproducible},
-                         {"predictedStepSeconds", plan.predicted_step_seconds},
-                         {"nodes", nodes},
-                         {"actors", actors},
-                         {"edges", edges},
-                         {"routes", routes}};
-  return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace reef::plan

@@ -1,5 +1,5 @@
 #pragma once
-// A plan for people and for scripts.
+// A plan for people; for scripts: print_json.h.
 
 #include <iosfwd>
 #include <string>
@@ -7,9 +7,6 @@
 #include "scheduler/plan/plan.h"
 
 namespace reef::plan {
-
-std::string_view kind_name(ActorKind kind);      ///< "layer shard"
-std::string_view content_name(Content content);  ///< "activation gradient"
 
 /// Which nodes are paced, and what that means for measured times; empty: none.
 std::string paced_text(const Plan& plan);
@@ -20,7 +17,5 @@ std::string micro_batches_text(const Plan& plan);
 /// Job and layout, nodes with the memory they need, actors by node, edges. Precondition:
 /// validate(plan) is ok.
 void print_plan(const Plan& plan, std::ostream& out);
-/// The same as JSON, with memory per node.
-std::string plan_to_json(const Plan& plan);
 
 }  // namespace reef::plan

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "runtime/base/units.h"
+#include "scheduler/plan/names.h"
 #include "scheduler/plan/print.h"
 
 namespace reef::plan {

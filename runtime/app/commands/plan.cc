@@ -3,8 +3,8 @@
 #include "runtime/app/commands/commands.h"
 #include "runtime/app/measured.h"
 #include "scheduler/plan/make_plan.h"
-#include "scheduler/plan/print.h"
 #include "scheduler/plan/print_choice.h"
+#include "scheduler/plan/print_json.h"
 
 namespace reef::app {
 

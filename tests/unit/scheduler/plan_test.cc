@@ -10,6 +10,7 @@
 #include "scheduler/plan/live.h"
 #include "scheduler/plan/memory.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/print_json.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {

@@ -7,6 +7,7 @@
 #include "samples.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/print_json.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
