@@ -69,4 +69,4 @@ def wait_for(what, limit=15):
         if value := what():
             return value
         time.sleep(0.05)
-    raise RuntimeError("a process of the cluster did not come up; see the logs")
+    raise RuntimeError(f"waited {limit} s in vain; see the logs")

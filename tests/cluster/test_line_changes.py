@@ -57,7 +57,7 @@ class LineChanges(ClusterTest):
             job.write_text(re.sub("topology: .*", "topology: topology.yaml", text))
             client = rig.a.start([ATOLL, "run", job, "--json", "--run-dir", run, "--scheduler", cluster.scheduler,
                                   "--identity", "cluster/client"], cwd=self.folder, stdout=subprocess.PIPE, text=True)
-            wait_for(lambda: self.packed() is False, 20)
+            wait_for(lambda: self.packed() is False, 90)  # some samples of a fast line's bursts show it as slow
             rig.rate("10mbit")
             began = time.monotonic()
             wait_for(self.packed, 20)
