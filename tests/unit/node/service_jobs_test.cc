@@ -9,15 +9,20 @@ namespace {
 class RoutedJob : public ServiceTest {
  protected:
   RoutedJob() { topology_ = sample_topology(3); }
+  /// The nodes of the stages, in their order.
+  struct Row {
+    std::unique_ptr<Dialler> first, middle, last;
+  };
+  Row nodes(Reach first, Reach middle, Reach last) {
+    return {node_named("node-0", first), node_named("node-1", middle), node_named("node-2", last)};
+  }
   void submit(Dialler& client) {
     client.send(node::submit_message({"runs/x", job::job_to_json(sample_job(1, 3))}));
   }
 };
 
 TEST_F(RoutedJob, GoesThroughTheNodeThatBothCanDial) {
-  const auto first = node_named("node-0", Reach::kNowhere);
-  const auto middle = node_named("node-1", Reach::kAnywhere);
-  const auto last = node_named("node-2", Reach::kDatacenter);
+  const auto [first, middle, last] = nodes(Reach::kNowhere, Reach::kAnywhere, Reach::kDatacenter);
   const auto user = client();
   submit(*user);
   const auto message = first->expect(node::Kind::kAssign);
@@ -38,9 +43,7 @@ TEST_F(RoutedJob, GoesThroughTheNodeThatBothCanDial) {
 }
 
 TEST_F(RoutedJob, IsPlannedByWhatWasMeasuredWithinADatacenter) {
-  const auto first = node_named("node-0", Reach::kAnywhere);
-  const auto middle = node_named("node-1", Reach::kAnywhere);
-  const auto last = node_named("node-2", Reach::kAnywhere);
+  const auto [first, middle, last] = nodes(Reach::kAnywhere, Reach::kAnywhere, Reach::kAnywhere);
   const auto user = client();
   // node-0 and node-1 stand in one datacenter. A long way needs more messages on it than two.
   user->send(node::test_line_message({"node-0", "node-1", {1}, "", 1}));
@@ -212,9 +215,7 @@ TEST_F(SlowlyPlannedJob, KeepsNobodyWaiting) {
 }
 
 TEST_F(SlowlyPlannedJob, IsWithdrawnBeforeItHasAPlan) {
-  const auto first = node_named("node-0", Reach::kAnywhere);
-  const auto middle = node_named("node-1", Reach::kAnywhere);
-  const auto last = node_named("node-2", Reach::kAnywhere);
+  const auto [first, middle, last] = nodes(Reach::kAnywhere, Reach::kAnywhere, Reach::kAnywhere);
   const auto user = client();
   submit(*user);
   user->send(node::signal_message(node::Kind::kCancel, {}));
@@ -228,9 +229,7 @@ TEST_F(SlowlyPlannedJob, IsWithdrawnBeforeItHasAPlan) {
 }
 
 TEST_F(SlowlyPlannedJob, IsForgottenWithItsClient) {
-  const auto first = node_named("node-0", Reach::kAnywhere);
-  const auto middle = node_named("node-1", Reach::kAnywhere);
-  const auto last = node_named("node-2", Reach::kAnywhere);
+  const auto [first, middle, last] = nodes(Reach::kAnywhere, Reach::kAnywhere, Reach::kAnywhere);
   auto gone = client();
   submit(*gone);
   gone.reset();
@@ -252,9 +251,7 @@ TEST_F(SlowlyPlannedJob, IsOneOfAFewThatAClientMayHaveWaiting) {
 }
 
 TEST_F(RoutedJob, IsRefusedWhereNobodyCanDial) {
-  const auto first = node_named("node-0", Reach::kNowhere);
-  const auto middle = node_named("node-1", Reach::kDatacenter);
-  const auto last = node_named("node-2", Reach::kNowhere);
+  const auto [first, middle, last] = nodes(Reach::kNowhere, Reach::kDatacenter, Reach::kNowhere);
   const auto user = client();
   submit(*user);
   const auto message = user->expect(node::Kind::kFailure);
