@@ -15,10 +15,13 @@ Needs scripts/build and data/bible (scripts/quickstart makes it). Rows, as JSON 
   unequal-dp           throughput of two replicas on devices 1:3, with micro-batches in that proportion, over the sum of speeds
   unequal-dp-equal     the same over equally many micro-batches on each
 
-Two devices are real: two processes of one thread each. Three and four are PACED: each computes really and then waits until a
+Two devices are real: two processes of one thread each. One of them alone would have the machine's memory, last-level cache and
+clock for itself, which no schedule gives back: what the bubble of two is held against is a device that trains while another does
+the same beside it. beside-2 says what that costs. Three and four are PACED: each computes really and then waits until a
 device of its stated speed would have been done, so that more devices fit on a machine of two cores.
 """
 import argparse
+import concurrent.futures
 import json
 import pathlib
 import statistics
@@ -104,8 +107,19 @@ class Bench:
     def run(self, speeds, parallelism):
         """(measured, predicted, the plan): seconds of a step, the median but for the first three."""
         self.runs += 1
-        run = self.folder / f"run-{self.width}-{self.runs}"
-        self.atoll("run", self.write(speeds, parallelism), "--json", "--run-dir", run)
+        return self.follow(self.write(speeds, parallelism), self.folder / f"run-{self.width}-{self.runs}", speeds, parallelism)
+
+    def run_beside(self, count):
+        """Seconds of a step of one device, the mean of as many that train the same job at once, each in a cluster of its own."""
+        self.runs += 1
+        job = self.write([None], layout())
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            runs = [pool.submit(self.follow, job, self.folder / f"run-{self.width}-{self.runs}-{i}", [None], layout())
+                    for i in range(count)]
+            return statistics.mean(run.result()[0] for run in runs)
+
+    def follow(self, job, run, speeds, parallelism):
+        self.atoll("run", job, "--json", "--run-dir", run)
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         ends = [line["seconds"] for line in lines if "loss" in line]
         steps = [after - before for before, after in zip(ends[2:], ends[3:])]
@@ -120,7 +134,7 @@ def print_row(name, ours, theirs, target, at_most):
     ratio = ours / theirs if theirs else None
     value = ours if ratio is None else ratio
     print(json.dumps({"row": name, "ours": ours, "theirs": theirs, "ratio": ratio, "target": target,
-                      "holds": value <= target if at_most else value >= target}), flush=True)
+                      "holds": None if target is None else value <= target if at_most else value >= target}), flush=True)
 
 
 def gaps(schedule):
@@ -135,14 +149,20 @@ def gaps(schedule):
 def bubble_rows(bench):
     """Real devices in turns, since a machine's speed changes by more than a bubble in the minutes that they take."""
     for devices, speed in ((2, None), (4, EVEN_PACED)):
-        whole, measured = [], {"1f1b": [], "zero-bubble": []}
+        alone, whole, measured = [], [], {"1f1b": [], "zero-bubble": []}
         for _ in range(3 if speed is None else 1):
-            whole.append(bench.run([speed], layout())[0] if speed is None else bench.predicted([speed], layout()))
+            if speed is None:
+                alone.append(bench.run([speed], layout())[0])
+                whole.append(bench.run_beside(devices))
+            else:
+                whole.append(bench.predicted([speed], layout()))
             for schedule, steps in measured.items():
                 steps.append(bench.run([speed] * devices, layout(pp=devices, schedule=schedule))[0])
         for schedule, steps in measured.items():
             best = statistics.median(whole) / devices * (1 + (devices - 1) * gaps(schedule) / LEAVES)
             print_row(f"bubble-{schedule}-{devices}", statistics.median(steps), best, 1.05, at_most=True)
+        if alone:
+            print_row(f"beside-{devices}", statistics.median(whole), statistics.median(alone), None, at_most=True)
 
 
 def matrix(devices):
