@@ -101,6 +101,9 @@ class LocalCrew final : public node::Crew {
   void release(std::uint64_t step) override {
     for_loaders([step](const caf::actor& host) { actors::release(host, step); });
   }
+  // No plan has an outer store: there is nobody to read a letter.
+  void letter(std::uint32_t, node::Letter) override {}
+  void island_changed(std::uint32_t, bool) override {}
 
  private:
   /// The device has been opened before the plan came.

@@ -60,6 +60,30 @@ struct Assign {
   runFolder @3 :Text;
 }
 
+# From the outer store of one island to that of another. Payload: what it says.
+struct Letter {
+  meeting @0 :UInt64;
+  kind @1 :UInt16;  # the stores' own
+  fragment @2 :UInt32;
+  number @3 :UInt64;
+  tokens @4 :UInt64;
+  included @5 :UInt64;
+  codec @6 :Text;  # at most 64 bytes
+}
+
+struct Partner {
+  island @0 :UInt32;
+  dials @1 :Bool;  # the receiver of this message does
+  peer @2 :Peer;
+}
+
+# Scheduler to node: with whom the outer store of a job exchanges letters. Each one takes the place of the last.
+struct Partners {
+  epoch @0 :UInt64;
+  meeting @1 :UInt64;  # what their channels are opened under; never an epoch
+  partners @2 :List(Partner);
+}
+
 # Ready, Start, Hold, Stop, Cancel, Renew: a kind and an epoch say it all; Stop of epoch 0 ends the node. Release and Held use `step`.
 # Present and Roster: the payload is what is sent.
 struct Signal {

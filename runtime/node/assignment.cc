@@ -203,6 +203,9 @@ link::LineNow Assignment::line(std::uint32_t edge) const {
   return peers_->line(plan_.actors[plan_.edges[edge].consumer].node);
 }
 
+/// Nobody has been met.
+bool Assignment::send_letter(std::uint32_t, Letter) { return false; }
+
 void Assignment::progress(const Progress& progress) {
   node_.report(progress_message({assign_.epoch, progress, {}}));
 }

@@ -70,6 +70,7 @@ class Assignment final : public Events, public Wire {
   void send_token(std::uint32_t edge, std::uint64_t sequence, const Token& token) override;
   void send_credit(std::uint32_t edge) override;
   link::LineNow line(std::uint32_t edge) const override;
+  bool send_letter(std::uint32_t island, Letter letter) override;
 
  private:
   Assignment(Assign assign, plan::Plan plan, Duration peer_timeout, Surroundings surroundings);

@@ -8,6 +8,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/round.h"
 #include "runtime/link/line_meter.h"
+#include "runtime/node/letter.h"
 #include "runtime/register/token.h"
 
 namespace reef::node {
@@ -35,7 +36,8 @@ class Events {
   virtual void held(const std::string& actor, std::uint64_t step) = 0;
 };
 
-/// The way out of a process for kSend actors, and back for the credit of kReceive actors.
+/// The way out of a process for kSend actors, back for the credit of kReceive actors, and to other
+/// islands for the outer store.
 /// Thread: any. Order: tokens of one edge arrive in order. Failure: a lost peer is reported by the
 /// node, not here.
 class Wire {
@@ -46,6 +48,10 @@ class Wire {
   virtual void send_credit(std::uint32_t edge) = 0;
   /// What the line under wire edge `edge`, which begins here, gives at the moment.
   virtual link::LineNow line(std::uint32_t edge) const = 0;
+  /// To the outer store of island `island`; false, and nothing is sent, while there is no channel
+  /// to it. Thread: any. Order: letters to one island arrive in order, or not at all once the
+  /// channel is lost.
+  virtual bool send_letter(std::uint32_t island, Letter letter) = 0;
 };
 
 }  // namespace reef::node

@@ -19,10 +19,12 @@ security::Policy scheduler_policy() {
 security::Policy node_policy() {
   const auto n = [](Kind kind) { return static_cast<std::uint16_t>(kind); };
   security::Policy policy;
-  policy.allow(security::Role::kNode, {n(Kind::kToken), n(Kind::kCredit), n(Kind::kPresent)});
-  policy.allow(security::Role::kScheduler, {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold),
-                                            n(Kind::kRelease), n(Kind::kStop), n(Kind::kProbeLine),
-                                            n(Kind::kIssued), n(Kind::kRoster), n(Kind::kPresent)});
+  policy.allow(security::Role::kNode,
+               {n(Kind::kToken), n(Kind::kCredit), n(Kind::kPresent), n(Kind::kLetter)});
+  policy.allow(security::Role::kScheduler,
+               {n(Kind::kAssign), n(Kind::kStart), n(Kind::kHold), n(Kind::kRelease),
+                n(Kind::kStop), n(Kind::kProbeLine), n(Kind::kIssued), n(Kind::kRoster),
+                n(Kind::kPresent), n(Kind::kPartners)});
   return policy;
 }
 

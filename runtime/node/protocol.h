@@ -11,6 +11,7 @@
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/probe.h"
 #include "runtime/node/events.h"
+#include "runtime/node/letter.h"
 #include "runtime/register/token.h"
 #include "security/policy/policy.h"
 
@@ -21,6 +22,7 @@ enum class Kind : std::uint16_t {
   kToken = 1,
   kCredit = 2,   // node <-> node
   kPresent = 3,  // node <-> node, scheduler -> all: my credential is now this one
+  kLetter = 4,   // node <-> node, of two islands
   kHello = 10,
   kReady = 11,
   kProgress = 12,
@@ -36,9 +38,10 @@ enum class Kind : std::uint16_t {
   kHold = 32,
   kRelease = 33,
   kStop = 34,
-  kIssued = 35,     // and scheduler -> client
-  kRoster = 36,     // and scheduler -> client
-  kProbeLine = 37,  // scheduler -> node
+  kIssued = 35,  // and scheduler -> client
+  kRoster = 36,  // and scheduler -> client
+  kProbeLine = 37,
+  kPartners = 38,  // scheduler -> node
   kSubmit = 40,
   kCancel = 41,
   kTestLine = 42,  // client -> scheduler
@@ -81,6 +84,23 @@ struct Assign {
   std::vector<Peer> peers;
   std::string run_folder;
   Bytes plan;
+};
+struct WireLetter {
+  std::uint64_t meeting = 0;
+  Letter letter;
+};
+/// A node with the outer store of another island.
+struct Partner {
+  std::uint32_t island = 0;
+  bool dials = false;  ///< we dial it, or else it dials us
+  Peer peer;
+};
+/// With whom the outer store of the job `epoch` on a node exchanges letters, all of them: who is no
+/// longer listed is left, and who is listed elsewhere is met anew.
+struct Partners {
+  std::uint64_t epoch = 0;
+  std::uint64_t meeting = 0;  ///< what their channels are opened under; never an epoch
+  std::vector<Partner> partners;
 };
 struct Signal {
   std::uint64_t epoch = 0;
@@ -157,6 +177,9 @@ link::Message token_message(const WireToken& token, link::Lane lane);
 link::Message credit_message(const Credit& credit);
 link::Message hello_message(const Hello& hello);
 link::Message assign_message(const Assign& assign);
+/// In the bulk lane. Precondition: a codec's name as long as it may be.
+link::Message letter_message(WireLetter letter);
+link::Message partners_message(const Partners& partners);
 link::Message signal_message(Kind kind, const Signal& signal);
 link::Message progress_message(const ProgressReport& report);
 link::Message checkpoint_message(const CheckpointReport& report);
@@ -177,6 +200,10 @@ Result<WireToken> read_token(link::Message message);
 Result<Credit> read_credit(const link::Message& message);
 Result<Hello> read_hello(const link::Message& message);
 Result<Assign> read_assign(const link::Message& message);
+/// kProto for a codec's name over kLongestLetterCodec.
+Result<WireLetter> read_letter(const link::Message& message);
+/// kProto for more than 64 partners, an island twice, or a key of the wrong size.
+Result<Partners> read_partners(const link::Message& message);
 Result<Signal> read_signal(const link::Message& message);
 Result<ProgressReport> read_progress(const link::Message& message);
 Result<CheckpointReport> read_checkpoint(const link::Message& message);

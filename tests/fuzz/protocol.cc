@@ -53,7 +53,7 @@ void check_payload(const link::Message& message, const link::Message& again) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const std::size_t kind = input.below(17);
+  const std::size_t kind = input.below(19);
   link::Message message;
   message.payload = to_bytes(input.take(input.number<std::uint8_t>()));
   message.header = to_bytes(input.take(link::kMaxMessageHeader));
@@ -110,6 +110,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 15:
       check_payload(message, present_message(to_bytes(message.payload.view())));
+      break;
+    case 16:
+      check(
+          read_letter(message), [](const WireLetter& letter) { return letter_message(letter); },
+          read_letter);
+      break;
+    case 17:
+      check_plain(message, read_partners, partners_message);
       break;
     default:
       check_payload(message, roster_message(std::string(as_text(message.payload.view()))));

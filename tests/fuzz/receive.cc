@@ -28,6 +28,7 @@ class NoWire final : public node::Wire {
   void send_token(std::uint32_t, std::uint64_t, const Token&) override {}
   void send_credit(std::uint32_t) override {}
   link::LineNow line(std::uint32_t) const override { return {}; }
+  bool send_letter(std::uint32_t, node::Letter) override { return false; }
 };
 
 /// A receive actor behind a wire edge of this codec and dtype.

@@ -64,6 +64,8 @@ class SimulatedCluster::Member final : public node::Events, public node::Wire {
     send(wire.consumer, node::token_message(out, lane_of(wire.content)));
   }
   link::LineNow line(std::uint32_t) const override { return cluster_.line_now_; }
+  /// There is one plan, and no other island.
+  bool send_letter(std::uint32_t, node::Letter) override { return false; }
   void send_credit(std::uint32_t edge) override {
     send(plan().edges[edge].producer, node::credit_message({plan().epoch, edge}));
   }

@@ -114,6 +114,7 @@ class Watch final : public node::Events, public node::Wire {
   void send_token(std::uint32_t, std::uint64_t, const Token&) override {}
   void send_credit(std::uint32_t) override {}
   link::LineNow line(std::uint32_t) const override { return {}; }
+  bool send_letter(std::uint32_t, node::Letter) override { return false; }
 
   /// Seconds between the ends of consecutive steps, once the last one is done.
   Result<std::vector<double>> wait() {

@@ -17,6 +17,7 @@ struct RecordedWire final : node::Wire {
   }
   void send_credit(std::uint32_t) override { ++credits; }
   link::LineNow line(std::uint32_t) const override { return {}; }
+  bool send_letter(std::uint32_t, node::Letter) override { return false; }
   std::vector<std::uint64_t> sent;
   int credits = 0;
 };

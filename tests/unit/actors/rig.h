@@ -34,6 +34,7 @@ struct StubWire final : node::Wire {
     const auto found = lines.find(edge);
     return found == lines.end() ? link::LineNow{} : found->second;
   }
+  bool send_letter(std::uint32_t, node::Letter) override { return false; }
   std::map<std::uint32_t, link::LineNow> lines;  ///< by wire edge
 };
 

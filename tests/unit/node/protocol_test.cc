@@ -42,6 +42,16 @@ ProgressReport sample_progress() {
 }
 FailureReport sample_failure() { return {6, {Code::kInternal, "layers/r0/s1", "what, \"why\""}}; }
 
+Letter sample_letter() {
+  return {7, 3, std::uint64_t{1} << 40, 1000, 2, "int8+zstd", Bytes(300, std::byte{5})};
+}
+Partners sample_partners() {
+  return {5,
+          12,
+          {{0, true, {"east-0", "10.0.0.1", 7000, Bytes(32, std::byte{1}), 8, "bbr"}},
+           {2, false, {"west-3", "", 0, Bytes(32, std::byte{2}), 1, ""}}}};
+}
+
 void expect_kind(const link::Message& message, Kind kind) {
   EXPECT_EQ(message.kind, static_cast<std::uint16_t>(kind));
   EXPECT_LE(message.header.size(), link::kMaxMessageHeader);
@@ -115,6 +125,80 @@ TEST(Protocol, AssignmentsRoundTrip) {
     EXPECT_EQ(back.peers[i].streams, assign.peers[i].streams);
     EXPECT_EQ(back.peers[i].congestion, assign.peers[i].congestion);
   }
+}
+
+TEST(Protocol, LettersRoundTrip) {
+  const Letter letter = sample_letter();
+  const link::Message message = letter_message({12, letter});
+  expect_kind(message, Kind::kLetter);
+  EXPECT_EQ(message.lane, link::Lane::kBulk);
+  EXPECT_EQ(message.epoch, 12u);
+  const WireLetter back = read_letter(message).value();
+  EXPECT_EQ(back.meeting, 12u);
+  EXPECT_EQ(back.letter.kind, 7u);
+  EXPECT_EQ(back.letter.fragment, 3u);
+  EXPECT_EQ(back.letter.number, std::uint64_t{1} << 40);
+  EXPECT_EQ(back.letter.tokens, 1000u);
+  EXPECT_EQ(back.letter.included, 2u);
+  EXPECT_EQ(back.letter.codec, "int8+zstd");
+  EXPECT_EQ(back.letter.payload, letter.payload);
+}
+
+TEST(Protocol, RefusesALetterWithALongCodec) {
+  Letter letter = sample_letter();
+  letter.codec = std::string(kLongestLetterCodec, 'c');
+  link::Message message = letter_message({12, letter});
+  ASSERT_TRUE(read_letter(message).ok());
+  // The size of a text stands in its pointer, in eighths of a byte behind the kind of element.
+  for (std::size_t at = 0; at + 8 <= message.header.size(); at += 8) {
+    const auto pointer = load<std::uint64_t>(message.header.data() + at);
+    if ((pointer & 3) == 1 && pointer >> 35 == kLongestLetterCodec + 1)
+      store(message.header.data() + at, pointer + (std::uint64_t{1} << 35));
+  }
+  EXPECT_EQ(read_letter(message).error().code, Code::kProto);
+}
+
+TEST(Protocol, PartnersRoundTrip) {
+  const Partners partners = sample_partners();
+  const link::Message message = partners_message(partners);
+  expect_kind(message, Kind::kPartners);
+  const Partners back = read_partners(message).value();
+  EXPECT_EQ(back.epoch, 5u);
+  EXPECT_EQ(back.meeting, 12u);
+  ASSERT_EQ(back.partners.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(back.partners[i].island, partners.partners[i].island);
+    EXPECT_EQ(back.partners[i].dials, partners.partners[i].dials);
+    EXPECT_EQ(back.partners[i].peer.name, partners.partners[i].peer.name);
+    EXPECT_EQ(back.partners[i].peer.host, partners.partners[i].peer.host);
+    EXPECT_EQ(back.partners[i].peer.port, partners.partners[i].peer.port);
+    EXPECT_EQ(back.partners[i].peer.noise_key, partners.partners[i].peer.noise_key);
+    EXPECT_EQ(back.partners[i].peer.streams, partners.partners[i].peer.streams);
+    EXPECT_EQ(back.partners[i].peer.congestion, partners.partners[i].peer.congestion);
+  }
+}
+
+TEST(Protocol, RefusesPartnersThatCannotBe) {
+  const auto code = [](const Partners& partners) {
+    const auto read = read_partners(partners_message(partners));
+    return read.ok() ? Code::kInternal : read.error().code;
+  };
+  Partners twice = sample_partners();
+  twice.partners[1].island = twice.partners[0].island;
+  EXPECT_EQ(code(twice), Code::kProto);
+  Partners short_key = sample_partners();
+  short_key.partners[1].peer.noise_key.pop_back();
+  EXPECT_EQ(code(short_key), Code::kProto);
+  Partners many = sample_partners();
+  for (std::uint32_t island = 10; many.partners.size() < 64; ++island) {
+    many.partners.push_back(many.partners[0]);
+    many.partners.back().island = island;
+  }
+  EXPECT_TRUE(read_partners(partners_message(many)).ok());
+  EXPECT_LE(partners_message(many).header.size(), link::kMaxMessageHeader);
+  many.partners.push_back(many.partners[0]);
+  many.partners.back().island = 9;
+  EXPECT_EQ(code(many), Code::kProto);
 }
 
 TEST(Protocol, TestsOfLinesRoundTrip) {
@@ -274,7 +358,8 @@ void read_as_everything(const link::Message& message) {
       read_token(message).ok(),      read_credit(message).ok(),  read_hello(message).ok(),
       read_assign(message).ok(),     read_signal(message).ok(),  read_progress(message).ok(),
       read_checkpoint(message).ok(), read_failure(message).ok(), read_heartbeat(message).ok(),
-      read_submit(message).ok(),     read_status(message).ok()};
+      read_submit(message).ok(),     read_status(message).ok(),  read_letter(message).ok(),
+      read_partners(message).ok()};
   (void)ok;
 }
 
@@ -289,7 +374,9 @@ std::vector<link::Message> one_of_each() {
           failure_message(sample_failure()),
           heartbeat_message(Kind::kStopped, {7, kTraffic}),
           submit_message({"runs/r", "{}"}),
-          status_message({"running", kTraffic, 1, "c", "r"})};
+          status_message({"running", kTraffic, 1, "c", "r"}),
+          letter_message({12, sample_letter()}),
+          partners_message(sample_partners())};
 }
 
 TEST(Protocol, EveryTruncationIsReadWithoutHarm) {
@@ -394,6 +481,8 @@ TEST(Policies, DenyEveryPairThatIsNotListed) {
        {{Role::kNode, Kind::kToken},
         {Role::kNode, Kind::kCredit},
         {Role::kNode, Kind::kPresent},
+        {Role::kNode, Kind::kLetter},
+        {Role::kScheduler, Kind::kPartners},
         {Role::kScheduler, Kind::kPresent},
         {Role::kScheduler, Kind::kAssign},
         {Role::kScheduler, Kind::kStart},

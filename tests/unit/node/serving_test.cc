@@ -33,6 +33,8 @@ class CountingCrew final : public node::Crew {
   void credited(plan::EdgeId) override {}
   void hold() override {}
   void release(std::uint64_t) override {}
+  void letter(std::uint32_t, node::Letter) override {}
+  void island_changed(std::uint32_t, bool) override {}
 
  private:
   Crews& crews_;

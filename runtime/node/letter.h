@@ -1,0 +1,23 @@
+#pragma once
+// What datacenters that train by local steps tell each other (docs/decisions/0025-local-steps.md).
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/base/bytes.h"
+
+namespace reef::node {
+
+inline constexpr std::size_t kLongestLetterCodec = 64;  ///< bytes of its name
+
+/// What the outer stores of two islands tell each other. The node carries it and understands none
+/// of it.
+struct Letter {
+  std::uint16_t kind = 0;  ///< the stores' own
+  std::uint32_t fragment = 0;
+  std::uint64_t number = 0, tokens = 0, included = 0;
+  std::string codec;  ///< at most kLongestLetterCodec bytes
+  Bytes payload;
+};
+
+}  // namespace reef::node
