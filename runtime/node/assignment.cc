@@ -2,7 +2,6 @@
 
 #include "runtime/base/log.h"
 #include "runtime/node/relaying.h"
-#include "scheduler/job/job.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/validate.h"
 
@@ -30,6 +29,15 @@ link::Lane lane_of(plan::Content content) {
   return link::Lane::kBulk;
 }
 
+/// The payload of a letter: what a token may have, and the whole model's weights with their outer
+/// momentum, since two islands' plans need not be alike; never less than what a channel takes.
+std::size_t largest_letter(const plan::Plan& plan, const job::Job& job) {
+  const auto parameters = static_cast<std::uint64_t>(parameter_count(job::spec_of(job)));
+  const std::uint64_t snapshot = 2 * sizeof(float) * parameters;
+  return std::max({largest_token(plan), snapshot + snapshot / 8,
+                   std::uint64_t{link::ChannelOptions{}.max_payload}});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Assignment>> Assignment::make(Assign assign, Surroundings surroundings,
@@ -45,22 +53,22 @@ Result<std::unique_ptr<Assignment>> Assignment::make(Assign assign, Surroundings
       return Error{Code::kProto, peer.name, "a key of the wrong size"};
   }
   ATOLL_ASSIGN(const job::Job job, job::job_from_json(plan.descriptor));
-  std::unique_ptr<Assignment> made(new Assignment(std::move(assign), std::move(plan),
-                                                  job.peer_timeout, std::move(surroundings)));
+  std::unique_ptr<Assignment> made(
+      new Assignment(std::move(assign), std::move(plan), job, std::move(surroundings)));
   ATOLL_ASSIGN(made->crew_,
                factory({made->plan_, made->assign_.node, *made, *made, made->assign_.run_folder}));
   return made;
 }
 
-Assignment::Assignment(Assign assign, plan::Plan plan, Duration peer_timeout,
+Assignment::Assignment(Assign assign, plan::Plan plan, const job::Job& job,
                        Surroundings surroundings)
     : assign_(std::move(assign)),
       plan_(std::move(plan)),
-      peer_timeout_(peer_timeout),
+      peer_timeout_(job.peer_timeout),
       node_(std::move(surroundings)) {
   peers_ = std::make_unique<Peers>(
       node_.loop, node_.identity, node_.sessions, plan_, assign_,
-      PeerTimes{.join = kJoinTime, .lost_after = peer_timeout},
+      PeerTimes{.join = kJoinTime, .lost_after = peer_timeout_},
       Peers::Callbacks{
           [this] {
             node_.report(signal_message(Kind::kReady, {assign_.epoch, 0, ""}));
@@ -70,11 +78,21 @@ Assignment::Assignment(Assign assign, plan::Plan plan, Duration peer_timeout,
           },
           [this](plan::NodeIndex from, link::Message in) { on_peer(from, std::move(in)); },
           node_.on_stream});
+  partners_ = std::make_unique<PartnerChannels>(
+      PartnerSite{node_.loop, node_.identity, node_.sessions, peer_timeout_,
+                  largest_letter(plan_, job)},
+      PartnerChannels::Callbacks{[this](std::uint32_t island, Letter letter) {
+                                   if (!stopping_) crew_->letter(island, std::move(letter));
+                                 },
+                                 [this](std::uint32_t island, bool present) {
+                                   if (!stopping_) crew_->island_changed(island, present);
+                                 }});
 }
 
 Assignment::~Assignment() {
   stopping_ = true;
   peers_->close();
+  partners_->close();
   if (ender_.joinable()) ender_.join();
   crew_.reset();
 }
@@ -86,6 +104,14 @@ void Assignment::connect(std::shared_ptr<link::ucx::Context> ucx) {
 
 void Assignment::accepted(link::Streams streams) {
   if (!stopping_) peers_->accepted(std::move(streams));
+}
+
+void Assignment::meet(const Partners& partners) {
+  if (!stopping_) partners_->meet(partners);
+}
+
+void Assignment::met(link::Streams streams) {
+  if (!stopping_) partners_->accepted(std::move(streams));
 }
 
 void Assignment::keep_alive(link::secure::SecureLink& leg) const {
@@ -101,6 +127,7 @@ void Assignment::signal(Kind kind, const Signal& signal) {
 
 void Assignment::present(const Bytes& credential) {
   peers_->present(credential, node_.loop.clock().now() + kSendTime);
+  partners_->present(credential);
 }
 
 Status Assignment::may_be_joined(const security::Credential& who,
@@ -111,12 +138,14 @@ Status Assignment::may_be_joined(const security::Credential& who,
 Traffic Assignment::traffic() const {
   Traffic traffic = peers_->traffic();
   traffic.payload_bytes = payload_bytes_;
+  traffic.wire_bytes += partners_->wire_bytes();
   return traffic;
 }
 
 void Assignment::stop(std::function<void()> ended) {
   if (stopping_.exchange(true)) return;
   peers_->close();
+  partners_->close();
   ender_ = std::thread([this, ended = std::move(ended)] {
     crew_.reset();
     node_.loop.post(ended);
@@ -125,6 +154,7 @@ void Assignment::stop(std::function<void()> ended) {
 
 void Assignment::on_peer(plan::NodeIndex from, link::Message message) {
   if (stopping_) return;
+  // A letter included: that is for partners.
   Status status = Error{Code::kRefused, plan_.nodes[from].name, "sent a message it may not send"};
   if (policy_.allows(security::Role::kNode, message.kind)) {
     const auto kind = static_cast<Kind>(message.kind);
@@ -132,7 +162,7 @@ void Assignment::on_peer(plan::NodeIndex from, link::Message message) {
       status = accept_token(from, std::move(message));
     } else if (kind == Kind::kCredit) {
       status = accept_credit(from, message);
-    } else {
+    } else if (kind == Kind::kPresent) {
       return presented(from, message);
     }
   }
@@ -203,8 +233,9 @@ link::LineNow Assignment::line(std::uint32_t edge) const {
   return peers_->line(plan_.actors[plan_.edges[edge].consumer].node);
 }
 
-/// Nobody has been met.
-bool Assignment::send_letter(std::uint32_t, Letter) { return false; }
+bool Assignment::send_letter(std::uint32_t island, Letter letter) {
+  return partners_->send(island, std::move(letter));
+}
 
 void Assignment::progress(const Progress& progress) {
   node_.report(progress_message({assign_.epoch, progress, {}}));

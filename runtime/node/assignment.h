@@ -1,6 +1,6 @@
 #pragma once
-// A node's part of one job: its crew and its peers, from the scheduler's assignment until it says
-// stop. A node has none, one, or another one while the last is still ending.
+// A node's part of one job: its crew, its peers and its partners, from the scheduler's assignment
+// until it says stop. A node has none, one, or another one while the last is still ending.
 
 #include <atomic>
 #include <functional>
@@ -11,15 +11,17 @@
 #include "runtime/link/relay/wire.h"
 #include "runtime/node/crew.h"
 #include "runtime/node/identity.h"
+#include "runtime/node/partners.h"
 #include "runtime/node/peers.h"
 #include "runtime/node/protocol.h"
 #include "runtime/node/sessions.h"
+#include "scheduler/job/job.h"
 
 namespace reef::node {
 
 /// Thread: the loop's, except what Events and Wire say. Order: connect() -> ready -> start -> ...
-/// -> stop(). Failure: a lost peer, a message that cannot be or a failed actor is reported to the
-/// scheduler, which stops the job.
+/// -> stop(); meet() at any time before it. Failure: a lost peer, a message that cannot be or a
+/// failed actor is reported to the scheduler, which stops the job.
 class Assignment final : public Events, public Wire {
  public:
   /// Of the node; all of it outlives the assignment.
@@ -44,12 +46,18 @@ class Assignment final : public Events, public Wire {
   void connect(std::shared_ptr<link::ucx::Context> ucx);
   /// A peer dialled us for this job.
   void accepted(link::Streams streams);
+  /// With whom the outer store of this job exchanges letters.
+  void meet(const Partners& partners);
+  /// The number under which it does; 0: with nobody.
+  std::uint64_t meeting() const { return partners_->meeting(); }
+  /// A partner dialled us for that meeting.
+  void met(link::Streams streams);
   /// The leg of an end that this node, as a relay, is to join: it may be silent as long as the job
   /// says.
   void keep_alive(link::secure::SecureLink& leg) const;
   /// Start, hold, release.
   void signal(Kind kind, const Signal& signal);
-  /// Shows every peer our renewed credential.
+  /// Shows every peer and partner our renewed credential.
   void present(const Bytes& credential);
   /// Whether this node may join `who` with another, as a relay.
   Status may_be_joined(const security::Credential& who, const link::relay::Join& join) const;
@@ -73,7 +81,7 @@ class Assignment final : public Events, public Wire {
   bool send_letter(std::uint32_t island, Letter letter) override;
 
  private:
-  Assignment(Assign assign, plan::Plan plan, Duration peer_timeout, Surroundings surroundings);
+  Assignment(Assign assign, plan::Plan plan, const job::Job& job, Surroundings surroundings);
   void on_peer(plan::NodeIndex from, link::Message message);
   void presented(plan::NodeIndex from, const link::Message& message);
   Status accept_token(plan::NodeIndex from, link::Message message);
@@ -86,6 +94,7 @@ class Assignment final : public Events, public Wire {
   const Surroundings node_;
   const security::Policy policy_ = node_policy();
   std::unique_ptr<Peers> peers_;
+  std::unique_ptr<PartnerChannels> partners_;
   std::unique_ptr<Crew> crew_;
   std::thread ender_;  ///< of the crew; from stop() on
   std::atomic<std::uint64_t> payload_bytes_{0};

@@ -82,10 +82,13 @@ void Node::gathered(link::Streams streams) {
   if (streams.front()->stream().purpose == link::secure::Purpose::kProbe) {
     return answer_probe(std::move(streams));
   }
-  // A peer whose assignment came sooner than ours waits; frames wait with it.
-  const std::uint64_t epoch = streams.front()->stream().epoch;
-  if (jobs_.contains(epoch)) return welcome(std::move(streams));
-  if (epoch <= newest_) return;
+  // A peer whose assignment, or a partner whose list, came sooner than ours waits; frames wait with
+  // it.
+  const link::secure::StreamId& stream = streams.front()->stream();
+  if (Assignment* const job = job_of(stream)) return welcome(*job, std::move(streams));
+  // A meeting may be older than whatever we have had a part in.
+  const bool over = stream.epoch <= newest_ && stream.purpose != link::secure::Purpose::kLetters;
+  if (over) return;
   const auto& who = streams.front()->peer();
   const auto of_one = std::ranges::count_if(early_, [&who](const Early& early) {
     return early.streams.front()->peer().noise_key == who.noise_key;
@@ -95,12 +98,40 @@ void Node::gathered(link::Streams streams) {
   early_.push_back({loop_.clock().now(), std::move(streams)});
 }
 
-void Node::welcome(link::Streams streams) {
-  if (streams.front()->stream().purpose != link::secure::Purpose::kRelay)
-    return jobs_.at(streams.front()->stream().epoch)->accepted(std::move(streams));
-  const security::Credential who = streams.front()->peer();
-  jobs_.at(streams.front()->stream().epoch)->keep_alive(*streams.front());
-  relay_.add(std::move(streams.front()), who);
+/// Null: it is over, or to come.
+Assignment* Node::job_of(const link::secure::StreamId& stream) const {
+  if (stream.purpose != link::secure::Purpose::kLetters) {
+    const auto found = jobs_.find(stream.epoch);
+    return found == jobs_.end() ? nullptr : found->second.get();
+  }
+  for (const auto& [epoch, job] : jobs_) {
+    if (!job->stopping() && job->meeting() == stream.epoch) return job.get();
+  }
+  return nullptr;
+}
+
+void Node::welcome(Assignment& job, link::Streams streams) {
+  switch (streams.front()->stream().purpose) {
+    case link::secure::Purpose::kLetters:
+      return job.met(std::move(streams));
+    case link::secure::Purpose::kRelay: {
+      const security::Credential who = streams.front()->peer();
+      job.keep_alive(*streams.front());
+      return relay_.add(std::move(streams.front()), who);
+    }
+    default:
+      job.accepted(std::move(streams));
+  }
+}
+
+void Node::welcome_early() {
+  for (Early& early : std::exchange(early_, {})) {
+    if (Assignment* const job = job_of(early.streams.front()->stream())) {
+      welcome(*job, std::move(early.streams));
+    } else {
+      early_.push_back(std::move(early));
+    }
+  }
 }
 
 Status Node::may_be_joined(const security::Credential& who, const link::relay::Join& join) const {
@@ -232,6 +263,7 @@ Status Node::dispatch(Kind kind, const link::Message& message) {
   }
   if (kind == Kind::kAssign) return assign(message), Status();
   if (kind == Kind::kProbeLine) return probe_line(message);
+  if (kind == Kind::kPartners) return meet(message);
   ATOLL_ASSIGN(const Signal signal, read_signal(message));
   if (kind == Kind::kStop && signal.epoch == 0) return end({}), Status();
   const auto found = jobs_.find(signal.epoch);
@@ -266,13 +298,18 @@ Status Node::take(Assign assign) {
                                 factory_));
   newest_ = epoch;
   jobs_.at(epoch)->connect(options_.ucx);
-  for (Early& early : std::exchange(early_, {})) {
-    if (early.streams.front()->stream().epoch == epoch) {
-      welcome(std::move(early.streams));
-    } else {
-      early_.push_back(std::move(early));
-    }
-  }
+  welcome_early();
+  return {};
+}
+
+Status Node::meet(const link::Message& message) {
+  ATOLL_ASSIGN(const Partners partners, read_partners(message));
+  if (partners.epoch > newest_)
+    return Error{Code::kFenced, "scheduler", "partners for an epoch that is to come"};
+  const auto found = jobs_.find(partners.epoch);
+  if (found == jobs_.end()) return {};  // it may cross with the end of its job
+  found->second->meet(partners);
+  welcome_early();
   return {};
 }
 

@@ -55,13 +55,16 @@ class Node final {
   void on_control(link::Message message);
   void sealed(std::unique_ptr<link::secure::SecureLink> link);
   void gathered(link::Streams streams);
-  void welcome(link::Streams streams);
+  Assignment* job_of(const link::secure::StreamId& stream) const;
+  void welcome(Assignment& job, link::Streams streams);
+  void welcome_early();
   Status probe_line(const link::Message& message);
   void answer_probe(link::Streams streams);
   Status dispatch(Kind kind, const link::Message& message);
   Status on_identity(Kind kind, const link::Message& message);
   void assign(const link::Message& message);
   Status take(Assign assign);
+  Status meet(const link::Message& message);
   Status may_be_joined(const security::Credential& who, const link::relay::Join& join) const;
   void report(link::Message message);
   void refuse(std::uint64_t epoch, const Error& error);
@@ -87,7 +90,7 @@ class Node final {
     Time since;
     link::Streams streams;
   };
-  std::vector<Early> early_;  ///< peers and legs that came before our part of their job
+  std::vector<Early> early_;  ///< peers, legs and partners before our part of their job
   std::uint64_t newest_ = 0;  ///< epoch that we had a part in
   link::relay::Relay relay_;
   std::map<std::uint64_t, std::unique_ptr<Assignment>> jobs_;  ///< by epoch

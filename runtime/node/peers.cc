@@ -25,6 +25,12 @@ link::secure::Local patient(link::secure::Local local) {
 
 }  // namespace
 
+std::uint64_t largest_token(const plan::Plan& plan) {
+  std::uint64_t largest = 0;
+  for (const plan::Edge& edge : plan.edges) largest = std::max(largest, edge.bytes);
+  return largest + largest / 8 + 65536;
+}
+
 Peers::Peers(link::Loop& loop, const Identity& identity, Sessions& sessions, const plan::Plan& plan,
              const Assign& assign, PeerTimes times, Callbacks callbacks)
     : loop_(loop),
@@ -160,15 +166,11 @@ void Peers::to_ucx(plan::NodeIndex node, link::Streams life_line, bool dialled) 
 }
 
 void Peers::connected(plan::NodeIndex node, link::Streams streams) {
-  std::uint64_t largest = 0;
-  for (const plan::Edge& edge : plan_.edges) largest = std::max(largest, edge.bytes);
   session_of_[node] = sessions_.add(streams.front()->peer(), [this, node](const Error& why) {
     lost(node, why);
     channels_.at(node)->close(false);
   });
-  // An encoded token is at most a little longer than the raw one.
-  auto channel =
-      link::Channel::create(std::move(streams), {.max_payload = largest + largest / 8 + 65536});
+  auto channel = link::Channel::create(std::move(streams), {.max_payload = largest_token(plan_)});
   link::Channel& started = *channel;
   channels_[node] = std::move(channel);
   started.start(

@@ -20,6 +20,9 @@
 
 namespace reef::node {
 
+/// The most bytes that a token of any edge takes, encoded: a little more than raw.
+std::uint64_t largest_token(const plan::Plan& plan);
+
 struct PeerTimes {
   Duration join{};        ///< for all to be connected
   Duration lost_after{};  ///< of silence, of which a quarter is broken by a ping

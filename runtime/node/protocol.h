@@ -77,6 +77,7 @@ struct Peer {
   Bytes noise_key;
   std::uint16_t streams = 1;  ///< for data, beside the one for control
   std::string congestion;     ///< control of their sockets; empty: the system's
+  bool operator==(const Peer&) const = default;
 };
 struct Assign {
   std::uint64_t epoch = 0;
@@ -94,6 +95,7 @@ struct Partner {
   std::uint32_t island = 0;
   bool dials = false;  ///< we dial it, or else it dials us
   Peer peer;
+  bool operator==(const Partner&) const = default;
 };
 /// With whom the outer store of the job `epoch` on a node exchanges letters, all of them: who is no
 /// longer listed is left, and who is listed elsewhere is met anew.

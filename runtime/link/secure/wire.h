@@ -25,10 +25,11 @@ enum class RecordType : std::uint8_t { kControl = 1, kData = 2, kRekey = 3, kPin
 enum class Purpose : std::uint8_t {
   kWork = 0,
   kProbe = 1,
-  kRelay = 2,  ///< a leg, runtime/link/relay
-  kUcx = 3,    ///< a life line, runtime/link/ucx
+  kRelay = 2,    ///< a leg, runtime/link/relay
+  kUcx = 3,      ///< a life line, runtime/link/ucx
+  kLetters = 4,  ///< of outer stores; the epoch is their meeting's number
 };
-inline constexpr Purpose kLastPurpose = Purpose::kUcx;
+inline constexpr Purpose kLastPurpose = Purpose::kLetters;
 
 /// What a session is sealed with, beside X25519 and BLAKE2b. Both ends must mean the same one.
 enum class SuiteId : std::uint8_t { kChaChaPoly = 1, kAesGcm = 2 };

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "member.h"
 #include "tests/conformance/rig.h"
 
 namespace reef::node {
@@ -24,30 +25,11 @@ class OverUcx : public testing::Test {
     });
   }
 
-  Identity member(const char* name, const char* datacenter) {
-    auto key = std::make_shared<security::NodeKey>(security::NodeKey::generate());
-    Identity identity;
-    identity.credential = {authority_.cluster(),
-                           name,
-                           key->noise_key(),
-                           key->identity_key(),
-                           Role::kNode,
-                           datacenter,
-                           link::secure::system_unix_now() + 3600,
-                           1};
-    identity.local.key = key;
-    identity.local.credential = authority_.issue(identity.credential).value();
-    identity.local.authority = authority_.public_key();
-    identity.local.cluster = authority_.cluster();
-    identity.local.role = Role::kNode;
-    return identity;
-  }
-
   /// Both ends go over to UCX.
   void join(const char* left_datacenter, const char* right_datacenter, Purpose purpose,
             std::shared_ptr<link::ucx::Context> context) {
-    const Identity left = member("left", left_datacenter),
-                   right = member("right", right_datacenter);
+    const Identity left = member(authority_, "left", left_datacenter),
+                   right = member(authority_, "right", right_datacenter);
     auto [a, b] = link::inproc::pair(loop_, loop_);
     const auto go = [this, context](const Identity& identity, bool dialled, Outcome& outcome) {
       return [this, context, identity, dialled, &outcome](auto sealed) {
