@@ -266,19 +266,22 @@ std::size_t groups_bound(Codec codec, std::size_t elements) {
                       elements, kGroupPlanes, codec.zstd);
 }
 
-constexpr std::array<std::pair<std::string_view, Lossy>, 5> kNames{{
+constexpr std::array<std::pair<std::string_view, Lossy>, 6> kNames{{
     {"none", Lossy::kNone},
     {"bf16", Lossy::kBF16},
     {"fp8", Lossy::kFP8},
     {"int8", Lossy::kInt8},
     {"int4", Lossy::kInt4},
+    {"int2", Lossy::kInt2},
 }};
 constexpr std::string_view kZstd = "+zstd";
 
 Error not_a_codec(std::string_view text) {
-  return {Code::kJobValue, "codec",
-          std::string(text.substr(0, 64)) +
-              " is not a codec; use none, bf16, fp8, int8 or int4, alone or with +zstd behind it"};
+  return {
+      Code::kJobValue, "codec",
+      std::string(text.substr(0, 64)) +
+          " is not a codec; use none, bf16, fp8, int8, int4 or int2, alone or with +zstd behind "
+          "it"};
 }
 
 }  // namespace

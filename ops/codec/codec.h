@@ -3,7 +3,7 @@
 // that messages can be lost, repeated or decoded in any order.
 //
 // Tensors are fp32, or bf16 already (std::uint16_t here): then `bf16` has nothing left to round,
-// and they look as fp32 tensors do that were rounded on the way. fp8, int8 and int4 round both.
+// and they look as fp32 tensors do that were rounded on the way. fp8 and the intN round both.
 //
 // Layout. Without zstd: the elements, little-endian (fp32: 4 bytes, bf16: 2). With zstd: blocks of
 // kBlockElements elements (the last one shorter), each block cut into byte planes, each plane
@@ -14,7 +14,7 @@
 // moves the sign behind the mantissa and leaves the first plane all eight exponent bits: the only
 // part of a gradient that compresses. A plane in which zstd gains nothing stays raw.
 //
-// fp8, int8 and int4 write, for each block, the bf16 scales of its groups and then the codes of its
+// fp8 and the intN write, for each block, the bf16 scales of its groups and then the codes of its
 // values (groups.h). With zstd these are three planes: the scales' exponents, the rest of the
 // scales, the codes. A group that holds a value which is not finite decodes to NaN, so that the
 // receiver sees it.
@@ -38,6 +38,8 @@ enum class Lossy : std::uint8_t {
   kFP8,   ///< e4m3 under a scale: at most 1/16 of a value, or 2^-10 / 448 of the group's largest
   kInt8,  ///< at most 1/253 of the largest value in a group of 128
   kInt4,  ///< at most 1/13.9 of the largest value in a group of 32
+  kInt2,  ///< two magnitudes for a group of 64, none of them zero: for what top-k has kept
+          ///< (top_k.h)
 };
 
 struct Codec {
@@ -53,8 +55,8 @@ inline constexpr std::uint8_t kMostLevel = 9;
 /// cache.
 inline constexpr std::size_t kBlockElements = 128 * 1024;
 
-/// "none", "bf16", "fp8", "int8" or "int4", alone or with "+zstd" or "+zstd1" to "+zstd9" behind
-/// it. kJobValue lists them otherwise.
+/// "none", "bf16", "fp8", "int8", "int4" or "int2", alone or with "+zstd" or "+zstd1" to "+zstd9"
+/// behind it. kJobValue lists them otherwise.
 Result<Codec> parse(std::string_view text);
 /// The text that parse() reads back.
 std::string name(Codec codec);

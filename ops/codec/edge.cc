@@ -41,14 +41,37 @@ std::string shortest(double number) {
   return {text.data(), end};
 }
 
+/// A codec that values of every size survive.
+Result<Codec> parse_dense(std::string_view text) {
+  ATOLL_ASSIGN(const Codec codec, parse(text));
+  if (codec.lossy != Lossy::kInt2) return codec;
+  return Error{Code::kJobValue, "codec",
+               std::string(text) +
+                   " has no zero, and is for values that top-k keeps; use int4, or top-k:0.01:" +
+                   std::string(text)};
+}
+
+/// "FRACTION" or "FRACTION/CHUNK".
+bool read_share(std::string_view text, TopK& codec) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  if (!read_number(text.substr(0, slash), codec.fraction)) return false;
+  return slash == text.size() || read_number(text.substr(slash + 1), codec.chunk);
+}
+
 Result<EdgeCodec> read_top_k(std::string_view text, std::string_view fields) {
   TopK codec;
-  const std::string_view fraction = take_field(fields);
-  if (!read_number(fraction, codec.fraction)) return unknown(text);
+  const std::string_view share = take_field(fields);
+  const std::string_view fraction = share.substr(0, share.find('/'));
+  if (!read_share(share, codec)) return unknown(text);
   if (!(codec.fraction > 0 && codec.fraction <= 1)) {
     return Error{Code::kJobValue, "codec",
                  "top-k keeps " + std::string(fraction) +
                      " of the values; use a fraction over 0 and at most 1"};
+  }
+  if (fraction != share && (codec.chunk < kLeastChunk || codec.chunk > kMostChunk)) {
+    return Error{Code::kJobValue, "codec",
+                 "top-k has chunks of " + std::to_string(codec.chunk) + " values; use " +
+                     std::to_string(kLeastChunk) + " to " + std::to_string(kMostChunk)};
   }
   if (fields.empty()) return EdgeCodec(codec);
   ATOLL_ASSIGN(codec.values, parse(fields));
@@ -65,7 +88,7 @@ Result<EdgeCodec> read_power_sgd(std::string_view text, std::string_view fields)
         "power-sgd has rank " + std::string(rank) + "; use 1 to " + std::to_string(kMostRank)};
   }
   if (fields.empty()) return EdgeCodec(codec);
-  ATOLL_ASSIGN(codec.factors, parse(fields));
+  ATOLL_ASSIGN(codec.factors, parse_dense(fields));
   return EdgeCodec(codec);
 }
 
@@ -84,7 +107,9 @@ Result<EdgeCodec> read_automatic(std::string_view text, std::string_view fields)
 struct Name {
   std::string operator()(const Codec& codec) const { return codec::name(codec); }
   std::string operator()(const TopK& codec) const {
-    return std::string(kTopK) + ":" + shortest(codec.fraction) + ":" + codec::name(codec.values);
+    const std::string chunk = codec.chunk == 0 ? "" : "/" + std::to_string(codec.chunk);
+    return std::string(kTopK) + ":" + shortest(codec.fraction) + chunk + ":" +
+           codec::name(codec.values);
   }
   std::string operator()(const PowerSgd& codec) const {
     return std::string(kPowerSgd) + ":" + std::to_string(codec.rank) + ":" +
@@ -109,9 +134,9 @@ Result<EdgeCodec> parse_edge(std::string_view text) {
   if (kind == kTopK) return read_top_k(text, fields);
   if (kind == kPowerSgd) return read_power_sgd(text, fields);
   if (kind == kAuto) return read_automatic(text, fields);
-  const auto stateless = parse(text);
-  if (!stateless.ok()) return unknown(text);
-  return EdgeCodec(*stateless);
+  if (!parse(text).ok()) return unknown(text);
+  ATOLL_ASSIGN(const Codec stateless, parse_dense(text));
+  return EdgeCodec(stateless);
 }
 
 std::string name(const EdgeCodec& codec) { return std::visit(Name(), codec); }

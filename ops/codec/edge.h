@@ -23,9 +23,12 @@ struct Automatic {
 using EdgeCodec = std::variant<Codec, TopK, PowerSgd, Automatic>;
 
 inline constexpr std::size_t kMostRank = 64;
+inline constexpr std::size_t kLeastChunk = 64;
+inline constexpr std::size_t kMostChunk = std::size_t{1} << 20;
 
-/// What parse() reads, "top-k:FRACTION[:CODEC]", "power-sgd:RANK[:CODEC]" (CODEC: of the kept
-/// values or factors) or "auto[:ERROR]". Failure: kJobValue, listing them.
+/// What parse() reads but for int2, "top-k:FRACTION[/CHUNK][:CODEC]", "power-sgd:RANK[:CODEC]"
+/// (CODEC: of the kept values, of which int2 is one, or of the factors) or "auto[:ERROR]". Failure:
+/// kJobValue, listing them.
 Result<EdgeCodec> parse_edge(std::string_view text);
 /// The text that parse_edge() reads back.
 std::string name(const EdgeCodec& codec);

@@ -1,11 +1,13 @@
 #pragma once
-// Block-scaled values: a bf16 scale for each group of values, and a code of a few bits for each
-// value. Scales and codes apart, since only their owner knows how they are packed. Private to
-// ops/codec.
+// Block-scaled values: a bf16 scale for each group of values (in int2 two), and a code of a few
+// bits for each value. Scales and codes apart, since only their owner knows how they are packed.
+// Private to ops/codec.
 //
 // int8: groups of 128, codes -127..127. int4: groups of 32, codes -7..7, two a byte (kernels.cc).
-// fp8: groups of 128, e4m3 up to 448. Symmetric, rounded to nearest. The last group may be shorter;
-// in int4 it is filled up with zeros.
+// fp8: groups of 128, e4m3 up to 448. Symmetric, rounded to nearest. int2: groups of 64, each with
+// two levels, the mean of the magnitudes below the group's mean and that of the others; a code says
+// which, and the sign. The last group may be shorter; in int4 it is filled up with zeros, in int2
+// with its values over again.
 
 #include <span>
 

@@ -1,11 +1,11 @@
 #include "ops/codec/top_k.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
 
+#include "ops/codec/cut.h"
 #include "ops/codec/isa/dispatch.h"
 
 namespace reef::codec {
@@ -25,42 +25,14 @@ constexpr std::size_t kRun = 16;
 /// first-level cache.
 constexpr std::size_t kStep = 1024;
 
-std::uint32_t magnitude(float value) { return std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu; }
-
 void make_room(std::size_t count, std::vector<std::uint32_t>& positions, std::vector<float>& kept) {
   if (positions.size() < count) positions.resize(count);
   if (kept.size() < count) kept.resize(count);
 }
 
-/// Where the k largest end. Asked of each value once, in order.
-struct Cut {
-  std::uint32_t least;  ///< the smallest magnitude that is kept; not 0
-  std::size_t ties;     ///< how many of that magnitude still are
-
-  bool keeps(float value) {
-    const std::uint32_t key = magnitude(value);
-    if (key < least || (key == least && ties == 0)) return false;
-    if (key == least) --ties;
-    return true;
-  }
-};
-
-/// Finds the k-th largest magnitude digit by digit. Fewer than k that are not zero: all of those.
-Cut cut_at(std::span<const float> values, std::size_t k) {
-  std::uint32_t prefix = 0;
-  std::size_t wanted = k;  // among those that share the prefix
-  for (const auto& [shift, bits] : {std::pair{20, 11}, std::pair{9, 11}, std::pair{0, 9}}) {
-    std::vector<std::size_t> counts(std::size_t{1} << bits);
-    for (const float value : values) {
-      const std::uint32_t key = magnitude(value);
-      if (shift + bits < 31 && key >> (shift + bits) != prefix) continue;
-      if (key != 0) ++counts[key >> shift & ((1u << bits) - 1)];
-    }
-    std::size_t digit = counts.size() - 1;
-    while (digit > 0 && counts[digit] < wanted) wanted -= counts[digit--];
-    prefix = prefix << bits | static_cast<std::uint32_t>(digit);
-  }
-  return {std::max<std::uint32_t>(prefix, 1), prefix == 0 ? values.size() : wanted};
+std::size_t share_of(double fraction, std::size_t elements) {
+  const double kept = std::ceil(fraction * static_cast<double>(elements));
+  return std::min(elements, static_cast<std::size_t>(kept));
 }
 
 bool is_finite(float value) { return magnitude(value) < 0x7F800000u; }
@@ -100,8 +72,9 @@ Result<Header> read_header(const TopK& codec, BytesView encoded, std::size_t ele
 }  // namespace
 
 std::size_t most_kept(const TopK& codec, std::size_t elements) {
-  const double kept = std::ceil(codec.fraction * static_cast<double>(elements));
-  return std::min(elements, static_cast<std::size_t>(kept));
+  if (codec.chunk == 0) return share_of(codec.fraction, elements);
+  return elements / codec.chunk * share_of(codec.fraction, codec.chunk) +
+         share_of(codec.fraction, elements % codec.chunk);
 }
 
 std::size_t max_encoded_size(const TopK& codec, std::size_t elements) {
@@ -130,13 +103,53 @@ void TopKCoder::encode(std::span<const float> values, Bytes& out) {
 /// Leaves the sum of both in `residual`, if there is one, and its k largest in kept().
 void TopKCoder::select(std::span<const float> values, std::span<float> residual) {
   CHECK(values.size() < std::numeric_limits<std::uint32_t>::max()) << "larger than positions are";
+  if (codec_.chunk > 0) return select_in_chunks(values, residual);
   const std::size_t k = most_kept(codec_, values.size());
   const std::uint32_t threshold = threshold_of(values, residual, k);
   const bool fits = collect(values, residual, threshold, std::min(values.size(), 4 * k + kSmall));
   if (!fits || (count_ < k && threshold > 1)) {
     collect_exactly(residual.empty() ? values : std::span<const float>(residual), k);
   }
-  keep_largest(k);
+  keep_largest(0, k);
+}
+
+/// In one pass: a chunk's sum is searched while it is in the first-level cache.
+void TopKCoder::select_in_chunks(std::span<const float> values, std::span<float> residual) {
+  const Kernels& best = kernels();
+  make_room(most_kept(codec_, values.size()) + codec_.chunk, positions_, kept_);
+  count_ = 0;
+  for (std::size_t at = 0; at < values.size(); at += codec_.chunk) {
+    std::span<const float> part = values.subspan(at, std::min(codec_.chunk, values.size() - at));
+    if (!residual.empty()) {
+      best.add(part.data(), part.size(), residual.data() + at);
+      part = residual.subspan(at, part.size());
+    }
+    append_largest(part, at);
+  }
+}
+
+/// `part` is a chunk that begins at element `at`.
+void TopKCoder::append_largest(std::span<const float> part, std::size_t at) {
+  const std::size_t k = share_of(codec_.fraction, part.size());
+  const std::size_t first = count_;
+  std::uint32_t* const positions = positions_.data() + first;
+  count_ += kernels().find_large(part.data(), part.size(), reached_by(part, k), positions);
+  for (std::size_t i = first; i < count_; ++i) {
+    kept_[i] = part[positions_[i]];
+    positions_[i] += static_cast<std::uint32_t>(at);
+  }
+  keep_largest(first, k);
+}
+
+/// A magnitude that k of a chunk reach if as many are not zero, and few others: the k-th largest of
+/// the maxima of its columns, since k columns then hold such a value.
+std::uint32_t TopKCoder::reached_by(std::span<const float> part, std::size_t k) {
+  if (k > kColumns / 2 || part.size() < 2 * kColumns) return 1;
+  magnitudes_.resize(kColumns);
+  kernels().column_maxima(part.data(), part.size() / kColumns, magnitudes_.data());
+  const auto place = magnitudes_.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+  std::nth_element(magnitudes_.begin(), place, magnitudes_.end(), std::greater<>());
+  return std::max<std::uint32_t>(*place, 1);
 }
 
 /// A magnitude that a little more than k elements reach, judging by the sample. 1 is the least that
@@ -201,12 +214,12 @@ void TopKCoder::collect_exactly(std::span<const float> values, std::size_t k) {
   }
 }
 
-/// Cuts the candidates down to the k largest.
-void TopKCoder::keep_largest(std::size_t k) {
-  if (count_ <= k) return;
-  Cut cut = cut_at(kept(), k);
-  std::size_t end = 0;
-  for (std::size_t i = 0; i < count_; ++i) {
+/// Cuts the candidates from `first` on down to the k largest.
+void TopKCoder::keep_largest(std::size_t first, std::size_t k) {
+  if (count_ - first <= k) return;
+  Cut cut = cut_at(kept().subspan(first), k);
+  std::size_t end = first;
+  for (std::size_t i = first; i < count_; ++i) {
     if (!cut.keeps(kept_[i])) continue;
     positions_[end] = positions_[i];
     kept_[end++] = kept_[i];
@@ -234,22 +247,40 @@ void TopKCoder::write(Bytes& out) {
 }
 
 Status TopKCoder::decode(BytesView encoded, std::span<float> out) {
-  ATOLL_ASSIGN(const Header header, read_header(codec_, encoded, out.size()));
+  ATOLL_TRY(read(encoded, out.size()));
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (std::size_t i = 0; i < count_; ++i) out[positions_[i]] = kept_[i];
+  return {};
+}
+
+Status TopKCoder::decode_add(BytesView encoded, float factor, std::span<float> sum) {
+  ATOLL_TRY(read(encoded, sum.size()));
+  for (std::size_t i = 0; i < count_; ++i) sum[positions_[i]] += factor * kept_[i];
+  return {};
+}
+
+/// Leaves what was kept in positions() and kept().
+Status TopKCoder::read(BytesView encoded, std::size_t elements) {
+  ATOLL_ASSIGN(const Header header, read_header(codec_, encoded, elements));
   encoded = encoded.subspan(kHeader);
   gaps_.resize(header.gap_bytes);
   ATOLL_TRY(decode_bytes(codec_.values, encoded.first(header.encoded_gap_bytes), gaps_));
   make_room(header.kept, positions_, kept_);
   count_ = header.kept;
   ATOLL_TRY(codec::decode(codec_.values, encoded.subspan(header.encoded_gap_bytes), kept()));
-  std::fill(out.begin(), out.end(), 0.0f);
+  return place(elements);
+}
+
+/// From gaps to positions.
+Status TopKCoder::place(std::size_t elements) {
   std::size_t position = 0;  // a sum of fewer than 2^32 bytes: no overflow
   std::size_t taken = 0;
   for (const std::byte gap : gaps_) {
     position += static_cast<std::size_t>(gap);
     if (gap == std::byte{kLongGap}) continue;
-    if (position >= out.size()) return refuse("a position behind the last element");
+    if (position >= elements) return refuse("a position behind the last element");
     if (taken == count_) return refuse("more positions than values");
-    out[position++] = kept_[taken++];
+    positions_[taken++] = static_cast<std::uint32_t>(position++);
   }
   if (taken < count_) return refuse("fewer positions than values");
   if (!gaps_.empty() && gaps_.back() == std::byte{kLongGap}) {

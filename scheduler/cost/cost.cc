@@ -41,6 +41,8 @@ double encoded_bytes(codec::Codec codec, double raw_bytes) {
       return codec.zstd ? 0.94 : 1.016;
     case codec::Lossy::kInt4:
       return codec.zstd ? 0.49 : 0.5625;
+    case codec::Lossy::kInt2:
+      return 0.3125;
   }
   return raw_bytes;
 }

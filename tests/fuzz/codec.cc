@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "ops/codec/bf16.h"
@@ -16,8 +17,9 @@ using namespace reef;
 
 namespace {
 
-constexpr std::array kCodecs{"none", "bf16",     "none+zstd",  "bf16+zstd", "fp8",       "int8",
-                             "int4", "fp8+zstd", "int8+zstd1", "int4+zstd", "none+zstd9"};
+constexpr std::array kCodecs{"none",       "bf16", "none+zstd", "bf16+zstd",  "fp8",
+                             "int8",       "int4", "fp8+zstd",  "int8+zstd1", "int4+zstd",
+                             "none+zstd9", "int2", "int2+zstd"};
 
 /// Up to a little more than what one block holds, most of them small: a bomb would fill them.
 std::size_t element_count(fuzz::Input& input) {
@@ -53,6 +55,19 @@ std::size_t bound(codec::Codec codec, const std::vector<std::uint16_t>& values) 
   return codec::max_encoded_size(codec, values.size());
 }
 
+/// Each value becomes the mean of its part of a group: no further away than the part is wide.
+void check_levels(std::span<const float> values, std::span<const float> seen) {
+  float least = std::numeric_limits<float>::max(), most = 0;
+  for (const float value : values) {
+    least = std::min(least, std::abs(value));
+    most = std::max(most, std::abs(value));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double error = std::abs(double(values[i]) - double(seen[i]));
+    CHECK_LE(error, (double(most) - double(least)) + double(most) / 256);
+  }
+}
+
 /// The errors that codec.h promises, for one group whose scale is neither too small nor too large;
 /// a hair more, for the arithmetic of this check.
 void check_group(codec::Lossy lossy, std::span<const float> values, std::span<const float> seen) {
@@ -66,6 +81,7 @@ void check_group(codec::Lossy lossy, std::span<const float> values, std::span<co
     for (const float value : seen) CHECK(std::isnan(value)) << "the receiver does not see it";
   }
   if (!finite || most < 0x1p-90f || most > 0x1p126f) return;
+  if (lossy == codec::Lossy::kInt2) return check_levels(values, seen);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double error = std::abs(double(values[i]) - double(seen[i]));
     double limit = most / (lossy == codec::Lossy::kInt8 ? 253.0 : 13.9);
@@ -77,7 +93,9 @@ void check_group(codec::Lossy lossy, std::span<const float> values, std::span<co
 }
 
 void check_errors(codec::Lossy lossy, std::span<const float> values, std::span<const float> seen) {
-  const std::size_t group = lossy == codec::Lossy::kInt4 ? codec::kInt4Group : codec::kInt8Group;
+  const std::size_t group = lossy == codec::Lossy::kInt4   ? codec::kInt4Group
+                            : lossy == codec::Lossy::kInt2 ? codec::kInt2Group
+                                                           : codec::kInt8Group;
   static_assert(codec::kInt8Group == codec::kFP8Group);
   for (std::size_t at = 0; at < values.size(); at += group) {
     const std::size_t count = std::min(group, values.size() - at);

@@ -15,7 +15,8 @@ using namespace reef;
 
 namespace {
 
-constexpr std::array kCodecs{"none", "bf16", "none+zstd", "bf16+zstd", "fp8", "int8+zstd", "int4"};
+constexpr std::array kCodecs{"none",      "bf16", "none+zstd", "bf16+zstd", "fp8",
+                             "int8+zstd", "int4", "int2",      "int2+zstd"};
 constexpr std::size_t kMostElements = 2048;
 
 codec::Codec values_codec(fuzz::Input& input) {
@@ -47,12 +48,16 @@ void decode_top_k(const codec::TopK& codec, BytesView bytes, std::size_t count) 
   CHECK_LE(bytes.size(), codec::max_encoded_size(codec, count));
   const auto kept = std::count_if(values.begin(), values.end(), [](float x) { return x != 0; });
   CHECK_LE(static_cast<std::size_t>(kept), codec::most_kept(codec, count));
+  std::vector<float> sum(count);
+  CHECK(coder.decode_add(bytes, 1, sum).ok());
+  for (std::size_t i = 0; i < count; ++i) CHECK(sum[i] == values[i] || std::isnan(values[i]));
 }
 
 void top_k(fuzz::Input& input) {
   codec::TopK codec;
   codec.values = values_codec(input);
   codec.fraction = static_cast<double>(1 + input.number<std::uint8_t>()) / 256;
+  codec.chunk = 16 * input.number<std::uint8_t>();
   const bool decode = input.below(2) == 0;
   const std::size_t count = input.number<std::uint16_t>() % kMostElements;
   const BytesView bytes = input.rest();

@@ -175,12 +175,22 @@ void feedback() {
   const codec::Codec int8 = codec::parse("int8+zstd").value();
   codec::TopKCoder top_k({0.25, int8});
   top_k.encode(values, encoded);
-  const auto sparse = [](std::uint8_t encode) {
-    return Output().number(byte(0)).number(byte(5)).number(byte(63)).number(encode).number(
-        std::uint16_t{300});
+  // codec of the values, fraction, chunk, decode or encode, elements
+  const auto sparse = [](std::uint8_t codec, std::uint8_t chunk, std::uint8_t encode) {
+    return Output()
+        .number(byte(0))
+        .number(codec)
+        .number(byte(63))
+        .number(chunk)
+        .number(encode)
+        .number(std::uint16_t{300});
   };
-  seed("feedback", "top-k", sparse(0).rest(encoded));
-  seed("feedback", "top-k-values", sparse(1).rest(raw));
+  seed("feedback", "top-k", sparse(5, 0, 0).rest(encoded));
+  seed("feedback", "top-k-values", sparse(5, 0, 1).rest(raw));
+  codec::TopKCoder chunks({0.25, codec::parse("int2").value(), 64});
+  chunks.encode(values, encoded);
+  seed("feedback", "top-k-int2", sparse(7, 4, 0).rest(encoded));
+  seed("feedback", "top-k-int2-values", sparse(7, 4, 1).rest(raw));
   codec::PowerSgdCoder low_rank({2, int8}, {{20, 14}, {1, 20}});
   codec::Feedback state = low_rank.begin();
   low_rank.encode(values, state, encoded);

@@ -182,6 +182,121 @@ struct FP8 {
   }
 };
 
+// ---- two bits: magnitudes below the mean of a group become their mean, the others theirs
+//
+// These are the two levels of least squared error for that cut; no cut is far better where values
+// have been chosen for their size. Decoded values have the same cut and the same means, so that
+// they encode to themselves again: sums of 64 bf16 values are exact.
+
+constexpr size_t kLanes = 8;
+using Doubles = double __attribute__((vector_size(kLanes * sizeof(double))));
+
+/// Of a group, in a fixed order.
+ATOLL_INLINE double total(const double* values) {
+  Doubles sums = {};
+  for (size_t i = 0; i < kInt2Group; i += kLanes) {
+    Doubles more;
+    __builtin_memcpy(&more, values + i, sizeof more);
+    sums += more;
+  }
+  for (size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (size_t lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
+  }
+  return sums[0];
+}
+
+constexpr uint16_t kGreatestLevel = 0x7F7F;  ///< the largest bf16
+
+ATOLL_INLINE uint16_t level_for(double mean) {
+  const float exact = static_cast<float>(mean);
+  if (exact < kLeastScale) return 0;
+  const int32_t bits = bits_of(exact);
+  const int32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+  return static_cast<uint16_t>(rounded > kGreatestLevel ? kPoisonedScale : rounded);
+}
+
+struct Levels {
+  uint16_t small, large;
+};
+
+/// Sets `is_large` beside it.
+ATOLL_INLINE Levels levels_of(const float* x, uint8_t* is_large) {
+  if (magnitude_of<kInt2Group>(x) >= kInfinity) return {kPoisonedScale, kPoisonedScale};
+  double magnitudes[kInt2Group], part[kInt2Group];
+  for (size_t i = 0; i < kInt2Group; ++i) {
+    const int32_t bits = bits_of(x[i]) & kMagnitude;
+    magnitudes[i] = float_of(bits < bits_of(0x1p-126f) ? 0 : bits);  // processors differ on these
+  }
+  const double mean = total(magnitudes) / kInt2Group;
+  size_t larger = 0;
+  for (size_t i = 0; i < kInt2Group; ++i) {
+    is_large[i] = magnitudes[i] >= mean;
+    larger += is_large[i];
+    part[i] = magnitudes[i] >= mean ? magnitudes[i] : 0;
+  }
+  const uint16_t large = level_for(total(part) / static_cast<double>(larger));
+  for (size_t i = 0; i < kInt2Group; ++i) part[i] = magnitudes[i] - part[i];
+  const size_t smaller = larger < kInt2Group ? kInt2Group - larger : 1;
+  if (large == kPoisonedScale) return {large, large};
+  return {level_for(total(part) / static_cast<double>(smaller)), large};
+}
+
+/// Byte j holds values j, j + 16, j + 32 and j + 48, the first in its lowest bits: 1 for the larger
+/// level, 2 for the sign.
+void encode_int2(const float* x, size_t groups, void* scales, void* codes) {
+  auto* to = static_cast<uint8_t*>(codes);
+  auto* scale_to = static_cast<uint8_t*>(scales);
+  for (size_t g = 0; g < groups; ++g, x += kInt2Group, to += kInt2GroupBytes) {
+    uint8_t values[kInt2Group];
+    const Levels levels = levels_of(x, values);
+    __builtin_memcpy(scale_to + 4 * g, &levels.small, 2);
+    __builtin_memcpy(scale_to + 4 * g + 2, &levels.large, 2);
+    if (levels.large == 0 || levels.large == kPoisonedScale) {
+      __builtin_memset(to, 0, kInt2GroupBytes);
+      continue;
+    }
+    for (size_t i = 0; i < kInt2Group; ++i)
+      values[i] =
+          static_cast<uint8_t>(values[i] | (static_cast<uint32_t>(bits_of(x[i])) >> 31) * 2);
+#pragma GCC unroll 1
+    for (size_t i = 0; i < kInt2GroupBytes; ++i) {
+      to[i] = static_cast<uint8_t>(values[i] | values[i + 16] << 2 | values[i + 32] << 4 |
+                                   values[i + 48] << 6);
+    }
+  }
+}
+
+ATOLL_INLINE bool is_level(uint16_t bits) {
+  return bits == 0 || (bits >= bits_of(kLeastScale) >> 16 && bits <= kGreatestLevel);
+}
+
+bool decode_int2(const void* scales, const void* codes, size_t groups, float* out) {
+  const auto* from = static_cast<const uint8_t*>(codes);
+  const auto* scale_from = static_cast<const uint8_t*>(scales);
+  bool good = true;
+  for (size_t g = 0; g < groups; ++g, from += kInt2GroupBytes, out += kInt2Group) {
+    Levels levels;
+    __builtin_memcpy(&levels.small, scale_from + 4 * g, 2);
+    __builtin_memcpy(&levels.large, scale_from + 4 * g + 2, 2);
+    const bool poisoned = levels.small == kPoisonedScale && levels.large == kPoisonedScale;
+    good &= poisoned ||
+            (is_level(levels.small) && is_level(levels.large) && levels.small <= levels.large);
+    const int32_t small = static_cast<int32_t>(levels.small) << 16;
+    const int32_t large = static_cast<int32_t>(levels.large) << 16;
+    uint8_t values[kInt2Group];
+#pragma GCC unroll 1
+    for (size_t i = 0; i < kInt2GroupBytes; ++i) {
+      for (size_t part = 0; part < 4; ++part) values[i + 16 * part] = from[i] >> 2 * part & 3;
+    }
+    for (size_t i = 0; i < kInt2Group; ++i) {
+      const int32_t level = (values[i] & 1) != 0 ? large : small;
+      const int32_t sign = static_cast<int32_t>(static_cast<uint32_t>(values[i] & 2) << 30);
+      out[i] = float_of(level | sign);
+    }
+  }
+  return good;
+}
+
 // ---- sparse selection
 
 constexpr size_t kFlags = 64;
@@ -206,6 +321,17 @@ size_t find_large(const float* x, size_t count, uint32_t threshold, uint32_t* po
     if ((bits_of(x[at]) & kMagnitude) >= least) *end++ = static_cast<uint32_t>(at);
   }
   return static_cast<size_t>(end - positions);
+}
+
+void column_maxima(const float* x, size_t rows, uint32_t* maxima) {
+  int32_t most[kColumns] = {};
+  for (size_t i = 0; i < rows; ++i, x += kColumns) {
+    for (size_t j = 0; j < kColumns; ++j) {
+      const int32_t bits = bits_of(x[j]) & kMagnitude;
+      most[j] = bits > most[j] ? bits : most[j];
+    }
+  }
+  __builtin_memcpy(maxima, most, sizeof most);
 }
 
 void add(const float* x, size_t count, float* sum) {
@@ -259,11 +385,14 @@ extern const Kernels kKernels;
 const Kernels kKernels = {ATOLL_NAME(ATOLL_ISA),
                           encode_groups<Int8>,
                           encode_groups<Int4>,
+                          encode_int2,
                           encode_groups<FP8>,
                           decode_groups<Int8>,
                           decode_groups<Int4>,
+                          decode_int2,
                           decode_groups<FP8>,
                           find_large,
+                          column_maxima,
                           add,
                           times,
                           transposed_times,

@@ -70,7 +70,10 @@ void bench_speed(const CodecOptions& options) {
   Bytes encoded, int8, int4;
   codec::encode({Lossy::kInt8, false}, std::span<const float>(values), int8);
   codec::encode({Lossy::kInt4, false}, std::span<const float>(values), int4);
-  codec::TopKCoder top({0.01, {Lossy::kInt8, false}});
+  codec::TopKCoder top({0.01, {Lossy::kInt8, false}}), two_bits(codec::top_k_in_two_bits(0.01));
+  std::vector<float> other_residual(kElements);
+  Bytes sparse;
+  two_bits.encode(values, sparse);
   const auto encode = [&values, &encoded](Codec codec) {
     codec::encode(codec, std::span<const float>(values), encoded);
   };
@@ -95,7 +98,9 @@ void bench_speed(const CodecOptions& options) {
        [&] {
          decode({Lossy::kInt4, false}, int4);
        }},
-      {"codec-topk-encode", 0.3, [&] { top.encode(values, residual, encoded); }}};
+      {"codec-topk-encode", 0.3, [&] { top.encode(values, residual, encoded); }},
+      {"codec-topk-int2-encode", 0.3, [&] { two_bits.encode(values, other_residual, encoded); }},
+      {"codec-topk-int2-decode", 0.5, [&] { CHECK(two_bits.decode(sparse, out).ok()); }}};
   for (std::uint32_t round = 0; round <= options.rounds; ++round) {
     for (Timed& side : sides) {
       const double taken = seconds_of(side.work);
@@ -239,14 +244,18 @@ Status bench_bytes(const CodecOptions& options) {
     }
     print_bytes(std::string("codec-bytes-") + name, bytes, raw, target, options.json);
   }
-  codec::TopKCoder top({0.015, {Lossy::kInt8, true}});
-  std::vector<float> residual(elements);
-  double bytes = 0;
-  for (const auto& difference : differences) {
-    top.encode(difference, residual, encoded);
-    bytes += static_cast<double>(encoded.size());
+  for (const auto& [name, top_k, target] :
+       {std::tuple{"topk", codec::TopK{0.015, {Lossy::kInt8, true}}, 0.03},
+        std::tuple{"topk-int2", codec::top_k_in_two_bits(0.01), 0.01}}) {
+    codec::TopKCoder coder(top_k);
+    std::vector<float> residual(elements);
+    double bytes = 0;
+    for (const auto& difference : differences) {
+      coder.encode(difference, residual, encoded);
+      bytes += static_cast<double>(encoded.size());
+    }
+    print_bytes(std::string("codec-bytes-") + name, bytes, raw, target, options.json);
   }
-  print_bytes("codec-bytes-topk", bytes, raw, 0.03, options.json);
   if (options.all) print_all(differences.back());
   return {};
 }

@@ -139,8 +139,9 @@ void expect_identical(const std::vector<Token>& reduced) {
 
 TEST(GradientSync, KeepsReplicasIdenticalUnderEveryCodec) {
   for (const std::uint32_t replicas : {2, 4}) {
-    for (const char* codec : {"none", "none+zstd", "bf16", "bf16+zstd", "fp8", "int8", "int8+zstd",
-                              "int4", "int4+zstd3", "top-k:0.1", "power-sgd:2"}) {
+    for (const char* codec :
+         {"none", "none+zstd", "bf16", "bf16+zstd", "fp8", "int8", "int8+zstd", "int4",
+          "int4+zstd3", "top-k:0.1", "top-k:0.1/64:int2", "power-sgd:2"}) {
       SCOPED_TRACE(testing::Message() << replicas << " replicas, " << codec);
       Ring ring(replicas, codec);
       std::vector<Token> gradients;

@@ -134,7 +134,8 @@ TEST(Codec, CarriesIntegersAsTheyAre) {
 
 TEST(Codec, ParsesItsOwnNames) {
   for (const Codec codec : kAll) EXPECT_EQ(*parse(name(codec)), codec);
-  for (const char* text : {"none", "bf16+zstd", "fp8", "fp8+zstd1", "int8+zstd", "int4+zstd9"}) {
+  for (const char* text :
+       {"none", "bf16+zstd", "fp8", "fp8+zstd1", "int8+zstd", "int4+zstd9", "int2+zstd"}) {
     ASSERT_TRUE(parse(text).ok()) << text;
     EXPECT_EQ(name(*parse(text)), text);
   }

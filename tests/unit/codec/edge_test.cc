@@ -10,7 +10,8 @@ namespace {
 TEST(EdgeCodec, ReadsWhatItWrites) {
   for (const char* text :
        {"none", "bf16+zstd", "int4+zstd3", "top-k:0.01:int8+zstd", "top-k:1:none",
-        "power-sgd:4:bf16+zstd", "power-sgd:64:none", "auto:0.01", "auto:0", "auto:0.125"}) {
+        "top-k:0.015625/4096:int2+zstd", "top-k:0.5/64:int2", "power-sgd:4:bf16+zstd",
+        "power-sgd:64:none", "auto:0.01", "auto:0", "auto:0.125"}) {
     const auto codec = parse_edge(text);
     ASSERT_TRUE(codec.ok()) << text;
     EXPECT_EQ(name(*codec), text);
@@ -35,6 +36,17 @@ TEST(EdgeCodec, RefusesWithTheChoices) {
                            "top-k:-0.1",
                            "top-k:1.5",
                            "top-k:nan",
+                           "top-k:0.1/",
+                           "top-k:0.1/x",
+                           "top-k:0.1/0",
+                           "top-k:0.1/63",
+                           "top-k:0.1/1048577",
+                           "top-k:0.1/-64",
+                           "top-k:/64",
+                           "top-k:2/64",
+                           "int2",
+                           "int2+zstd",
+                           "power-sgd:4:int2",
                            "power-sgd",
                            "power-sgd:0",
                            "power-sgd:65",
@@ -79,7 +91,8 @@ TEST(EdgeCodec, CutsTensorsIntoMatrices) {
 /// What was decoded and what is left make up what was given, message after message.
 TEST(FeedbackCoder, LosesNothingForGood) {
   const std::vector<Matrix> parts{{24, 16}, {1, 40}};
-  for (const char* text : {"top-k:0.1", "top-k:0.3:none", "power-sgd:2", "power-sgd:1:none"}) {
+  for (const char* text :
+       {"top-k:0.1", "top-k:0.3:none", "top-k:0.1/64:int2", "power-sgd:2", "power-sgd:1:none"}) {
     SCOPED_TRACE(text);
     const EdgeCodec codec = parse_edge(text).value();
     FeedbackCoder coder(codec, parts);

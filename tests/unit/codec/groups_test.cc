@@ -9,7 +9,7 @@
 namespace reef::codec {
 namespace {
 
-const std::vector<Lossy> kGrouped{Lossy::kFP8, Lossy::kInt8, Lossy::kInt4};
+const std::vector<Lossy> kGrouped{Lossy::kFP8, Lossy::kInt8, Lossy::kInt4, Lossy::kInt2};
 
 std::vector<Codec> all_grouped() {
   std::vector<Codec> codecs;
@@ -65,6 +65,7 @@ double bound(Lossy lossy, double value, double largest) {
   constexpr double kScale = 1 + 1.0 / 256;
   if (lossy == Lossy::kInt8) return largest / 127 / 2 * kScale;
   if (lossy == Lossy::kInt4) return largest / 7 / 2 * kScale;
+  if (lossy == Lossy::kInt2) return largest * kScale;
   return std::max(std::abs(value) / 16, largest / 448 / 1024 * kScale) * (1 + 1e-6);
 }
 
@@ -115,6 +116,90 @@ TEST(Groups, WriteExactlyTheseBytes) {
   const Bytes fp8{std::byte{0x80}, std::byte{0x3F}, std::byte{0x7E}, std::byte{0xB8}, std::byte{1},
                   std::byte{0},    std::byte{0x38}, std::byte{0x10}, std::byte{0x08}};
   EXPECT_EQ(encoded, fp8);
+}
+
+/// What int2 makes of one whole group, by its definition.
+std::vector<float> in_two_levels(std::span<const float> group) {
+  double sum = 0, large = 0, small = 0;
+  std::size_t larger = 0;
+  for (const float value : group) sum += double(std::abs(value));
+  const double mean = sum / double(group.size());
+  for (const float value : group) {
+    const double magnitude = std::abs(value);
+    larger += magnitude >= mean;
+    (magnitude >= mean ? large : small) += magnitude;
+  }
+  large /= double(larger);
+  if (larger < group.size()) small /= double(group.size() - larger);
+  std::vector<float> seen;
+  for (const float value : group) {
+    const double level = double(std::abs(value)) >= mean ? large : small;
+    seen.push_back(std::copysign(from_bf16(to_bf16(float(level))), value));
+  }
+  return seen;
+}
+
+TEST(Groups, OfTwoBitsTakeTheMeansAboveAndBelowTheMean) {
+  const std::vector<float> values = of_all_sizes(64 * 300);
+  const std::vector<float> decoded = through({Lossy::kInt2, false}, values);
+  for (std::size_t at = 0; at < values.size(); at += 64) {
+    const auto group = std::span(values).subspan(at, 64);
+    float largest = 0;
+    for (const float value : group) largest = std::max(largest, std::abs(value));
+    if (largest < 0x1p-90f) continue;
+    const std::vector<float> seen(decoded.begin() + std::ptrdiff_t(at),
+                                  decoded.begin() + std::ptrdiff_t(at) + 64);
+    ASSERT_EQ(bits_of(seen), bits_of(in_two_levels(group))) << at;
+  }
+}
+
+TEST(Groups, OfTwoBitsAreExactWhereThereAreTwoMagnitudes) {
+  for (const std::size_t size : {1, 2, 63, 64, 65, 100, 128, 1000}) {
+    std::vector<float> values(size);
+    for (std::size_t i = 0; i < size; ++i)
+      values[i] = (i % 3 == 0 ? 3.0f : 0.5f) * (i % 5 < 2 ? -1 : 1);
+    EXPECT_EQ(bits_of(through({Lossy::kInt2, false}, values)), bits_of(values)) << size;
+  }
+}
+
+TEST(Groups, OfTwoBitsWriteExactlyTheseBytes) {
+  // Levels 1 and 3, little-endian bf16; byte j holds values j, j + 16, j + 32 and j + 48.
+  std::vector<float> values(64, 1);
+  values[0] = 3;
+  values[16] = -1;
+  values[32] = -3;
+  values[49] = 3;
+  Bytes encoded, expected(4 + 16);
+  encode({Lossy::kInt2, false}, std::span<const float>(values), encoded);
+  store(expected.data(), std::uint16_t{0x3F80});
+  store(expected.data() + 2, std::uint16_t{0x4040});
+  expected[4] = std::byte{1 | 2 << 2 | 3 << 4};
+  expected[5] = std::byte{1 << 6};
+  EXPECT_EQ(encoded, expected);
+}
+
+TEST(Groups, OfTwoBitsRefuseLevelsThatNoEncoderWrites) {
+  const auto good = [](std::uint16_t small, std::uint16_t large) {
+    Bytes encoded(4 + 16);
+    store(encoded.data(), small);
+    store(encoded.data() + 2, large);
+    std::vector<float> out(64);
+    return decode({Lossy::kInt2, false}, encoded, std::span(out)).ok();
+  };
+  EXPECT_TRUE(good(0x3F80, 0x4040));
+  EXPECT_TRUE(good(0x3F80, 0x3F80));
+  EXPECT_TRUE(good(0, 0x3F80));
+  EXPECT_TRUE(good(0, 0));
+  EXPECT_TRUE(good(0x3F80, 0x7F7F)) << "the largest bf16";
+  EXPECT_TRUE(good(0x7FC0, 0x7FC0)) << "poison";
+  EXPECT_FALSE(good(0x4040, 0x3F80)) << "the larger is smaller";
+  EXPECT_FALSE(good(0x3F80, 0x7FC0)) << "half poison";
+  EXPECT_FALSE(good(0x7FC0, 0x3F80)) << "half poison";
+  EXPECT_FALSE(good(0x3F80, 0x7F80)) << "infinity";
+  EXPECT_FALSE(good(0x7FC1, 0x7FC1)) << "another NaN";
+  EXPECT_FALSE(good(0x3F80, 0xBF80)) << "negative";
+  EXPECT_FALSE(good(0x8000, 0x3F80)) << "negative zero";
+  EXPECT_FALSE(good(0x0001, 0x3F80)) << "subnormal";
 }
 
 TEST(Groups, RoundTripEveryCodeOfFP8) {
@@ -196,7 +281,8 @@ TEST(Groups, BecomeSmallerWithZstd) {
   const auto values = gradient(1 << 20);
   for (const auto& [text, ratio] :
        {std::pair{"int8", 0.2541}, std::pair{"int8+zstd", 0.25}, std::pair{"int4", 0.1407},
-        std::pair{"int4+zstd", 0.13}, std::pair{"fp8", 0.2541}, std::pair{"fp8+zstd", 0.23}}) {
+        std::pair{"int4+zstd", 0.13}, std::pair{"int2", 0.0782}, std::pair{"int2+zstd", 0.0782},
+        std::pair{"fp8", 0.2541}, std::pair{"fp8+zstd", 0.23}}) {
     Bytes encoded;
     encode(*parse(text), std::span<const float>(values), encoded);
     EXPECT_LT(double(encoded.size()), ratio * 4 * double(values.size())) << text;
@@ -212,8 +298,8 @@ TEST(Groups, SurviveDamage) {
                                                  return decode(codec, bytes, std::span<float>(out));
                                                });
     std::vector<float> other(149);
-    EXPECT_FALSE(decode(codec, encoded, std::span<float>(other)).ok() &&
-                 codec.lossy != Lossy::kInt4);
+    const bool whole_groups = codec.lossy == Lossy::kInt4 || codec.lossy == Lossy::kInt2;
+    EXPECT_FALSE(decode(codec, encoded, std::span<float>(other)).ok() && !whole_groups);
   }
 }
 
@@ -225,7 +311,7 @@ TEST(Groups, RefuseScalesAndCodesThatNoEncoderWrites) {
     float out = 0;
     return decode({lossy, false}, encoded, std::span(&out, 1)).ok();
   };
-  for (const Lossy lossy : kGrouped) {
+  for (const Lossy lossy : {Lossy::kFP8, Lossy::kInt8, Lossy::kInt4}) {
     EXPECT_TRUE(good(lossy, 0x3F80, 1));
     EXPECT_TRUE(good(lossy, 0, 0));
     EXPECT_TRUE(good(lossy, 0x7FC0, 0));

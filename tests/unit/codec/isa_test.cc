@@ -3,6 +3,7 @@
 
 #include "ops/codec/isa/dispatch.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -34,7 +35,8 @@ struct Outcome {
 
 Outcome outcome(EncodeGroups encode, DecodeGroups decode, std::size_t group) {
   const std::vector<float> values = mixed();
-  Outcome outcome{std::vector<std::uint16_t>(kSize / group), std::vector<std::uint8_t>(kSize), {}};
+  Outcome outcome{
+      std::vector<std::uint16_t>(2 * kSize / group), std::vector<std::uint8_t>(kSize), {}};
   encode(values.data(), kSize / group, outcome.scales.data(), outcome.codes.data());
   std::vector<float> decoded(kSize);
   EXPECT_TRUE(decode(outcome.scales.data(), outcome.codes.data(), kSize / group, decoded.data()));
@@ -50,6 +52,8 @@ TEST(InstructionSets, GiveTheSameCodesAndValues) {
               outcome(plain.encode_int8, plain.decode_int8, kInt8Group));
     EXPECT_EQ(outcome(other->encode_int4, other->decode_int4, kInt4Group),
               outcome(plain.encode_int4, plain.decode_int4, kInt4Group));
+    EXPECT_EQ(outcome(other->encode_int2, other->decode_int2, kInt2Group),
+              outcome(plain.encode_int2, plain.decode_int2, kInt2Group));
     EXPECT_EQ(outcome(other->encode_fp8, other->decode_fp8, kFP8Group),
               outcome(plain.encode_fp8, plain.decode_fp8, kFP8Group));
   }
@@ -71,6 +75,22 @@ TEST(InstructionSets, FindTheSamePositions) {
         found.resize(one->find_large(values.data(), size, bits, found.data()));
         EXPECT_EQ(found, expected) << one->name << ' ' << threshold << ' ' << size;
       }
+    }
+  }
+}
+
+TEST(InstructionSets, FindTheSameMaxima) {
+  const std::vector<float> values = mixed();
+  for (const std::size_t rows : {std::size_t{0}, std::size_t{1}, kSize / kColumns}) {
+    std::vector<std::uint32_t> expected(kColumns);
+    for (std::size_t i = 0; i < rows * kColumns; ++i) {
+      expected[i % kColumns] =
+          std::max(expected[i % kColumns], std::bit_cast<std::uint32_t>(values[i]) & 0x7FFFFFFFu);
+    }
+    for (const Kernels* one : runnable_kernels()) {
+      std::vector<std::uint32_t> found(kColumns, 9);
+      one->column_maxima(values.data(), rows, found.data());
+      EXPECT_EQ(found, expected) << one->name << ' ' << rows;
     }
   }
 }

@@ -122,6 +122,7 @@ TEST(Cost, OfACodecDependsOnWhatItEncodes) {
                    4 * cost::codec_ratio("int8", DType::kF32));
   EXPECT_LT(cost::codec_ratio("int4+zstd", DType::kF32), cost::codec_ratio("int4", DType::kF32));
   EXPECT_LT(cost::codec_ratio("int4", DType::kF32), cost::codec_ratio("int8+zstd", DType::kF32));
+  EXPECT_LT(cost::codec_ratio("top-k:0.015625/4096:int2+zstd", DType::kF32), 1.0 / 200);
   EXPECT_DOUBLE_EQ(cost::codec_ratio("int8", DType::kI32), 1);  // tokens are never rounded
 }
 
