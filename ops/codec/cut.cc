@@ -9,7 +9,7 @@ namespace reef::codec {
 namespace {
 
 /// Up to so many are partitioned, which for more takes longer than counting digits.
-constexpr std::size_t kFew = 1024;
+constexpr std::size_t kFew = 256;
 
 Cut cut_few(std::span<const float> values, std::size_t k) {
   std::array<std::uint32_t, kFew> keys{};

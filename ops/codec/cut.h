@@ -7,6 +7,8 @@
 
 namespace reef::codec {
 
+/// Over every magnitude.
+inline constexpr std::uint32_t kMagnitudes = 0x80000000u;
 /// Grows with |value|; of what is not finite it is largest.
 inline std::uint32_t magnitude(float value) {
   return std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu;

@@ -1,6 +1,7 @@
 #include "ops/codec/top_k.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -67,6 +68,24 @@ Result<Header> read_header(const TopK& codec, BytesView encoded, std::size_t ele
     return refuse("bytes follow the last value");
   }
   return header;
+}
+
+/// A magnitude that k of a chunk reach if as many are not zero, and few others: so that k or a few
+/// more of its columns hold such a value. Columns are counted in a bisection, since partitioning
+/// their maxima takes as long as all the rest.
+std::uint32_t reached_by(std::span<const float> part, std::size_t k) {
+  if (k > kColumns / 2 || part.size() < 2 * kColumns) return 1;
+  const Kernels& best = kernels();
+  std::array<std::uint32_t, kColumns> maxima;
+  best.column_maxima(part.data(), part.size() / kColumns, maxima.data());
+  std::uint32_t reached = 1, missed = kMagnitudes;  // by k columns
+  while (missed - reached > 1) {
+    const std::uint32_t middle = reached + (missed - reached) / 2;
+    const std::size_t columns = best.count_large(maxima.data(), middle);
+    (columns >= k ? reached : missed) = middle;
+    if (columns >= k && columns <= k + k / 16) break;
+  }
+  return reached;
 }
 
 }  // namespace
@@ -139,17 +158,6 @@ void TopKCoder::append_largest(std::span<const float> part, std::size_t at) {
     positions_[i] += static_cast<std::uint32_t>(at);
   }
   keep_largest(first, k);
-}
-
-/// A magnitude that k of a chunk reach if as many are not zero, and few others: the k-th largest of
-/// the maxima of its columns, since k columns then hold such a value.
-std::uint32_t TopKCoder::reached_by(std::span<const float> part, std::size_t k) {
-  if (k > kColumns / 2 || part.size() < 2 * kColumns) return 1;
-  magnitudes_.resize(kColumns);
-  kernels().column_maxima(part.data(), part.size() / kColumns, magnitudes_.data());
-  const auto place = magnitudes_.begin() + static_cast<std::ptrdiff_t>(k) - 1;
-  std::nth_element(magnitudes_.begin(), place, magnitudes_.end(), std::greater<>());
-  return std::max<std::uint32_t>(*place, 1);
 }
 
 /// A magnitude that a little more than k elements reach, judging by the sample. 1 is the least that

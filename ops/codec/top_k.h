@@ -69,7 +69,6 @@ class TopKCoder {
   void collect_exactly(std::span<const float> values, std::size_t k);
   void select_in_chunks(std::span<const float> values, std::span<float> residual);
   void append_largest(std::span<const float> part, std::size_t at);
-  std::uint32_t reached_by(std::span<const float> part, std::size_t k);
   void keep_largest(std::size_t first, std::size_t k);
   void write(Bytes& out);
   Status read(BytesView encoded, std::size_t elements);

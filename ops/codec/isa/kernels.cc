@@ -334,6 +334,12 @@ void column_maxima(const float* x, size_t rows, uint32_t* maxima) {
   __builtin_memcpy(maxima, most, sizeof most);
 }
 
+size_t count_large(const uint32_t* maxima, uint32_t threshold) {
+  uint32_t count = 0;
+  for (size_t j = 0; j < kColumns; ++j) count += maxima[j] >= threshold;
+  return count;
+}
+
 void add(const float* x, size_t count, float* sum) {
   for (size_t i = 0; i < count; ++i) sum[i] += x[i];
 }
@@ -393,6 +399,7 @@ const Kernels kKernels = {ATOLL_NAME(ATOLL_ISA),
                           decode_groups<FP8>,
                           find_large,
                           column_maxima,
+                          count_large,
                           add,
                           times,
                           transposed_times,

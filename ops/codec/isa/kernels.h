@@ -20,7 +20,7 @@ inline constexpr std::size_t kInt2GroupBytes = kInt2Group / 4;
 /// Scale bits of a group that holds a value which is not finite: it decodes to NaN.
 inline constexpr std::uint16_t kPoisonedScale = 0x7FC0;
 
-/// Columns that `column_maxima` looks at.
+/// Of `column_maxima`.
 inline constexpr std::size_t kColumns = 256;
 
 /// Encodes whole groups: a bf16 scale a group (in int2 two), codes beside them.
@@ -40,6 +40,8 @@ struct Kernels {
                             std::uint32_t* positions);
   /// maxima[j] = largest of the bits of |x[i * kColumns + j]| over all `rows`.
   void (*column_maxima)(const float* x, std::size_t rows, std::uint32_t* maxima);
+  /// How many of kColumns such maxima are at least `threshold`.
+  std::size_t (*count_large)(const std::uint32_t* maxima, std::uint32_t threshold);
   /// sum[i] += x[i].
   void (*add)(const float* x, std::size_t count, float* sum);
 

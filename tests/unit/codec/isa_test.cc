@@ -91,6 +91,10 @@ TEST(InstructionSets, FindTheSameMaxima) {
       std::vector<std::uint32_t> found(kColumns, 9);
       one->column_maxima(values.data(), rows, found.data());
       EXPECT_EQ(found, expected) << one->name << ' ' << rows;
+      for (const std::uint32_t threshold : {0u, 1u, found[17], 0x3F800000u, 0x7FFFFFFFu}) {
+        const auto count = std::ranges::count_if(found, [&](auto x) { return x >= threshold; });
+        EXPECT_EQ(one->count_large(found.data(), threshold), static_cast<std::size_t>(count));
+      }
     }
   }
 }
