@@ -70,7 +70,8 @@ void bench_speed(const CodecOptions& options) {
   Bytes encoded, int8, int4;
   codec::encode({Lossy::kInt8, false}, std::span<const float>(values), int8);
   codec::encode({Lossy::kInt4, false}, std::span<const float>(values), int4);
-  codec::TopKCoder top({0.01, {Lossy::kInt8, false}}), two_bits(codec::top_k_in_two_bits(0.01));
+  codec::TopKCoder top({0.01, {Lossy::kInt8, false}}),
+      two_bits({0.01, {Lossy::kInt2, false}, 4096});
   std::vector<float> other_residual(kElements);
   Bytes sparse;
   two_bits.encode(values, sparse);
