@@ -24,11 +24,11 @@ struct TopK {
   bool operator==(const TopK&) const = default;
 };
 
-/// For pseudo-gradients of local steps (SparseLoCo, arXiv 2508.15706): the largest of every 4096,
-/// in two bits each. A chunk each, so that no layer waits until its residual outgrows another's,
-/// and the search is one pass over memory. 1/64 takes 1/190 of the bytes of fp32, less behind zstd.
-inline TopK top_k_in_two_bits(double fraction) {
-  return {.fraction = fraction, .values = {Lossy::kInt2, true}, .chunk = 4096};
+/// For pseudo-gradients of local steps (SparseLoCo, arXiv 2508.15706): 1/64 of the values takes
+/// 1/190 of the bytes of fp32, less behind zstd. That paper has chunks of 4096; the largest of all
+/// carry more of a tensor (docs/decisions/0026-two-bits-behind-top-k.md).
+inline TopK top_k_in_two_bits(double fraction, std::size_t chunk = 0) {
+  return {.fraction = fraction, .values = {Lossy::kInt2, true}, .chunk = chunk};
 }
 
 /// The most values that a tensor of so many elements keeps: ceil(fraction x elements), of chunks

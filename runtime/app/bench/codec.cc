@@ -70,11 +70,12 @@ void bench_speed(const CodecOptions& options) {
   Bytes encoded, int8, int4;
   codec::encode({Lossy::kInt8, false}, std::span<const float>(values), int8);
   codec::encode({Lossy::kInt4, false}, std::span<const float>(values), int4);
-  codec::TopKCoder top({0.01, {Lossy::kInt8, false}}),
-      two_bits({0.01, {Lossy::kInt2, false}, 4096});
-  std::vector<float> other_residual(kElements);
-  Bytes sparse;
-  two_bits.encode(values, sparse);
+  const Codec two_bits{Lossy::kInt2, false};
+  codec::TopKCoder top({0.01, {Lossy::kInt8, false}}), sparse({0.01, two_bits}),
+      chunks({0.01, two_bits, 4096});
+  std::vector<float> sparse_residual(kElements), chunks_residual(kElements);
+  Bytes kept;
+  sparse.encode(values, kept);
   const auto encode = [&values, &encoded](Codec codec) {
     codec::encode(codec, std::span<const float>(values), encoded);
   };
@@ -100,8 +101,9 @@ void bench_speed(const CodecOptions& options) {
          decode({Lossy::kInt4, false}, int4);
        }},
       {"codec-topk-encode", 0.3, [&] { top.encode(values, residual, encoded); }},
-      {"codec-topk-int2-encode", 0.3, [&] { two_bits.encode(values, other_residual, encoded); }},
-      {"codec-topk-int2-decode", 0.5, [&] { CHECK(two_bits.decode(sparse, out).ok()); }}};
+      {"codec-topk-int2-encode", 0.3, [&] { sparse.encode(values, sparse_residual, encoded); }},
+      {"codec-topk-chunk-encode", 0.3, [&] { chunks.encode(values, chunks_residual, encoded); }},
+      {"codec-topk-int2-decode", 0.5, [&] { CHECK(sparse.decode(kept, out).ok()); }}};
   for (std::uint32_t round = 0; round <= options.rounds; ++round) {
     for (Timed& side : sides) {
       const double taken = seconds_of(side.work);

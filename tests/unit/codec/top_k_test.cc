@@ -12,10 +12,11 @@ namespace {
 
 constexpr Codec kExact{Lossy::kNone, false};
 
-const std::vector<TopK> kAll{{0.01, {Lossy::kInt8, true}}, {0.01, kExact},
-                             {0.1, {Lossy::kBF16, true}},  {0.3, {Lossy::kInt4, false}},
-                             {1.0, {Lossy::kFP8, true}},   {0.0001, {Lossy::kNone, true}},
-                             top_k_in_two_bits(1.0 / 64),  {0.1, {Lossy::kInt2, false}, 200}};
+const std::vector<TopK> kAll{{0.01, {Lossy::kInt8, true}},     {0.01, kExact},
+                             {0.1, {Lossy::kBF16, true}},      {0.3, {Lossy::kInt4, false}},
+                             {1.0, {Lossy::kFP8, true}},       {0.0001, {Lossy::kNone, true}},
+                             top_k_in_two_bits(1.0 / 64),      top_k_in_two_bits(1.0 / 64, 4096),
+                             {0.1, {Lossy::kInt2, false}, 200}};
 
 std::vector<float> decoded(const TopK& codec, const Bytes& encoded, std::size_t size) {
   std::vector<float> out(size, 42.0f);
@@ -149,22 +150,24 @@ double missing(const std::vector<float>& values, const std::vector<double>& sum,
 }
 
 TEST(TopK, InTwoBitsSendsAGradientWholeWhenItIsRepeated) {
-  const std::vector<float> values = gradient(10'000);
-  TopKCoder coder(top_k_in_two_bits(1.0 / 64));
-  std::vector<float> residual(values.size()), out(values.size());
-  std::vector<double> sum(values.size());
-  Bytes encoded;
-  std::vector<double> left;
-  for (int step = 1; step <= 1600; ++step) {
-    coder.encode(values, residual, encoded);
-    ASSERT_TRUE(coder.decode(encoded, out).ok());
-    for (std::size_t i = 0; i < out.size(); ++i) sum[i] += double(out[i]);
-    if (step == 100 || step == 400 || step == 1600) left.push_back(missing(values, sum, step));
+  for (const std::size_t chunk : {0, 4096}) {
+    const std::vector<float> values = gradient(10'000);
+    TopKCoder coder(top_k_in_two_bits(1.0 / 64, chunk));
+    std::vector<float> residual(values.size()), out(values.size());
+    std::vector<double> sum(values.size());
+    Bytes encoded;
+    std::vector<double> left;
+    for (int step = 1; step <= 1600; ++step) {
+      coder.encode(values, residual, encoded);
+      ASSERT_TRUE(coder.decode(encoded, out).ok());
+      for (std::size_t i = 0; i < out.size(); ++i) sum[i] += double(out[i]);
+      if (step == 100 || step == 400 || step == 1600) left.push_back(missing(values, sum, step));
+    }
+    // The residual stays as large as it is, so what is missing becomes a smaller and smaller part.
+    EXPECT_LT(left[0], 0.5);
+    EXPECT_LT(left[1], left[0] / 3);
+    EXPECT_LT(left[2], left[1] / 3);
   }
-  // The residual stays as large as it is, so what is missing becomes a smaller and smaller part.
-  EXPECT_LT(left[0], 0.5);
-  EXPECT_LT(left[1], left[0] / 3);
-  EXPECT_LT(left[2], left[1] / 3);
 }
 
 TEST(TopK, InTwoBitsLosesLessThanFixedLevelsWould) {
@@ -271,12 +274,14 @@ TEST(TopK, FitsItsBudget) {
   TopKCoder({0.015, {Lossy::kBF16, false}}).encode(gradient(1 << 20), encoded);
   EXPECT_LT(double(encoded.size()), 0.015 * 4 * (1 << 20));
   // 1/64 in two bits: a byte and a little for a place, 2.5 bits for a value.
-  TopK two_bits = top_k_in_two_bits(1.0 / 64);
-  TopKCoder(two_bits).encode(gradient(1 << 20), encoded);
-  EXPECT_LT(double(encoded.size()), 4.0 * (1 << 20) / 195);
-  two_bits.values.zstd = false;
-  TopKCoder(two_bits).encode(gradient(1 << 20), encoded);
-  EXPECT_LT(double(encoded.size()), 4.0 * (1 << 20) / 190);
+  for (const std::size_t chunk : {0, 4096}) {
+    TopK two_bits = top_k_in_two_bits(1.0 / 64, chunk);
+    TopKCoder(two_bits).encode(gradient(1 << 20), encoded);
+    EXPECT_LT(double(encoded.size()), 4.0 * (1 << 20) / 195);
+    two_bits.values.zstd = false;
+    TopKCoder(two_bits).encode(gradient(1 << 20), encoded);
+    EXPECT_LT(double(encoded.size()), 4.0 * (1 << 20) / 190);
+  }
 }
 
 // ---- hostile encodings
