@@ -135,7 +135,8 @@ void TopKCoder::select(std::span<const float> values, std::span<float> residual)
 /// In one pass: a chunk's sum is searched while it is in the first-level cache.
 void TopKCoder::select_in_chunks(std::span<const float> values, std::span<float> residual) {
   const Kernels& best = kernels();
-  make_room(most_kept(codec_, values.size()) + codec_.chunk, positions_, kept_);
+  make_room(most_kept(codec_, values.size()) + std::min(codec_.chunk, values.size()), positions_,
+            kept_);
   count_ = 0;
   for (std::size_t at = 0; at < values.size(); at += codec_.chunk) {
     std::span<const float> part = values.subspan(at, std::min(codec_.chunk, values.size() - at));
