@@ -57,11 +57,14 @@ void PartnerChannel::dialled(Result<link::Streams> streams) {
     if (proven == partner_.peer.name) return opened(std::move(*streams));
     streams = Error{Code::kRefused, proven, "has the key but not the name of the partner"};
   }
-  if (!std::exchange(unreachable_, true)) {
-    log_warning(name() +
-                " cannot be reached; it is dialled again and again: " + streams.error().text());
-  }
+  not_there(streams.error());
   dial_later();
+}
+
+/// Said once, until it has been there.
+void PartnerChannel::not_there(const Error& why) {
+  if (std::exchange(absent_, true)) return;
+  log_warning(name() + " is not there yet; it is dialled again and again: " + why.text());
 }
 
 /// Twice as late as the last time, unless a channel has lasted, and not all at once.
@@ -102,7 +105,7 @@ void PartnerChannel::opened(link::Streams streams) {
 void PartnerChannel::came() {
   if (std::exchange(present_, true)) return;
   since_ = site_.loop.clock().now();
-  unreachable_ = false;
+  absent_ = false;
   log_info(name() + " is there");
   callbacks_.on_changed(true);
 }
@@ -145,6 +148,8 @@ void PartnerChannel::lost(const Error& why) {
   if (std::exchange(present_, false)) {
     log_warning(name() + " is lost: " + why.text());
     callbacks_.on_changed(false);
+  } else {
+    not_there(why);  // it does not expect us
   }
   if (partner_.dials) dial_later();
 }

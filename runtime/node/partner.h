@@ -66,6 +66,7 @@ class PartnerChannel {
   void dial();
   void dial_later();
   void dialled(Result<link::Streams> streams);
+  void not_there(const Error& why);
   void opened(link::Streams streams);
   void came();
   Status take(const link::Message& message);
@@ -78,10 +79,10 @@ class PartnerChannel {
   std::unique_ptr<link::Channel> channel_;
   Sessions::Id session_ = 0;
   bool present_ = false;
-  Time since_{};              ///< when it came
-  std::uint64_t dials_ = 0;   ///< so far
-  Duration pause_{};          ///< before the last of them
-  bool unreachable_ = false;  ///< and that was said
+  Time since_{};             ///< when it came
+  std::uint64_t dials_ = 0;  ///< so far
+  Duration pause_{};         ///< before the last of them
+  bool absent_ = false;      ///< which has been said
   std::uint64_t past_bytes_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< dials in flight may outlive us
 };
