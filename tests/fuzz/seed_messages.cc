@@ -291,6 +291,12 @@ void protocol() {
   add("issued", issued_message({Bytes(40), "policy"}));
   add("present", present_message(Bytes(40)));
   add("roster", roster_message("atoll-roster-1\n"));
+  add("letter", letter_message({12, {7, 3, std::uint64_t{1} << 40, 1000, 2, "int8", Bytes(40)}}));
+  add("partners",
+      partners_message({5,
+                        12,
+                        {{0, true, {"east-0", "10.0.0.1", 7000, Bytes(32), 8, "bbr"}},
+                         {2, false, {"west-3", "", 0, Bytes(32, std::byte{2}), 1, ""}}}}));
 }
 
 /// `kind u8 | lane u8 | milliseconds u8 | piece` each, after who asks.
