@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "actors/core/factory.h"
+#include "actors/store/local_steps/post.h"
 #include "ops/nn/context_share.h"
 #include "ops/nn/needs.h"
 #include "ops/nn/tensor_rank.h"
@@ -26,6 +27,7 @@ class LocalCrew final : public node::Crew {
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {
+    post_.close();
     std::vector<caf::actor> hosts;
     for (const auto& [id, host] : hosts_) {
       stop(host);
@@ -65,7 +67,7 @@ class LocalCrew final : public node::Crew {
     for (const plan::Actor& actor : plan.actors) {
       if (actor.node != setup_.node) continue;
       const TaskSetup tasks{plan,        job_,        models_[actor.rank], setup_.events,
-                            setup_.wire, site_.clock, setup_.run_folder};
+                            setup_.wire, site_.clock, setup_.run_folder,   &post_};
       auto task = make_task(tasks, actor);
       if (!task.ok()) {
         const Error& error = task.error();
@@ -101,9 +103,12 @@ class LocalCrew final : public node::Crew {
   void release(std::uint64_t step) override {
     for_loaders([step](const caf::actor& host) { actors::release(host, step); });
   }
-  // No plan has an outer store: there is nobody to read a letter.
-  void letter(std::uint32_t, node::Letter) override {}
-  void island_changed(std::uint32_t, bool) override {}
+  void letter(std::uint32_t island, node::Letter letter) override {
+    post_.put({island, std::nullopt, std::move(letter)});
+  }
+  void island_changed(std::uint32_t island, bool present) override {
+    post_.put({island, present, {}});
+  }
 
  private:
   /// The device has been opened before the plan came.
@@ -189,6 +194,7 @@ class LocalCrew final : public node::Crew {
   job::Job job_;
   std::vector<nn::ModelSpec> models_;  ///< what each rank has
   Mailboxes mailboxes_;
+  Post post_;
   std::map<plan::ActorId, caf::actor> hosts_;
 };
 

@@ -8,6 +8,7 @@
 #include "actors/optimize/all_gather.h"
 #include "actors/optimize/clip_norm.h"
 #include "actors/optimize/optimizer.h"
+#include "actors/store/local_steps/outer_store.h"
 #include "actors/store/parameter_store.h"
 #include "actors/sync/all_reduce.h"
 #include "actors/sync/gradient_sync.h"
@@ -34,6 +35,8 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_optimizer(setup, actor);
     case plan::ActorKind::kParameterStore:
       return make_parameter_store(setup, actor);
+    case plan::ActorKind::kOuterStore:
+      return make_outer_store(setup, actor);
     case plan::ActorKind::kCheckpointer:
       return make_checkpointer(setup, actor);
     case plan::ActorKind::kMetrics:
@@ -53,6 +56,7 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
 }
 
 Result<std::uint64_t> first_step(const job::Job& job) {
+  if (job.island && job.island->first_step > 0) return job.island->first_step;
   if (job.checkpoints.resume.empty()) return std::uint64_t{0};
   ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
   return checkpoint.step();

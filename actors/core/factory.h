@@ -13,15 +13,18 @@
 
 namespace reef::actors {
 
+class Post;
+
 /// What tasks are made from. Everything outlives the tasks.
 struct TaskSetup {
   const plan::Plan& plan;
   const job::Job& job;
   const nn::ModelSpec& model;  ///< what the task's rank has of the job's
   node::Events& events;
-  const node::Wire& wire;
+  node::Wire& wire;
   const Clock& clock;
   std::string run_folder;  ///< where this node writes metrics and checkpoints
+  Post* post = nullptr;    ///< of the outer store, where there is one
 };
 
 /// Failure: what the task cannot open (data, a checkpoint to resume from), named.

@@ -33,10 +33,13 @@ Result<data::TokenShards> open_split(const job::Job& job, const char* split) {
 Result<BatchReader> BatchReader::open(const job::Job& job) {
   ATOLL_ASSIGN(auto train, open_split(job, "train"));
   ATOLL_ASSIGN(auto held_out, open_split(job, "validation"));
+  // Islands take turns in one order, so that none reads what another has read.
+  const std::uint64_t islands = job.island ? job.island->count() : 1;
   ATOLL_ASSIGN(const auto order,
                data::DataOrder::make(job.training.seed, train.tokens(), job.training.context,
-                                     global_batch(job.training)));
-  return BatchReader(job.training, std::move(train), std::move(held_out), order);
+                                     islands * global_batch(job.training)));
+  const std::uint64_t first = job.island ? job.island->index * global_batch(job.training) : 0;
+  return BatchReader(job.training, std::move(train), std::move(held_out), order, first);
 }
 
 Result<Batch> BatchReader::read(ops::Context& workers, ops::Pool& pool, const Round& round,
@@ -60,7 +63,8 @@ Result<Batch> BatchReader::read(ops::Context& workers, ops::Pool& pool, const Ro
 
 Status BatchReader::read_window(const Round& round, std::uint64_t sample,
                                 std::span<std::int32_t> window) const {
-  if (round.training()) return train_.read(order_.position(round.step - 1, sample), window);
+  if (round.training())
+    return train_.read(order_.position(round.step - 1, first_sample_ + sample), window);
   const std::uint64_t windows = (held_out_.tokens() - 1) / training_.context;
   const std::uint64_t index = ((round.evaluation - 1) * global_batch(training_) + sample) % windows;
   return held_out_.read(index * training_.context, window);

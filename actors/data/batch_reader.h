@@ -31,11 +31,12 @@ class BatchReader {
 
  private:
   BatchReader(const job::Training& training, data::TokenShards train, data::TokenShards held_out,
-              data::DataOrder order)
+              data::DataOrder order, std::uint64_t first_sample)
       : training_(training),
         train_(std::move(train)),
         held_out_(std::move(held_out)),
-        order_(order) {}
+        order_(order),
+        first_sample_(first_sample) {}
 
   Status read_window(const Round& round, std::uint64_t sample,
                      std::span<std::int32_t> window) const;
@@ -44,6 +45,7 @@ class BatchReader {
   data::TokenShards train_;
   data::TokenShards held_out_;
   data::DataOrder order_;
+  std::uint64_t first_sample_;  ///< of the island's, in each batch of all islands
 };
 
 }  // namespace reef::actors

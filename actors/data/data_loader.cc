@@ -84,8 +84,12 @@ Result<std::unique_ptr<Task>> make_data_loader(const TaskSetup& setup, const pla
   const job::Job& job = setup.job;
   ATOLL_ASSIGN(auto reader, BatchReader::open(job));
   ATOLL_ASSIGN(const std::uint64_t first, first_step(job));
-  const RoundSchedule schedule{first, job.training.steps, job.evaluation.every,
-                               job.evaluation.rounds, job.checkpoints.every};
+  const RoundSchedule schedule{first,
+                               job.training.steps,
+                               job.evaluation.every,
+                               job.evaluation.rounds,
+                               job.checkpoints.every,
+                               job.local_steps.has_value()};
   return std::unique_ptr<Task>(
       std::make_unique<DataLoader>(setup, actor, std::move(reader), schedule));
 }

@@ -76,7 +76,7 @@ class Metrics final : public Task {
       progress.learning_rate =
           job::learning_rate(setup_.job.optimizer, sums.round.step, setup_.job.training.steps);
       progress.tokens = static_cast<std::uint64_t>(sums.tokens);
-    } else {
+    } else if (!sums.round.settling) {
       evaluation_loss_ += loss;
       evaluation_tokens_ += sums.tokens;
       progress.evaluated = sums.round.evaluation == setup_.job.evaluation.rounds;

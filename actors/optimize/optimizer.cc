@@ -3,9 +3,9 @@
 #include <array>
 
 #include "actors/optimize/gradient_sources.h"
+#include "actors/optimize/outer_steps.h"
 #include "actors/optimize/starting_values.h"
 #include "ops/functional/functional.h"
-#include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
 #include "ops/nn/trained_parameter.h"
 #include "scheduler/plan/pieces.h"
@@ -16,7 +16,8 @@ namespace {
 using ops::Tensor;
 
 /// act measure: reduced [x buckets], [tied gradients] -> squares [x norms], held;
-/// act update: held, scale -> weights or slices, [tied weights], [snapshot].
+/// act update: held, scale, [correction] -> weights or slices, [tied weights], [snapshot],
+/// [progress].
 /// Where ranks share the stage, act take: reduced [x buckets], [tied gradients] -> split, [copied],
 /// and act measure: split, [sums of copied] -> squares [x norms], held.
 class Optimizer final : public Task {
@@ -26,6 +27,7 @@ class Optimizer final : public Task {
         actor_(actor),
         options_(setup.job.optimizer),
         slices_(owned(setup, actor)),
+        outer_(setup, slices_),
         sources_(setup, actor, slices_) {
     find_outputs();
   }
@@ -60,23 +62,17 @@ class Optimizer final : public Task {
   };
 
   static std::vector<plan::HeldSlice> owned(const TaskSetup& setup, const plan::Actor& actor) {
-    const nn::Stage stage(setup.model, actor.first_layer, actor.last_layer);
-    const plan::Deal deal = plan::deal_of(setup.model, setup.plan);
-    std::vector<plan::HeldSlice> slices;
-    for (const plan::Slice& slice :
-         deal.owned({actor.first_layer, actor.last_layer}, actor.replica)) {
-      for (const nn::Parameter& parameter : stage.parameters()) {
-        if (parameter.name == slice.parameter) slices.push_back({slice, parameter});
-      }
-    }
-    return slices;
+    const plan::RankDeal deal{setup.model, plan::deal_of(setup.model, setup.plan)};
+    return deal.held({actor.first_layer, actor.last_layer}, actor.replica);
   }
 
   void find_outputs() {
     const std::vector<Port>& outputs = actor_.acts.back().outputs;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const plan::Edge& edge = setup_.plan.edges[outputs[i].edge];
-      if (edge.content == plan::Content::kState)
+      if (plan::taker_of(setup_.plan, edge).kind == plan::ActorKind::kOuterStore)
+        progress_output_ = i;
+      else if (edge.content == plan::Content::kState)
         snapshot_output_ = i;
       else
         weight_outputs_.push_back({i, plan::taker_of(setup_.plan, edge).stage != actor_.stage});
@@ -138,13 +134,16 @@ class Optimizer final : public Task {
       factors.weight_decay = static_cast<float>(options_.weight_decay);
       nn::update(firing.context, trained_, held.tensors, factors);
     }
+    const bool corrected = firing.inputs.size() > 2 && !firing.inputs[2]->empty;
+    if (corrected) ATOLL_TRY(outer_.correct(firing.context, *firing.inputs[2], trained_));
     for (const WeightOutput& output : weight_outputs_) {
       Token& token = *firing.outputs[output.port];
-      token.empty = held.empty && gather_keeps_;
+      token.empty = held.empty && gather_keeps_ && !corrected;
       if (!token.empty) token.tensors = weights(!output.tied);
     }
     if (snapshot_output_)
       snapshot(firing.context, *firing.outputs[snapshot_output_], held.round.snapshot);
+    if (progress_output_) outer_.tell(firing.context, trained_, *firing.outputs[progress_output_]);
     return {};
   }
 
@@ -178,10 +177,12 @@ class Optimizer final : public Task {
   const bool gather_keeps_ = plan::is_sharded(setup_.plan) && !setup_.plan.shares_weights;
   const bool shared_ = setup_.plan.ranks > 1;  ///< by ranks
   const std::vector<plan::HeldSlice> slices_;  ///< in canonical order, as are
+  const OuterSteps outer_;
   std::vector<nn::TrainedParameter> trained_;  ///< what each is trained as
   const GradientSources sources_;
   std::vector<WeightOutput> weight_outputs_;
   std::size_t snapshot_output_ = 0;  ///< 0: none
+  std::size_t progress_output_ = 0;  ///< likewise
 };
 
 }  // namespace

@@ -11,6 +11,7 @@ struct Round {
   evaluation @2 :UInt32;
   snapshot @3 :Bool;
   last @4 :Bool;
+  settling @5 :Bool;
 }
 
 # A tensor token of a wire edge. Payload: the encoded tensors.

@@ -60,6 +60,12 @@ TrainedParameter trained(ops::Context& context, const Parameter& parameter, std:
                  ops::zeros(context, DType::kF32, initial.shape()));
 }
 
+void correct(ops::Context& context, TrainedParameter& parameter, const Tensor& change) {
+  ops::add_into(context, parameter.master, change);
+  if (parameter.rounded.defined())
+    parameter.rounded = ops::cast(context, parameter.master, parameter.parameter.dtype);
+}
+
 void update(ops::Context& context, std::span<const TrainedParameter> parameters,
             std::span<const Tensor> gradients, const ops::Update& factors) {
   CHECK_EQ(parameters.size(), gradients.size());

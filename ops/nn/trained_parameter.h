@@ -29,6 +29,9 @@ TrainedParameter trained(ops::Context& context, const Parameter& parameter, ops:
 /// Starts with its initial value and moments of zero.
 TrainedParameter trained(ops::Context& context, const Parameter& parameter, std::uint64_t seed);
 
+/// Adds `change`, f32 and of the master's shape, whatever the moments say.
+void correct(ops::Context& context, TrainedParameter& parameter, const ops::Tensor& change);
+
 /// One AdamW step, in as few calls as the op takes. `gradients` are f32, in the order of
 /// `parameters`; which of them decay stands in the parameters.
 void update(ops::Context& context, std::span<const TrainedParameter> parameters,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "actors/checkpoint/format/checkpoint.h"
@@ -13,9 +14,10 @@
 #include "runtime/app/measured.h"
 #include "runtime/app/model_folder.h"
 #include "runtime/base/file.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "runtime/device/open.h"
-#include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/islands.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/print_json.h"
 
@@ -45,27 +47,34 @@ Result<std::string> tokenizer_text(const job::Job& job) {
 Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor) {
   ATOLL_ASSIGN(auto job, job::read_job(descriptor));
   ATOLL_ASSIGN(auto topology, read_measured_topology(job.topology, job.training.precision));
-  ATOLL_ASSIGN(auto plan, plan::make_plan(job, topology));
+  ATOLL_ASSIGN(auto plans, plan::make_plans(job, topology));
   ATOLL_TRY(actors::check_data(job));
   ATOLL_TRY(check_checkpoint(job));
   ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
   return std::unique_ptr<JobRun>(
-      new JobRun(std::move(job), std::move(topology), std::move(plan), std::move(tokenizer)));
+      new JobRun(std::move(job), std::move(topology), std::move(plans), std::move(tokenizer)));
 }
 
-JobRun::JobRun(job::Job job, topology::Topology topology, plan::Plan plan, std::string tokenizer)
+void print_datacenter(const job::Job& job, const plan::Plan& plan, std::ostream& out) {
+  if (job.local_steps) out << "\ndatacenter    " << plan.nodes.front().datacenter << '\n';
+}
+
+JobRun::JobRun(job::Job job, topology::Topology topology, std::vector<plan::Plan> plans,
+               std::string tokenizer)
     : job_(std::move(job)),
       topology_(std::move(topology)),
-      plan_(std::move(plan)),
+      plans_(std::move(plans)),
       tokenizer_(std::move(tokenizer)) {}
 
 Status JobRun::check_devices(const std::string& plugins) const {
-  for (const plan::Node& node : plan_.nodes) {
-    const DeviceName& name = node.device.name;
-    if (name.is_cpu()) continue;
-    ATOLL_TRY(device::check_device(name, plugins));
-    ATOLL_ASSIGN(const ops::Device device, ops::device_named(name.kind));
-    ATOLL_TRY(nn::check_kernels(device, job::spec_of(job_), plan_.ranks > 1 || plan_.context > 1));
+  for (const plan::Plan& plan : plans_) {
+    for (const plan::Node& node : plan.nodes) {
+      const DeviceName& name = node.device.name;
+      if (name.is_cpu()) continue;
+      ATOLL_TRY(device::check_device(name, plugins));
+      ATOLL_ASSIGN(const ops::Device device, ops::device_named(name.kind));
+      ATOLL_TRY(nn::check_kernels(device, job::spec_of(job_), plan.ranks > 1 || plan.context > 1));
+    }
   }
   return {};
 }
@@ -76,19 +85,26 @@ Status JobRun::make_folder(const fs::path& folder) {
   if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
   folder_ = folder;
   std::ostringstream text;
-  plan::print_plan(plan_, text);
+  for (const plan::Plan& plan : plans_) {
+    print_datacenter(job_, plan, text);
+    plan::print_plan(plan, text);
+    const fs::path own = job_.local_steps ? folder / plan.nodes.front().datacenter : folder;
+    fs::create_directories(own, failure);
+    ATOLL_TRY(write_file(own / "plan.json", as_bytes(plan::plan_to_json(plan))));
+    ATOLL_TRY(write_file(own / "job.json", as_bytes(plan.descriptor)));
+  }
   ATOLL_TRY(write_file(folder / "plan.txt", as_bytes(text.str())));
-  ATOLL_TRY(write_file(folder / "plan.json", as_bytes(plan::plan_to_json(plan_))));
-  ATOLL_TRY(write_file(folder / "job.json", as_bytes(plan_.descriptor)));
   if (tokenizer_.empty()) return {};
   return write_file(folder / data::kTokenizerName, as_bytes(tokenizer_));
 }
 
 void JobRun::submit(std::unique_ptr<Client> client, const Shown& shown) {
   const bool redraws = shown.label.empty() && ::isatty(STDERR_FILENO) == 1;
-  line_.emplace(shown.label, job_.training.steps, redraws, shown.quiet);
-  if (const std::string paced = plan::paced_text(plan_); !paced.empty())
-    line_->note("PACED " + paced);
+  std::uint64_t steps = job_.training.steps;
+  for (const plan::Plan& plan : plans_)
+    steps = std::max(steps, job::job_from_json(plan.descriptor)->training.steps);
+  line_.emplace(shown.label, steps, redraws, shown.quiet);
+  if (!paced().empty()) line_->note("PACED " + paced());
   started_ = system_clock().now();
   client_ = std::move(client);
   client_->submit(job::job_to_json(job_), folder_.string());
@@ -128,7 +144,7 @@ bool JobRun::on(const node::ProgressReport& report) {
     loss_last_ = report.progress.loss;
   }
   if (report.progress.evaluated) validation_loss_ = report.progress.evaluation_loss;
-  steps_ = report.progress.round.step;
+  steps_ = std::max(steps_, report.progress.round.step);
   line_->update(report, now_);
   return false;
 }
@@ -175,6 +191,14 @@ Status JobRun::finish() {
   return write_file(folder_ / "summary.json", as_bytes(summary().dump(2) + "\n"));
 }
 
+std::string JobRun::paced() const {
+  std::vector<std::string> texts;
+  for (const plan::Plan& plan : plans_) {
+    if (auto text = plan::paced_text(plan); !text.empty()) texts.push_back(std::move(text));
+  }
+  return join(texts);
+}
+
 double JobRun::tokens_per_second() const {
   const double training = seconds(last_progress_ - first_progress_);
   return training > 0 ? static_cast<double>(tokens_) / training : 0;
@@ -197,7 +221,7 @@ nlohmann::ordered_json JobRun::summary() const {
   json["payload_bytes"] = traffic_.payload_bytes;
   json["run_dir"] = folder_.string();
   json["checkpoint"] = checkpoint_;
-  if (const std::string paced = plan::paced_text(plan_); !paced.empty()) json["paced"] = paced;
+  if (!paced().empty()) json["paced"] = paced();
   if (error_) json["error"] = error_->text();
   return json;
 }

@@ -17,6 +17,9 @@ namespace reef::app {
 
 /// Thread: one. Order: read() -> make_folder() -> submit() -> poll() until it says true ->
 /// finish().
+/// A heading for the plan of an island; nothing above that of a job which has only one.
+void print_datacenter(const job::Job& job, const plan::Plan& plan, std::ostream& out);
+
 class JobRun {
  public:
   /// Reads and plans. What can be wrong with the input is found here, before a process is started
@@ -57,7 +60,9 @@ class JobRun {
   Result<int> outcome() const;
 
  private:
-  JobRun(job::Job job, topology::Topology topology, plan::Plan plan, std::string tokenizer);
+  JobRun(job::Job job, topology::Topology topology, std::vector<plan::Plan> plans,
+         std::string tokenizer);
+  std::string paced() const;
   bool on(const node::ProgressReport& report);
   bool on(const node::CheckpointReport& report);
   bool on(const node::FailureReport& report);
@@ -70,8 +75,8 @@ class JobRun {
 
   const job::Job job_;
   const topology::Topology topology_;
-  const plan::Plan plan_;
-  const std::string tokenizer_;  ///< of the job's data; empty for bytes
+  const std::vector<plan::Plan> plans_;  ///< one, or one of each island
+  const std::string tokenizer_;          ///< of the job's data; empty for bytes
   std::filesystem::path folder_;
   std::unique_ptr<Client> client_;
   std::optional<ProgressLine> line_;

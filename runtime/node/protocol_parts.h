@@ -67,11 +67,12 @@ inline void put(wire::Round::Builder to, const Round& round) {
   to.setEvaluation(round.evaluation);
   to.setSnapshot(round.snapshot);
   to.setLast(round.last);
+  to.setSettling(round.settling);
 }
 
 inline Round get(wire::Round::Reader from) {
-  return {from.getNumber(), from.getStep(), from.getEvaluation(), from.getSnapshot(),
-          from.getLast()};
+  return {from.getNumber(),   from.getStep(), from.getEvaluation(),
+          from.getSnapshot(), from.getLast(), from.getSettling()};
 }
 
 inline void put(wire::Peer::Builder to, const Peer& peer) {

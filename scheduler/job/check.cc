@@ -197,6 +197,25 @@ class Check {
                   "none+zstd, or cp 1");
   }
 
+  Status local_steps() const {
+    if (!job_.local_steps) return {};
+    const LocalSteps& local = *job_.local_steps;
+    if (local.fragments > local.inner_steps) {
+      return no("/spec/datacenters/fragments",
+                text(local.fragments) + " fragments, but only " +
+                    std::to_string(local.inner_steps) +
+                    " inner steps, after each of which at most one is told");
+    }
+    ATOLL_TRY(codec("/spec/datacenters/codec", local.codec, true));
+    if (std::holds_alternative<codec::Automatic>(codec::parse_edge(local.codec).value())) {
+      return no("/spec/datacenters/codec",
+                local.codec + " measures a line inside a job; use int4+zstd or another by name");
+    }
+    if (job_.island && job_.island->index >= job_.island->count())
+      return no("/spec/datacenters/island/index", "there are fewer islands");
+    return {};
+  }
+
   Status others() const {
     if (job_.peer_timeout < std::chrono::milliseconds(100)) {
       return no("/spec/peerTimeout",
@@ -280,6 +299,7 @@ Status check_values(const Job& job, const Document& document) {
   ATOLL_TRY(check.optimizer());
   ATOLL_TRY(check.parallelism());
   ATOLL_TRY(check.codecs());
+  ATOLL_TRY(check.local_steps());
   return check.others();
 }
 

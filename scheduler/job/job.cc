@@ -1,5 +1,6 @@
 #include "scheduler/job/job.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <numbers>
@@ -97,6 +98,52 @@ Result<Parallelism> parallelism_from(const Json& from, const Document& document)
   return parallelism;
 }
 
+Result<Duration> duration_from(const Json& group, const char* name, const std::string& pointer,
+                               Duration otherwise, const Document& document) {
+  const auto field = group.find(name);
+  if (field == group.end()) return otherwise;
+  const auto duration = parse_duration(field->get<std::string>());
+  if (duration) return *duration;
+  return complaint(document, Code::kJobValue, pointer + "/" + name, duration.error().what);
+}
+
+/// Sets what the job says of how datacenters work together.
+Status take_datacenters(const Json& from, const Document& document, Job& job) {
+  const std::string pointer = "/spec/datacenters";
+  std::string mode = "synchronous";
+  take(from, "mode", mode);
+  if (mode == "synchronous") {
+    for (const auto& [field, value] : from.items()) {
+      if (field != "mode")
+        return complaint(document, Code::kJobValue, pointer + "/" + field,
+                         "is of mode local_steps; leave it out, or say mode: local_steps");
+    }
+    return {};
+  }
+  LocalSteps local;
+  std::string pace = "own";
+  take(from, "pace", pace);
+  local.own_pace = pace == "own";
+  take(from, "inner_steps", local.inner_steps);
+  local.fragments =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(local.fragments, local.inner_steps));
+  take(from, "fragments", local.fragments);
+  take(from, "codec", local.codec);
+  take(from, "outer_learning_rate", local.outer_learning_rate);
+  take(from, "outer_momentum", local.outer_momentum);
+  take(from, "quorum", local.quorum);
+  ATOLL_ASSIGN(local.grace, duration_from(from, "grace", pointer, local.grace, document));
+  job.local_steps = local;
+  if (from.contains("island")) {
+    job.island.emplace();
+    take(from["island"], "index", job.island->index);
+    take(from["island"], "datacenters", job.island->datacenters);
+    take(from["island"], "begun", job.island->begun);
+    take(from["island"], "first_step", job.island->first_step);
+  }
+  return {};
+}
+
 Result<Job> job_from(const Document& document) {
   static const Schema schema(schema::kJobSchema);
   ATOLL_TRY(schema.check(document));
@@ -121,12 +168,9 @@ Result<Job> job_from(const Document& document) {
   take(group(spec, "codecs"), "activations", job.codecs.activations);
   take(group(spec, "codecs"), "gradients", job.codecs.gradients);
   take(group(spec, "codecs"), "weights", job.codecs.weights);
-  if (spec.contains("peerTimeout")) {
-    const auto timeout = parse_duration(spec["peerTimeout"].get<std::string>());
-    if (!timeout)
-      return complaint(document, Code::kJobValue, "/spec/peerTimeout", timeout.error().what);
-    job.peer_timeout = *timeout;
-  }
+  ATOLL_TRY(take_datacenters(group(spec, "datacenters"), document, job));
+  ATOLL_ASSIGN(job.peer_timeout,
+               duration_from(spec, "peerTimeout", "/spec", job.peer_timeout, document));
   ATOLL_TRY(check_values(job, document));
   return job;
 }
@@ -156,6 +200,26 @@ Json parallelism_to(const Parallelism& parallelism) {
   if (parallelism.bucket_bytes > 0) written["bucket_bytes"] = parallelism.bucket_bytes;
   if (!parallelism.layers.empty()) written["layers"] = parallelism.layers;
   if (!parallelism.micro_batches.empty()) written["micro_batches"] = parallelism.micro_batches;
+  return written;
+}
+
+Json datacenters_to(const Job& job) {
+  const LocalSteps& local = *job.local_steps;
+  Json written = {{"mode", "local_steps"},
+                  {"pace", local.own_pace ? "own" : "equal"},
+                  {"inner_steps", local.inner_steps},
+                  {"fragments", local.fragments},
+                  {"codec", local.codec},
+                  {"outer_learning_rate", local.outer_learning_rate},
+                  {"outer_momentum", local.outer_momentum},
+                  {"quorum", local.quorum},
+                  {"grace", duration_text(local.grace)}};
+  if (job.island) {
+    written["island"] = {{"index", job.island->index},
+                         {"datacenters", job.island->datacenters},
+                         {"begun", job.island->begun},
+                         {"first_step", job.island->first_step}};
+  }
   return written;
 }
 
@@ -210,6 +274,10 @@ Result<Job> read_job_without_data(const std::string& path) {
   ATOLL_ASSIGN(Document document, read_document(path));
   ATOLL_TRY(complete_model(document));
   ATOLL_ASSIGN(Job job, job_from(document));
+  if (job.island) {
+    return complaint(document, Code::kJobValue, "/spec/datacenters/island",
+                     "is the scheduler's to say; leave it out");
+  }
   job.topology =
       (std::filesystem::path(path).parent_path() / job.topology).lexically_normal().string();
   return job;
@@ -253,6 +321,7 @@ std::string job_to_json(const Job& job) {
         {"gradients", job.codecs.gradients},
         {"weights", job.codecs.weights}}},
       {"peerTimeout", duration_text(job.peer_timeout)}};
+  if (job.local_steps) spec["datacenters"] = datacenters_to(job);
   if (!job.datacenters.empty()) spec["placement"] = {{"datacenters", job.datacenters}};
   const Json document = {{"apiVersion", "atoll.dev/v1"},
                          {"kind", "TrainingJob"},

@@ -2,6 +2,7 @@
 // A job as the user described it, validated. Pure data.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "ops/nn/spec.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
+#include "scheduler/job/local_steps.h"
 #include "scheduler/job/parallelism.h"
 
 namespace reef::job {
@@ -34,8 +36,9 @@ struct Training {
   std::uint64_t steps = 0;
   std::uint64_t seed = 1;
   std::uint32_t leaves = 8;  ///< V of rule 7: a power of two; one micro-batch is one leaf
-  std::uint32_t sequences_per_leaf = 2;  ///< global batch = leaves x sequences_per_leaf
-  std::uint32_t context = 128;           ///< tokens per sequence, at most the longest of the model
+  /// Global batch = leaves x sequences_per_leaf; by local steps of each datacenter.
+  std::uint32_t sequences_per_leaf = 2;
+  std::uint32_t context = 128;  ///< tokens per sequence, at most the longest of the model
   nn::Precision precision = nn::Precision::kF32;
   bool operator==(const Training&) const = default;
 };
@@ -73,6 +76,8 @@ struct Job {
   Checkpoints checkpoints;
   Parallelism parallelism;
   Codecs codecs;
+  std::optional<LocalSteps> local_steps = {};       ///< none: datacenters train in lock-step
+  std::optional<Island> island = {};                ///< of one datacenter's part of such a job
   Duration peer_timeout = std::chrono::seconds(5);  ///< silence after which a peer is given up
   bool operator==(const Job&) const = default;
 };

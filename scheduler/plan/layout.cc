@@ -37,6 +37,10 @@ class Actors {
     }
     f_.write =
         f_.builder.add_act(f_.add(ActorKind::kCheckpointer, "checkpointer", {0, f_.last}), "write");
+    if (f_.job.island) {
+      f_.meet = f_.builder.add_act(
+          f_.add(ActorKind::kOuterStore, "outer store", {0, 0}, outer_state()), "meet");
+    }
   }
 
  private:
@@ -113,6 +117,20 @@ class Actors {
                                     (f_.shards.ranks > 1 ? "/t" + std::to_string(place.rank) : ""));
     f_.publish.push_back(
         f_.builder.add_act(f_.add(ActorKind::kParameterStore, name, place), "publish"));
+  }
+
+  /// What is told, pending and owed of all weights, and, of the fragments whose home this is, also
+  /// what every island brings, the global weights, their momentum and the log.
+  std::uint64_t outer_state() const {
+    std::uint64_t weights = 0;
+    for (std::uint32_t owner = 0; owner < f_.owners(); ++owner) {
+      for (std::uint32_t s = 0; s < f_.stages; ++s) {
+        for (std::uint32_t t = 0; t < f_.shards.ranks; ++t)
+          weights += f_.share({owner, s, t}).gradients;
+      }
+    }
+    const std::uint64_t islands = f_.job.island->count();
+    return weights * 7 + weights * (islands + 5) / islands;
   }
 
   Shard add_shard(Place place) {

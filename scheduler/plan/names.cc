@@ -16,6 +16,8 @@ std::string_view kind_name(ActorKind kind) {
       return "optimizer";
     case ActorKind::kParameterStore:
       return "parameter store";
+    case ActorKind::kOuterStore:
+      return "outer store";
     case ActorKind::kCheckpointer:
       return "checkpointer";
     case ActorKind::kMetrics:

@@ -127,17 +127,23 @@ std::vector<Slice> Deal::owned(LayerRange layers, std::uint32_t replica) const {
   return slices;
 }
 
-std::vector<HeldSlice> RankDeal::spoken_for(LayerRange layers, std::uint32_t replica) const {
+std::vector<HeldSlice> RankDeal::held(LayerRange layers, std::uint32_t replica) const {
   std::vector<HeldSlice> held;
   for (const Slice& slice : deal.owned(layers, replica)) {
     for (std::size_t i = layers.first; i < layers.last; ++i) {
       for (const nn::Parameter& parameter : spec.layers[i].parameters) {
-        if (parameter.name == slice.parameter && nn::speaks_for(parameter, spec.tensor))
-          held.push_back({slice, parameter});
+        if (parameter.name == slice.parameter) held.push_back({slice, parameter});
       }
     }
   }
   return held;
+}
+
+std::vector<HeldSlice> RankDeal::spoken_for(LayerRange layers, std::uint32_t replica) const {
+  std::vector<HeldSlice> spoken = held(layers, replica);
+  std::erase_if(
+      spoken, [this](const HeldSlice& one) { return !nn::speaks_for(one.parameter, spec.tensor); });
+  return spoken;
 }
 
 bool is_sharded(const Plan& plan) {

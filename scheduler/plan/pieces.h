@@ -85,7 +85,9 @@ struct RankDeal {
   nn::ModelSpec spec;
   Deal deal;
 
-  /// Those that a replica's optimizer of these layers owns and the rank speaks for.
+  /// Those that a replica's optimizer of these layers owns.
+  std::vector<HeldSlice> held(LayerRange layers, std::uint32_t replica) const;
+  /// Those of them that the rank speaks for.
   std::vector<HeldSlice> spoken_for(LayerRange layers, std::uint32_t replica) const;
 };
 

@@ -57,7 +57,8 @@ enum class ActorKind : std::uint8_t {
                   ///< or, of ranks, act take: reduced [x buckets], [tied gradients] -> split,
                   ///<               [copied]
                   ///<           and act measure: split, [sums of copied] -> squares, held
-                  ///< act update:   held, scale -> weights, [tied weights], [snapshot]
+                  ///< act update:   held, scale, [correction] -> weights, [tied weights],
+                  ///<               [snapshot], [progress]
                   ///< sharded: squares [x replicas' norms]; slices in place of both weights, or
                   ///< with weights gathered for each bucket slices, slices, [tied slices, tied
                   ///< slices]: forward and backward; then reduced is one of all buckets
@@ -67,21 +68,24 @@ enum class ActorKind : std::uint8_t {
   kMetrics,  ///< act record k: report of replica k's loss -> (nothing); last act: norm of replica 0
   kSend,     ///< act send:     value -> wire
   kReceive,  ///< act receive:  wire -> value
-  kAllGather,  ///< of sharded plans. act offer:     slices -> kept, sent
-               ///< act combine j: kept, received -> kept, sent
-               ///< last act: -> weights, [tied weights]
-               ///< Or one forward and one backward, whose acts fire once a micro-batch and bucket:
-               ///< slices, [tied slices] for all of a round; last act: -> weights
-               ///< Partner at j: replica xor 2^(exchanges - 1 - j). What is offered first passes
-               ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
-               ///< bytes of the other.
-  kAllReduce,  ///< of plans with ranks, adds what the ranks of a stage made. act offer: value ->
-               ///< kept, sent; act combine k: kept, received -> kept, sent; last act: -> sum,
-               ///< or only the rank's strip of it (strips.h), if a kJoin takes that
-               ///< Partner at k: rank xor 2^k. What is kept and sent first passes through the kept
-               ///< edge's codec, if it has one.
-  kJoin,       ///< of plans with ranks, where a sum crosses between datacenters: the same acts and
-               ///< partners, with strips: what is kept grows from the rank's strip to the sum
+  kAllGather,   ///< of sharded plans. act offer:     slices -> kept, sent
+                ///< act combine j: kept, received -> kept, sent
+                ///< last act: -> weights, [tied weights]
+                ///< Or one forward and one backward, whose acts fire once a micro-batch and bucket:
+                ///< slices, [tied slices] for all of a round; last act: -> weights
+                ///< Partner at j: replica xor 2^(exchanges - 1 - j). What is offered first passes
+                ///< through the kept edge's codec, if it has one. Of two dtypes, one travels as the
+                ///< bytes of the other.
+  kAllReduce,   ///< of plans with ranks, adds what the ranks of a stage made. act offer: value ->
+                ///< kept, sent; act combine k: kept, received -> kept, sent; last act: -> sum,
+                ///< or only the rank's strip of it (strips.h), if a kJoin takes that
+                ///< Partner at k: rank xor 2^k. What is kept and sent first passes through the kept
+                ///< edge's codec, if it has one.
+  kJoin,        ///< of plans with ranks, where a sum crosses between datacenters: the same acts and
+                ///< partners, with strips: what is kept grows from the rank's strip to the sum
+  kOuterStore,  ///< of an island's plan (scheduler/job/local_steps.h). act meet: progress [x
+                ///< owners, of each: x stages, of each: x ranks] -> correction [x replicas, of
+                ///< each: likewise], which the next round's updates take
 };
 
 /// What an edge carries: decides its codec, lane and deadline.

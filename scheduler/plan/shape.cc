@@ -87,7 +87,7 @@ std::vector<ActShape> optimizer_shapes(const Actor& actor, const Plan& plan, Sha
   std::vector<ActShape> shapes;
   if (measure > 0) shapes.push_back({reduced, "gg?"});
   shapes.push_back({measure > 0 ? "gg?" : reduced, squares + "g"});
-  shapes.push_back({"gs", sharing.weights ? "www?w?p?" : sharing.state ? "wp?" : "ww?p?"});
+  shapes.push_back({"gsp?", sharing.weights ? "www?w?p?p?" : sharing.state ? "wp?p?" : "ww?p?p?"});
   return shapes;
 }
 
@@ -163,6 +163,13 @@ std::string writer_inputs(const Actor& actor, const Plan& plan) {
   return std::string(std::clamp<std::uint64_t>(ports, least, most), 'p');
 }
 
+std::vector<ActShape> outer_store_shapes(const Actor& actor, const Plan& plan, bool sharded) {
+  if (actor.acts.size() != 1) return std::vector<ActShape>(1);
+  const std::uint64_t shards = std::uint64_t{plan.stages} * plan.ranks;
+  return {{repeated('p', shards * (sharded ? plan.replicas : 1), actor.acts[0].inputs.size()),
+           repeated('p', shards * plan.replicas, actor.acts[0].outputs.size())}};
+}
+
 std::vector<ActShape> metrics_shapes(const Plan& plan) {
   std::vector<ActShape> shapes;
   for (std::uint32_t r = 0; r < plan.replicas; ++r)
@@ -193,6 +200,8 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
       return optimizer_shapes(actor, plan, sharing);
     case ActorKind::kParameterStore:
       return {{"p", "p"}};
+    case ActorKind::kOuterStore:
+      return outer_store_shapes(actor, plan, sharing.state);
     case ActorKind::kCheckpointer:
       return {{writer_inputs(actor, plan), ""}};
     case ActorKind::kMetrics:

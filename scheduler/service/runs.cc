@@ -7,7 +7,7 @@
 #include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/encoding.h"
-#include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/islands.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/service/service.h"
 
@@ -40,6 +40,11 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
   ATOLL_TRY(may_submit(client));
   Run run;
   ATOLL_ASSIGN(run.job, job::job_from_json(submit.job));
+  if (run.job.island) {
+    return Error{Code::kRefused, "spec.datacenters.island",
+                 "is the scheduler's to say; submit the job without it"};
+  }
+  run.name = run.job.name;
   run.run_folder = submit.run_folder;
   run.client = client;
   const std::uint64_t submission = next_submission_++;
@@ -48,13 +53,13 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
                       run = std::make_shared<Run>(std::move(run))] {
     if (*withdrawn) return;
     const nn::Precision precision = run->job.training.precision;
-    auto plan = plan::make_plan(
+    auto plans = plan::make_plans(
         run->job, options_.measured ? options_.measured(topology, precision) : topology);
     loop_.post([this, submission, text, run,
-                plan = std::make_shared<Result<plan::Plan>>(std::move(plan))] {
+                plans = std::make_shared<Result<std::vector<plan::Plan>>>(std::move(plans))] {
       if (shutting_down_ || planning_.erase(submission) == 0) return;
       const Status queued =
-          plan->ok() ? queue(std::move(*run), text, std::move(**plan)) : Status(plan->error());
+          plans->ok() ? queue(std::move(*run), text, std::move(**plans)) : Status(plans->error());
       if (queued.ok()) return;
       log_error(queued.error().text());
       send(members_.at(run->client), node::failure_message({0, queued.error()}));
@@ -63,10 +68,11 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
   return {};
 }
 
-Status Service::queue(Run run, const std::string& text, plan::Plan plan) {
-  run.plan = std::move(plan);
+Status Service::queue(Run run, const std::string& text, std::vector<plan::Plan> plans) {
+  ATOLL_ASSIGN(run.id, store_->add_job(run.name, text, run.run_folder));
+  if (run.job.local_steps) return queue_islands(run, std::move(plans));
+  run.plan = std::move(plans.front());
   run.plan.epoch = 0;  // given when the nodes are there
-  ATOLL_ASSIGN(run.id, store_->add_job(run.job.name, text, run.run_folder));
   queue_.push_back(std::move(run));
   advance();
   return {};
@@ -78,12 +84,16 @@ bool Service::withdraw(std::uint64_t client) {
     return one.second.client == client && (*one.second.withdrawn = true);
   });
   bool queued = false;
+  std::vector<Run> islands;
   for (Run& run : queue_) {
     if (run.client != client) continue;
-    queued = true;
+    queued = queued || !run.anew;
     set_state(run, "stopped", "withdrawn before it began");
+    run.cancelled = true;
+    if (run.meeting != 0) islands.push_back(run);
   }
   std::erase_if(queue_, [client](const Run& run) { return run.client == client; });
+  for (Run& run : islands) leave_meeting(run);
   if (queued) advance();  // others may have waited for its place
   return planning > 0 || queued;
 }
@@ -105,7 +115,7 @@ void Service::advance() {
       return advance();
     }
     const std::string reason =
-        before != nullptr ? "job " + before->job.name + " has its nodes" : "others are before it";
+        before != nullptr ? "job " + before->name + " has its nodes" : "others are before it";
     if (std::exchange(at->told, reason) != reason) set_state(*at, "waiting", reason);
     ++at;
   }
@@ -114,6 +124,8 @@ void Service::advance() {
 void Service::begin(Run next) {
   const std::int64_t id = next.id;
   Run& run = runs_[id] = std::move(next);
+  // The others of its meeting go on meanwhile, however long its nodes are away.
+  if (run.anew) return wait_for_nodes(run);
   loop_.at(loop_.clock().now() + kGatherTime, [this, id] {
     const auto found = runs_.find(id);
     if (found == runs_.end() || found->second.state != "waiting") return;
@@ -150,7 +162,10 @@ void Service::launch(Run& run) {
   const auto epoch = store_->next_epoch(run.id);
   if (!epoch.ok()) return fail(run, epoch.error());
   run.plan.epoch = *epoch;
+  if (run.anew) catch_up(run);
   assign(run);
+  if (run.meeting == 0) return;
+  if (const Status met = introduce_to_others(run); !met.ok()) fail(run, met.error());
 }
 
 void Service::assign(Run& run) {
@@ -199,7 +214,7 @@ void Service::cancel(Run& run) {
   if (run.cancelled || run.ending) return;
   run.cancelled = true;
   if (run.state == "waiting")
-    return fail(run, {Code::kCancelled, run.job.name, "stopped before it began"});
+    return fail(run, {Code::kCancelled, run.name, "stopped before it began"});
   if (run.state != "running") return;
   set_state(run, "stopping");
   tell_nodes(run, node::signal_message(Kind::kHold, {run.plan.epoch, 0, ""}));
@@ -230,7 +245,7 @@ void Service::stop_nodes(Run& run) {
     if (found == runs_.end()) return;
     conclude(found->second);
     for (const std::string& name : found->second.unstopped)
-      log_warning("node " + name + " is still in an act of job " + found->second.job.name);
+      log_warning("node " + name + " is still in an act of job " + found->second.name);
   });
   node_stopped(run, "");
 }
@@ -242,6 +257,8 @@ void Service::node_stopped(Run& run, const std::string& name) {
   if (!run.unstopped.empty()) return;
   conclude(run);
   loop_.post([this, id = run.id] {
+    const auto found = runs_.find(id);
+    if (found != runs_.end() && found->second.returns) begin_anew(found->second);
     runs_.erase(id);
     advance();
   });
@@ -250,14 +267,16 @@ void Service::node_stopped(Run& run, const std::string& name) {
 void Service::conclude(Run& run) {
   if (std::exchange(run.over, true)) return;
   if (run.state != "failed") set_state(run, run.cancelled ? "stopped" : "succeeded");
+  if (run.meeting != 0) return leave_meeting(run);
   tell_client(run, node::status_message({run.state, run.sent(), run.step, run.checkpoint, ""}));
 }
 
 void Service::fail(Run& run, const Error& error) {
   if (run.ending) return;
-  log_error("job " + run.job.name + " failed: " + error.text());
+  log_error("job " + run.name + " failed: " + error.text());
   set_state(run, "failed", error.text());
-  tell_client(run, node::failure_message({run.plan.epoch, error}));
+  if (run.meeting == 0 || !goes_on_without(run, error))
+    tell_client(run, node::failure_message({run.plan.epoch, error}));
   stop_nodes(run);
 }
 
@@ -305,12 +324,13 @@ node::Traffic Service::Run::sent() const {
 
 void Service::set_state(Run& run, const std::string& state, const std::string& reason) {
   run.state = state;
-  log_info("job " + run.job.name + ": " + state + (reason.empty() ? "" : ": " + reason));
+  log_info("job " + run.name + ": " + state + (reason.empty() ? "" : ": " + reason));
   if (const Status saved = store_->set_job(run.id, state, reason, run.step); !saved.ok()) {
     log_error(saved.error().text());
   }
   if (state != "failed" && state != "succeeded" && state != "stopped") {
-    tell_client(run, node::status_message({state, run.sent(), run.step, run.checkpoint, reason}));
+    tell_client(run,
+                node::status_message({state, traffic_of(run), run.step, run.checkpoint, reason}));
   }
 }
 

@@ -210,7 +210,8 @@ Status Service::on_epoch_message(const std::string& name, Kind kind, const link:
     if (run == nullptr) return {};
     run->step = report.progress.round.step;
     run->last_round = report.progress.round.last;
-    report.traffic = run->sent();
+    note_progress(*run);
+    report.traffic = traffic_of(*run);
     tell_client(*run, node::progress_message(report));
     check_finished(*run);
   } else if (kind == Kind::kCheckpoint) {

@@ -3,6 +3,7 @@
 // topology, watches them run, and tells clients what happens. A node serves one job at a time: jobs
 // that share none run side by side, others wait in the queue with their reason.
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "runtime/link/channel/channel.h"
 #include "runtime/link/loop.h"
@@ -70,6 +72,7 @@ class Service {
   /// A job that holds the nodes of its plan.
   struct Run {
     std::int64_t id = 0;
+    std::string name;  ///< the job's; of an island "NAME in DATACENTER"
     job::Job job;
     plan::Plan plan;
     std::string run_folder;
@@ -81,11 +84,14 @@ class Service {
     std::uint64_t checkpoint_step = 0;
     bool last_round = false;
     bool cancelled = false;
-    bool ending = false;  ///< its nodes have been told to stop: nothing changes how it ends
-    bool over = false;    ///< the client has been told that
+    bool ending = false;   ///< its nodes have been told to stop: nothing changes how it ends
+    bool over = false;     ///< the client has been told that
+    bool returns = false;  ///< an island that was lost, and is waited for
+    bool anew = false;     ///< one that was lost before
     std::map<std::string, std::uint64_t> held;     ///< loader -> step begun
     std::optional<Error> suspicion;                ///< a lost peer, until its own channel says more
     std::set<std::string> ready;                   ///< nodes
+    std::uint64_t meeting = 0;                     ///< of an island; 0: a job by itself
     std::set<std::string> unstopped;               ///< nodes that have a part in it
     std::map<std::string, node::Traffic> traffic;  ///< of each node
 
@@ -95,6 +101,23 @@ class Service {
     bool loads(const std::string& actor, const std::string& node) const;
     /// For people.
     std::string actors_on(const std::string& node) const;
+  };
+
+  /// The islands of one job, each of which is a run of its own.
+  struct Meeting {
+    enum class Island : std::uint8_t {
+      kTrains,  ///< or is about to
+      kAway,    ///< lost; begins anew when its nodes are back
+      kOver,
+    };
+    std::vector<Island> islands;
+    double done = 0;         ///< share of its steps, of the one that is furthest
+    std::uint64_t step = 0;  ///< that one's
+    node::Traffic traffic;   ///< of runs that are over
+    std::string checkpoint;  ///< the last of any
+    bool succeeded = false;  ///< some island
+
+    bool trains() const { return std::ranges::count(islands, Island::kTrains) > 0; }
   };
 
   /// A node measures a line for a client.
@@ -125,9 +148,21 @@ class Service {
   Status line_measured(const Member& member, const node::LineResult& result);
   void forget_line_tests(const std::string& node, const Error& why);
 
+  // islands.cc
+  Status queue_islands(const Run& run, std::vector<plan::Plan> plans);
+  bool goes_on_without(Run& run, const Error& error);
+  void begin_anew(const Run& lost);
+  void note_progress(const Run& run);
+  void catch_up(Run& run);
+  Status introduce(const Run& run);
+  Status introduce_to_others(const Run& run);
+  void leave_meeting(Run& run);
+  void forget_away(std::uint64_t meeting);
+  node::Traffic traffic_of(const Run& run) const;
+
   // runs.cc
   Status submit(std::uint64_t client, const node::Submit& submit);
-  Status queue(Run run, const std::string& text, plan::Plan plan);
+  Status queue(Run run, const std::string& text, std::vector<plan::Plan> plans);
   Status may_submit(std::uint64_t client) const;
   bool withdraw(std::uint64_t client);
   void advance();
@@ -171,7 +206,8 @@ class Service {
   std::map<std::uint64_t, Planning> planning_;  ///< by submission
   std::uint64_t next_submission_ = 1;
   std::deque<Run> queue_;
-  std::map<std::int64_t, Run> runs_;              ///< by id
+  std::map<std::int64_t, Run> runs_;  ///< by id
+  std::map<std::uint64_t, Meeting> meetings_;
   std::map<std::uint64_t, LineTest> line_tests_;  ///< by ticket
   std::uint64_t next_ticket_ = 1;
   bool shutting_down_ = false;

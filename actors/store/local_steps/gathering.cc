@@ -5,14 +5,14 @@
 
 namespace reef::actors {
 
-void Gathering::bring(const std::string& datacenter, Time now) {
-  ++brought_[datacenter];
+void Gathering::bring(std::uint32_t island, Time now) {
+  ++brought_[island];
   if (!quorum_since_ && brought_.size() >= rules_.quorum) quorum_since_ = now;
 }
 
 bool Gathering::complete() const {
   return std::ranges::all_of(members_,
-                             [this](const std::string& one) { return brought_.contains(one); });
+                             [this](std::uint32_t one) { return brought_.contains(one); });
 }
 
 std::optional<Time> Gathering::due() const {
@@ -20,7 +20,7 @@ std::optional<Time> Gathering::due() const {
   return complete() ? *quorum_since_ : *quorum_since_ + rules_.grace;
 }
 
-std::map<std::string, std::size_t> Gathering::close() {
+std::map<std::uint32_t, std::size_t> Gathering::close() {
   quorum_since_.reset();
   return std::exchange(brought_, {});
 }

@@ -2,10 +2,10 @@
 // Whose progress goes into the next outer update: that of all datacenters that train, or after a
 // while of those that came, so that a slow or lost one does not stop the rest.
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 #include <vector>
 
 #include "runtime/base/clock.h"
@@ -25,26 +25,28 @@ class Gathering {
   explicit Gathering(GatheringRules rules) : rules_(rules) {}
 
   /// Trains from now on; nothing for one that does.
-  void join(const std::string& datacenter) { members_.insert(datacenter); }
+  void join(std::uint32_t island) { members_.insert(island); }
   /// Is waited for no longer; what it has brought stays.
-  void leave(const std::string& datacenter) { members_.erase(datacenter); }
+  void leave(std::uint32_t island) { members_.erase(island); }
+
+  bool has(std::uint32_t island) const { return members_.contains(island); }
 
   /// Has brought some of its progress.
-  void bring(const std::string& datacenter, Time now);
+  void bring(std::uint32_t island, Time now);
 
   /// When the update is due, as things are: at once (a time past) if all have come; none without a
   /// quorum.
   std::optional<Time> due() const;
 
-  /// The update is made: how often each has brought something, by name.
-  std::map<std::string, std::size_t> close();
+  /// The update is made: how often each has brought something.
+  std::map<std::uint32_t, std::size_t> close();
 
  private:
   bool complete() const;
 
   GatheringRules rules_;
-  std::set<std::string> members_;
-  std::map<std::string, std::size_t> brought_;
+  std::set<std::uint32_t> members_;
+  std::map<std::uint32_t, std::size_t> brought_;
   std::optional<Time> quorum_since_;
 };
 

@@ -23,6 +23,13 @@ void Progress::take(std::span<const float> update, std::size_t included,
   count(included, correction);
 }
 
+std::vector<float> Progress::global() const {
+  std::vector<float> global = told_;
+  for (const std::vector<float>& moved : pending_)
+    std::ranges::transform(global, moved, global.begin(), std::plus<>());
+  return global;
+}
+
 void Progress::give_up(std::span<float> correction) {
   CHECK(correction.size() == told_.size());
   std::ranges::fill(correction, 0.0f);

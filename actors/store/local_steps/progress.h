@@ -37,6 +37,8 @@ class Progress {
   void give_up(std::span<float> correction);
 
   std::size_t pending() const { return pending_.size(); }
+  /// The global weights, as updates have made them.
+  std::vector<float> global() const;
 
  private:
   void count(std::size_t included, std::span<float> correction);

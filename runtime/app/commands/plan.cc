@@ -1,8 +1,9 @@
 #include <iostream>
 
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/job_run.h"
 #include "runtime/app/measured.h"
-#include "scheduler/plan/make_plan.h"
+#include "scheduler/plan/islands.h"
 #include "scheduler/plan/print_choice.h"
 #include "scheduler/plan/print_json.h"
 
@@ -26,13 +27,16 @@ void add_plan(CLI::App& app, Action& action) {
       ATOLL_ASSIGN(const auto job, job::read_job(options->job));
       ATOLL_ASSIGN(const auto topology,
                    read_measured_topology(job.topology, job.training.precision));
-      ATOLL_ASSIGN(const auto choice, plan::choose_plan(job, topology));
-      if (options->format == "json") {
-        std::cout << plan::plan_to_json(choice.plan) << '\n';
-      } else if (options->format == "dot") {
-        plan::print_dot(choice.plan, std::cout);
-      } else {
-        plan::print_choice(choice, std::cout);
+      ATOLL_ASSIGN(const auto choices, plan::choose_plans(job, topology));
+      for (const plan::Choice& choice : choices) {
+        if (options->format == "json") {
+          std::cout << plan::plan_to_json(choice.plan) << '\n';
+        } else if (options->format == "dot") {
+          plan::print_dot(choice.plan, std::cout);
+        } else {
+          print_datacenter(job, choice.plan, std::cout);
+          plan::print_choice(choice, std::cout);
+        }
       }
       return 0;
     };

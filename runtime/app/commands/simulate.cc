@@ -6,12 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/app/commands/commands.h"
+#include "runtime/app/job_run.h"
 #include "runtime/app/measured.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/units.h"
 #include "scheduler/plan/chrome_trace.h"
+#include "scheduler/plan/islands.h"
 #include "scheduler/plan/layout.h"
-#include "scheduler/plan/make_plan.h"
 #include "scheduler/plan/print.h"
 #include "scheduler/plan/simulate.h"
 
@@ -34,11 +35,8 @@ struct Played {
   Duration planning{}, simulating{};
 };
 
-Result<Played> play(const SimulateOptions& options) {
-  ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));
-  ATOLL_ASSIGN(const auto topology,
-               read_measured_topology(options.topology.empty() ? job.topology : options.topology,
-                                      job.training.precision));
+Result<Played> play(const SimulateOptions& options, const job::Job& job,
+                    const topology::Topology& topology) {
   Played played;
   const Time start = system_clock().now();
   ATOLL_ASSIGN(played.plan, plan::make_plan(job, topology));
@@ -160,11 +158,25 @@ void print(const Played& played) {
 }
 
 Result<int> simulate(const SimulateOptions& options) {
-  ATOLL_ASSIGN(const Played played, play(options));
-  if (options.json) {
-    std::cout << to_json(played).dump(2) << '\n';
-  } else {
-    print(played);
+  ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));
+  ATOLL_ASSIGN(const auto whole,
+               read_measured_topology(options.topology.empty() ? job.topology : options.topology,
+                                      job.training.precision));
+  ATOLL_ASSIGN(const auto topology, topology::within(whole, job.datacenters));
+  const std::vector<job::Job> parts = plan::parts_of(job, topology);
+  if (parts.size() > 1 && !options.trace.empty()) {
+    return Error{Code::kUsage, "--trace",
+                 "is of one plan, but each datacenter of the job has its own; name one in "
+                 "placement.datacenters"};
+  }
+  for (const job::Job& part : parts) {
+    ATOLL_ASSIGN(const Played played, play(options, part, topology));
+    if (options.json) {
+      std::cout << to_json(played).dump(2) << '\n';
+    } else {
+      print_datacenter(job, played.plan, std::cout);
+      print(played);
+    }
   }
   return 0;
 }

@@ -156,6 +156,7 @@ struct Frame {
   std::vector<Replica> replicas;
   std::vector<ActRef> publish;  ///< by owner, then stage, then rank
   ActRef write, metrics_norm;
+  ActRef meet;  ///< of an island
 };
 
 /// The most that any of them has.

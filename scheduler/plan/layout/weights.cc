@@ -76,6 +76,7 @@ class Weights {
         f_.builder.connect({"part" + suffix, publish, f_.write, Content::kState, 1, 1, 0, bytes});
       });
     }
+    if (f_.job.island) connect_outer_store();
     for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) {
       for_all_of(r, [&](Place place) {
         for (std::uint32_t i = 0; i < f_.syncs(place.stage); ++i) {
@@ -94,6 +95,22 @@ class Weights {
   void for_all_of(std::uint32_t replica, Visit&& visit) {
     for (std::uint32_t s = 0; s < f_.stages; ++s) {
       for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) visit(Place{replica, s, t});
+    }
+  }
+
+  /// What it makes of a round's progress comes with the next round, so that no update waits.
+  void connect_outer_store() {
+    for (std::uint32_t owner = 0; owner < f_.owners(); ++owner) {
+      for_all_of(owner, [&](Place place) {
+        f_.builder.connect({"progress" + f_.of_shard(place), f_.shard(place).update, f_.meet,
+                            Content::kState, 1, 1, 0, f_.share(place).gradients});
+      });
+    }
+    for (std::uint32_t r = 0; r < f_.shards.replicas; ++r) {
+      for_all_of(r, [&](Place place) {
+        f_.builder.connect({"correction" + f_.of_shard(place), f_.meet, f_.shard(place).update,
+                            Content::kState, 1, 2, 1, f_.share(place).gradients});
+      });
     }
   }
 

@@ -156,49 +156,49 @@ constexpr Time kStart{};
 
 TEST(Gathering, IsDueOnceAllHaveCome) {
   Gathering gathering({1, 10s});
-  gathering.join("east");
-  gathering.join("west");
+  gathering.join(0);
+  gathering.join(1);
   EXPECT_EQ(gathering.due(), std::nullopt);
-  gathering.bring("east", kStart + 1s);
+  gathering.bring(0, kStart + 1s);
   EXPECT_EQ(gathering.due(), kStart + 11s);
-  gathering.bring("west", kStart + 3s);
+  gathering.bring(1, kStart + 3s);
   EXPECT_LE(*gathering.due(), kStart + 3s);
-  EXPECT_EQ(gathering.close(), (std::map<std::string, std::size_t>{{"east", 1}, {"west", 1}}));
+  EXPECT_EQ(gathering.close(), (std::map<std::uint32_t, std::size_t>{{0, 1}, {1, 1}}));
   EXPECT_EQ(gathering.due(), std::nullopt);
 }
 
 TEST(Gathering, WaitsForAQuorumHoweverLong) {
   Gathering gathering({2, 10s});
-  for (const char* name : {"east", "west", "south"}) gathering.join(name);
-  gathering.bring("east", kStart);
-  gathering.bring("east", kStart + 50s);
+  for (const std::uint32_t island : {0, 1, 2}) gathering.join(island);
+  gathering.bring(0, kStart);
+  gathering.bring(0, kStart + 50s);
   EXPECT_EQ(gathering.due(), std::nullopt);
-  gathering.bring("west", kStart + 60s);
+  gathering.bring(1, kStart + 60s);
   EXPECT_EQ(gathering.due(), kStart + 70s);
-  EXPECT_EQ(gathering.close(), (std::map<std::string, std::size_t>{{"east", 2}, {"west", 1}}));
+  EXPECT_EQ(gathering.close(), (std::map<std::uint32_t, std::size_t>{{0, 2}, {1, 1}}));
 }
 
 TEST(Gathering, WaitsForNobodyWhoLeft) {
   Gathering gathering({1, 10s});
-  gathering.join("east");
-  gathering.join("west");
-  gathering.bring("east", kStart + 2s);
-  gathering.leave("west");
+  gathering.join(0);
+  gathering.join(1);
+  gathering.bring(0, kStart + 2s);
+  gathering.leave(1);
   EXPECT_LE(*gathering.due(), kStart + 2s);
-  gathering.join("west");
+  gathering.join(1);
   EXPECT_EQ(gathering.due(), kStart + 12s);
 }
 
 TEST(Gathering, CountsWhoComesTooLateInTheNextUpdate) {
   Gathering gathering({1, 10s});
-  gathering.join("east");
-  gathering.join("west");
-  gathering.bring("east", kStart);
-  EXPECT_EQ(gathering.close(), (std::map<std::string, std::size_t>{{"east", 1}}));
-  gathering.bring("west", kStart + 12s);
+  gathering.join(0);
+  gathering.join(1);
+  gathering.bring(0, kStart);
+  EXPECT_EQ(gathering.close(), (std::map<std::uint32_t, std::size_t>{{0, 1}}));
+  gathering.bring(1, kStart + 12s);
   EXPECT_EQ(gathering.due(), kStart + 22s);
-  gathering.bring("east", kStart + 20s);
-  EXPECT_EQ(gathering.close(), (std::map<std::string, std::size_t>{{"east", 1}, {"west", 1}}));
+  gathering.bring(0, kStart + 20s);
+  EXPECT_EQ(gathering.close(), (std::map<std::uint32_t, std::size_t>{{0, 1}, {1, 1}}));
 }
 
 }  // namespace

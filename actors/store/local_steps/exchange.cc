@@ -1,0 +1,315 @@
+#include "actors/store/local_steps/exchange.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "runtime/base/log.h"
+
+namespace reef::actors {
+namespace {
+
+node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {
+  node::Letter letter;
+  letter.kind = static_cast<std::uint16_t>(kind);
+  letter.fragment = fragment;
+  return letter;
+}
+
+Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
+
+}  // namespace
+
+Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
+                   const Fragments& fragments, const std::vector<std::vector<float>>& global,
+                   SendLetter send, Time now)
+    : island_(island),
+      codec_(local.codec),
+      fragments_(fragments),
+      send_(std::move(send)),
+      grace_(local.grace),
+      late_(now + local.grace) {
+  for (std::uint32_t other = 0; other < island.count(); ++other) away_[other] = now;
+  const codec::EdgeCodec codec = codec::parse_edge(local.codec).value();  // the job was checked
+  for (std::uint32_t f = 0; f < fragments.count(); ++f) {
+    Side& side = sides_.emplace_back(Side{LocalFragment(global[f]), nullptr, nullptr});
+    if (fragments.elements(f) == 0) {
+      side.settled = true;
+      continue;
+    }
+    if (!is_home(f)) {
+      side.coder = std::make_unique<Coder>(codec, fragments.parts(f));
+      continue;
+    }
+    side.home = std::make_unique<HomeFragment>(
+        GatheringRules{local.quorum, local.grace},
+        OuterSettings{local.outer_learning_rate, local.outer_momentum},
+        Coder(codec, fragments.parts(f)), island.count(), global[f]);
+    side.ready = false;
+    if (island.begun == 0 || island.count() == 1) open_home(f);
+  }
+}
+
+/// The home knows as much as anybody, and says to all what it has; it counts its own island, too.
+void Exchange::open_home(std::uint32_t fragment) {
+  Side& side = sides_[fragment];
+  side.ready = true;
+  if (island_.begun > 0) {
+    side.home->begin_generation(island_.begun);
+    const auto own =
+        side.local.take_snapshot(side.home->version(), side.local.told(), side.home->global());
+    if (!own.ok()) log_error(own.error().text());
+  }
+  if (const auto own = side.local.met(side.home->received(island_.index)); !own.ok())
+    log_error(own.error().text());
+  for (const auto& [island, version] : side.joined) welcome(island, fragment, version);
+}
+
+void Exchange::trained(std::uint64_t tokens) {
+  for (Side& side : sides_) side.local.trained(tokens);
+}
+
+void Exchange::tell(std::uint32_t fragment, std::vector<float> weights, bool last, Time now) {
+  Side& side = sides_[fragment];
+  if (weights.empty()) return;
+  if (!last) {
+    if (side.local.may_tell()) make_telling(fragment, weights, false, now);
+    return;
+  }
+  side.waiting = std::move(weights);
+  tell_last(fragment, now);
+}
+
+void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weights, bool last,
+                            Time now) {
+  Side& side = sides_[fragment];
+  const std::span<const float> progress = side.local.tell(weights, last, side.coder.get());
+  const LocalFragment::Telling& telling = side.local.last_told();
+  if (side.home) {
+    side.home->bring(island_.index, telling.number, telling.tokens, last, progress, now);
+    return;
+  }
+  send_telling(fragment, telling);
+}
+
+void Exchange::send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling) {
+  node::Letter letter =
+      letter_of(telling.last ? LetterKind::kLastProgress : LetterKind::kProgress, fragment);
+  letter.number = telling.number;
+  letter.tokens = telling.tokens;
+  letter.codec = codec_;
+  letter.payload = telling.encoded;
+  send_(home_of(fragment), std::move(letter));
+}
+
+/// Weights of after the last step, and what updates since then have made of them.
+void Exchange::tell_last(std::uint32_t fragment, Time now) {
+  Side& side = sides_[fragment];
+  if (!side.waiting || !side.local.is_met()) return;
+  std::vector<float> weights = std::move(*std::exchange(side.waiting, std::nullopt));
+  if (side.local.corrects()) {
+    const std::span<const float> since = side.local.uncorrected();
+    std::ranges::transform(weights, since, weights.begin(), std::plus<>());
+  }
+  make_telling(fragment, weights, true, now);
+}
+
+void Exchange::handle(const std::vector<Post::Event>& events, Time now) {
+  for (const Post::Event& event : events) {
+    if (event.island >= island_.count() || event.island == island_.index) continue;
+    if (event.present) {
+      changed(event.island, *event.present, now);
+    } else if (const Status opened = open(event.island, event.letter, now); !opened.ok()) {
+      log_warning("island " + island_.datacenters[event.island] + ": " + opened.error().text());
+    }
+  }
+}
+
+void Exchange::changed(std::uint32_t island, bool present, Time now) {
+  if (present) {
+    present_.insert(island);
+  } else {
+    present_.erase(island);
+    away_[island] = now;
+  }
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    Side& side = sides_[f];
+    if (fragments_.elements(f) == 0) continue;
+    if (side.home && present) side.home->joined(island);
+    if (side.home && !present) {
+      side.home->left(island);
+      side.joined.erase(island);
+    }
+    if (home_of(f) != island) continue;
+    side.local.parted();
+    if (present) join(f);
+  }
+}
+
+void Exchange::join(std::uint32_t fragment) {
+  const LocalFragment& local = sides_[fragment].local;
+  node::Letter letter = letter_of(LetterKind::kJoin, fragment);
+  letter.number = local.version();
+  letter.included = local.counted();
+  letter.tokens = local.told();
+  send_(home_of(fragment), std::move(letter));
+}
+
+Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now) {
+  if (letter.fragment >= sides_.size() || fragments_.elements(letter.fragment) == 0)
+    return wrong("of a fragment that there is not");
+  Side& side = sides_[letter.fragment];
+  const auto kind = static_cast<LetterKind>(letter.kind);
+  const bool to_home = kind == LetterKind::kJoin || kind == LetterKind::kProgress ||
+                       kind == LetterKind::kLastProgress || kind == LetterKind::kDone;
+  const bool from_home = kind == LetterKind::kHave || kind == LetterKind::kUpdate ||
+                         kind == LetterKind::kLastUpdate || kind == LetterKind::kAsk;
+  if (to_home && !side.home) return wrong("for the home, which is elsewhere");
+  if (from_home && home_of(letter.fragment) != island) return wrong("of a home that it is not");
+  switch (kind) {
+    case LetterKind::kJoin:
+      return joined(island, letter);
+    case LetterKind::kHave:
+      return met(letter, now);
+    case LetterKind::kProgress:
+    case LetterKind::kLastProgress:
+      if (letter.codec != codec_) return wrong("in another codec than ours");
+      return side.home->bring(island, letter.number, letter.tokens,
+                              kind == LetterKind::kLastProgress, letter.payload, now);
+    case LetterKind::kUpdate:
+    case LetterKind::kLastUpdate:
+      return updated(letter, kind == LetterKind::kLastUpdate);
+    case LetterKind::kSnapshot:
+      return snapshot(island, letter);
+    case LetterKind::kAsk:
+      send_snapshot(island, letter.fragment);
+      return {};
+    case LetterKind::kDone:
+      side.done.insert(island);
+      return {};
+  }
+  return wrong("of an unknown kind");
+}
+
+Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
+  Side& side = sides_[letter.fragment];
+  side.joined[island] = letter.number;
+  // Of a home that has begun anew: what its predecessor has counted is not to be counted again.
+  side.home->remember(island, letter.included);
+  if (side.ready) {
+    welcome(island, letter.fragment, letter.number);
+  } else if (letter.number > side.home->version()) {
+    send_(island, letter_of(LetterKind::kAsk, letter.fragment));
+  } else if (side.joined.size() + 1 == island_.count()) {
+    open_home(letter.fragment);
+  }
+  return {};
+}
+
+/// What the home has of an island, and what the island has missed since version `known`.
+void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known) {
+  const HomeFragment& home = *sides_[fragment].home;
+  node::Letter have = letter_of(LetterKind::kHave, fragment);
+  have.number = home.received(island);
+  send_(island, std::move(have));
+  std::vector<const HomeFragment::Update*> updates;
+  if (!home.missed(known, updates)) return send_snapshot(island, fragment);
+  for (const HomeFragment::Update* update : updates) send_update(island, fragment, *update);
+}
+
+Status Exchange::met(const node::Letter& letter, Time now) {
+  Side& side = sides_[letter.fragment];
+  ATOLL_ASSIGN(const auto again, side.local.met(letter.number));
+  for (const LocalFragment::Telling* telling : again) send_telling(letter.fragment, *telling);
+  tell_last(letter.fragment, now);
+  return {};
+}
+
+Status Exchange::updated(const node::Letter& letter, bool last) {
+  Side& side = sides_[letter.fragment];
+  if (letter.codec != codec_) return wrong("in another codec than ours");
+  change_.resize(fragments_.elements(letter.fragment));
+  ATOLL_TRY(side.coder->decode(letter.payload, change_));
+  ATOLL_ASSIGN(const auto taken, side.local.take(letter.number, letter.included, change_));
+  if (taken == LocalFragment::Taken::kGap) {
+    join(letter.fragment);
+  } else if (last) {
+    side.settled = true;
+    send_(home_of(letter.fragment), letter_of(LetterKind::kDone, letter.fragment));
+  }
+  return {};
+}
+
+Status Exchange::snapshot(std::uint32_t island, const node::Letter& letter) {
+  Side& side = sides_[letter.fragment];
+  change_.resize(fragments_.elements(letter.fragment));
+  if (letter.payload.size() != change_.size() * sizeof(float))
+    return wrong("a snapshot of another size than the fragment's");
+  std::memcpy(change_.data(), letter.payload.data(), letter.payload.size());
+  if (!std::ranges::all_of(change_, [](float value) { return std::isfinite(value); }))
+    return wrong("a snapshot with numbers that are not finite");
+  if (!side.home) {
+    if (home_of(letter.fragment) != island) return wrong("a snapshot, not of the home");
+    const auto taken = side.local.take_snapshot(letter.number, letter.included, change_);
+    return taken.ok() ? Status() : Status(taken.error());
+  }
+  if (side.ready || letter.number <= side.home->version()) return {};  // another one came first
+  side.home->adopt(letter.number, change_);
+  open_home(letter.fragment);
+  return {};
+}
+
+void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
+                           const HomeFragment::Update& update) {
+  node::Letter letter =
+      letter_of(update.last ? LetterKind::kLastUpdate : LetterKind::kUpdate, fragment);
+  letter.number = update.version;
+  letter.included = update.included[island];
+  letter.codec = codec_;
+  letter.payload = update.encoded;
+  send_(island, std::move(letter));
+}
+
+void Exchange::send_snapshot(std::uint32_t island, std::uint32_t fragment) {
+  const Side& side = sides_[fragment];
+  node::Letter letter = letter_of(LetterKind::kSnapshot, fragment);
+  const std::vector<float> global = side.local.global();
+  letter.number = side.local.version();
+  letter.included = side.home ? side.home->counted(island) : 0;
+  const auto bytes = std::as_bytes(std::span(global));
+  letter.payload.assign(bytes.begin(), bytes.end());
+  send_(island, std::move(letter));
+}
+
+void Exchange::update(Time now) {
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    Side& side = sides_[f];
+    if (!side.home) continue;
+    if (!side.ready && now >= late_) open_home(f);
+    const auto due = side.home->due();
+    if (!side.ready || !due || *due > now) continue;
+    const HomeFragment::Update& made = side.home->update(change_);
+    const auto taken = side.local.take(made.version, made.included[island_.index], change_);
+    if (!taken.ok()) log_error(taken.error().text());
+    side.settled = made.last;
+    for (const std::uint32_t island : present_) send_update(island, f, made);
+  }
+}
+
+bool Exchange::is_given_up(std::uint32_t fragment, Time now) const {
+  const std::uint32_t home = home_of(fragment);
+  return home != island_.index && !present_.contains(home) && now >= away_.at(home) + grace_;
+}
+
+bool Exchange::finished(Time now) const {
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    const Side& side = sides_[f];
+    if (!side.settled && !is_given_up(f, now)) return false;
+    if (side.home && !std::ranges::includes(side.done, present_)) return false;
+  }
+  return true;
+}
+
+}  // namespace reef::actors

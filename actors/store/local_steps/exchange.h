@@ -1,0 +1,95 @@
+#pragma once
+// All fragments of an island, and those whose home it is: what letters mean, and which ones are
+// due. Between the outer store, which sees shards, and the fragments, which see no channel.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "actors/store/local_steps/fragments.h"
+#include "actors/store/local_steps/home_fragment.h"
+#include "actors/store/local_steps/letters.h"
+#include "actors/store/local_steps/local_fragment.h"
+#include "actors/store/local_steps/post.h"
+#include "scheduler/job/local_steps.h"
+
+namespace reef::actors {
+
+/// Thread: one at a time; time is the caller's. Failure: what another island writes and cannot be
+/// is logged and passed over; it never fails the job.
+class Exchange {
+ public:
+  /// False while there is no channel to the island.
+  using SendLetter = std::function<bool(std::uint32_t island, node::Letter letter)>;
+
+  /// `fragments` outlives it; `global`: of each fragment.
+  Exchange(const job::LocalSteps& local, const job::Island& island, const Fragments& fragments,
+           const std::vector<std::vector<float>>& global, SendLetter send, Time now);
+
+  /// A step was made.
+  void trained(std::uint64_t tokens);
+  /// The fragment's weights after it, with all corrections that were taken before this call in
+  /// them. Told if the home is there and not behind; `last`: as soon as it is there.
+  void tell(std::uint32_t fragment, std::vector<float> weights, bool last, Time now);
+  void handle(const std::vector<Post::Event>& events, Time now);
+  /// Makes the updates that are due. Behind tell() and handle().
+  void update(Time now);
+
+  bool corrects(std::uint32_t fragment) const { return sides_[fragment].local.corrects(); }
+  /// What is to be added to the fragment's weights; once. Valid until the next call.
+  std::span<const float> correction(std::uint32_t fragment) {
+    return sides_[fragment].local.correction();
+  }
+  /// Whether the last updates have been taken, here and by those that need this home for them. A
+  /// home that has been away for the grace is waited for no longer.
+  bool finished(Time now) const;
+
+ private:
+  struct Side {
+    LocalFragment local;
+    std::unique_ptr<Coder> coder;        ///< of what is told to another home
+    std::unique_ptr<HomeFragment> home;  ///< if it is here
+    bool ready = true;                   ///< here: false while the others may know more
+    std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
+    std::optional<std::vector<float>> waiting{};  ///< weights of the last telling, until it is made
+    bool settled = false;                         ///< the last update was taken
+    std::set<std::uint32_t> done{};               ///< islands that have taken it
+  };
+
+  std::uint32_t home_of(std::uint32_t fragment) const { return fragment % island_.count(); }
+  bool is_home(std::uint32_t fragment) const { return home_of(fragment) == island_.index; }
+  void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
+  void tell_last(std::uint32_t fragment, Time now);
+  void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
+  void changed(std::uint32_t island, bool present, Time now);
+  bool is_given_up(std::uint32_t fragment, Time now) const;
+  Status open(std::uint32_t island, const node::Letter& letter, Time now);
+  void join(std::uint32_t fragment);
+  Status joined(std::uint32_t island, const node::Letter& letter);
+  void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
+  Status met(const node::Letter& letter, Time now);
+  Status updated(const node::Letter& letter, bool last);
+  Status snapshot(std::uint32_t island, const node::Letter& letter);
+  void send_update(std::uint32_t island, std::uint32_t fragment,
+                   const HomeFragment::Update& update);
+  void send_snapshot(std::uint32_t island, std::uint32_t fragment);
+  void open_home(std::uint32_t fragment);
+
+  const job::Island island_;
+  const std::string codec_;
+  const Fragments& fragments_;
+  const SendLetter send_;
+  const Duration grace_;
+  const Time late_;  ///< a home that has begun anew waits no longer for somebody who knows more
+  std::vector<Side> sides_;
+  std::set<std::uint32_t> present_;
+  std::map<std::uint32_t, Time> away_;  ///< since when
+  std::vector<float> change_;
+};
+
+}  // namespace reef::actors

@@ -1,0 +1,105 @@
+#include "actors/store/local_steps/home_fragment.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "runtime/base/check.h"
+
+namespace reef::actors {
+
+HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder,
+                           std::uint32_t islands, std::span<const float> global)
+    : outer_(outer),
+      gathering_(rules),
+      optimizer_(outer, global.size()),
+      coder_(std::move(coder)),
+      islands_(islands),
+      global_(global.begin(), global.end()),
+      decoded_(global.size()) {
+  for (std::uint32_t island = 0; island < islands; ++island) gathering_.join(island);
+}
+
+void HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
+                         bool last, std::span<const float> progress, Time now) {
+  Brought& brought = islands_[island];
+  if (number != brought.received + 1) return;
+  if (brought.progress.empty()) brought.progress.assign(progress.size(), 0);
+  // What comes twice between updates is one longer way, of all its tokens.
+  std::ranges::transform(brought.progress, progress, brought.progress.begin(), std::plus<>());
+  brought.received = number;
+  brought.tokens += tokens;
+  brought.last = last;
+  gathering_.bring(island, now);
+}
+
+Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
+                           bool last, BytesView encoded, Time now) {
+  ATOLL_TRY(coder_.decode(encoded, decoded_));
+  bring(island, number, tokens, last, decoded_, now);
+  return {};
+}
+
+const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {
+  std::vector<Contribution> contributions;
+  Update made{++version_, true};
+  for (std::uint32_t i = 0; i < islands_.size(); ++i) {
+    Brought& brought = islands_[i];
+    if (brought.tokens > 0) contributions.push_back({brought.progress, brought.tokens});
+    made.included.push_back(brought.counted = brought.received);
+    if (brought.last) gathering_.leave(i);  // nothing will come of it any more
+    if (gathering_.has(i)) made.last = false;
+  }
+  gathering_.close();
+  change.assign(global_.size(), 0);
+  if (!contributions.empty()) optimizer_.step(contributions, change);
+  for (Brought& brought : islands_) brought.forget();
+  made.encoded = coder_.encode(change);
+  // All islands, also this one, add what the codec made of it.
+  CHECK(coder_.decode(made.encoded, change).ok());
+  std::ranges::transform(global_, change, global_.begin(), std::plus<>());
+  log_bytes_ += made.encoded.size();
+  log_.push_back(std::move(made));
+  // One that has missed more than a snapshot's worth gets a snapshot.
+  while (log_.size() > 1 && log_bytes_ > global_.size() * sizeof(float)) {
+    log_bytes_ -= log_.front().encoded.size();
+    log_.pop_front();
+  }
+  return log_.back();
+}
+
+bool HomeFragment::missed(std::uint64_t version, std::vector<const Update*>& updates) const {
+  if (version == version_) return true;
+  if (log_.empty() || version + 1 < log_.front().version || version > version_) return false;
+  for (const Update& update : log_) {
+    if (update.version > version) updates.push_back(&update);
+  }
+  return true;
+}
+
+void HomeFragment::adopt(std::uint64_t version, std::span<const float> global) {
+  CHECK(global.size() == global_.size());
+  version_ = version;
+  std::ranges::copy(global, global_.begin());
+  optimizer_ = OuterOptimizer(outer_, global.size());
+  gathering_.close();
+  for (Brought& brought : islands_) {
+    brought.forget();
+    brought.received = brought.counted;
+  }
+  log_.clear();
+  log_bytes_ = 0;
+}
+
+void HomeFragment::begin_generation(std::uint32_t generation) {
+  constexpr std::uint64_t kLow = 0xffff'ffff;
+  version_ = (std::uint64_t{generation} << 32 | (version_ & kLow)) + 1;
+  log_.clear();
+  log_bytes_ = 0;
+}
+
+void HomeFragment::remember(std::uint32_t island, std::uint64_t counted) {
+  Brought& brought = islands_[island];
+  if (counted > brought.received) brought.received = brought.counted = counted;
+}
+
+}  // namespace reef::actors

@@ -1,0 +1,92 @@
+#pragma once
+// One fragment at its home: gathers the progress of all islands, makes updates of the global
+// weights, and keeps those that an island which comes back may have missed. Knows no channel: the
+// store passes letters on.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "actors/store/local_steps/coder.h"
+#include "actors/store/local_steps/gathering.h"
+#include "actors/store/local_steps/outer_optimizer.h"
+#include "runtime/base/error.h"
+
+namespace reef::actors {
+
+/// Thread: one at a time; time is the caller's. Memory: the fragment in f32 four times, once for
+/// each island whose progress waits, and once for the log.
+class HomeFragment {
+ public:
+  /// Begins at the global weights, and expects `islands`, 0, 1, ...
+  HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder, std::uint32_t islands,
+               std::span<const float> global);
+
+  /// Trains, and is waited for, or not.
+  void joined(std::uint32_t island) { gathering_.join(island); }
+  void left(std::uint32_t island) { gathering_.leave(island); }
+
+  /// Its telling `number`, of so many trained tokens, of which only the last may be without any;
+  /// what came before is passed over, as is what leaves a gap, which is sent again.
+  void bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
+             std::span<const float> progress, Time now);
+  /// The same, encoded. Failure: kDecompress.
+  Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
+               BytesView encoded, Time now);
+
+  std::optional<Time> due() const { return gathering_.due(); }
+
+  struct Update {
+    std::uint64_t version = 0;
+    bool last = false;                      ///< nobody who trains will bring more
+    std::vector<std::uint64_t> included{};  ///< of each island, its last telling in it
+    Bytes encoded{};
+  };
+  /// Out of what was brought. `change`: what all add to the global weights, also here.
+  const Update& update(std::vector<float>& change);
+
+  std::uint64_t version() const { return version_; }
+  std::span<const float> global() const { return global_; }
+  /// The last telling of an island that came; and that was counted.
+  std::uint64_t received(std::uint32_t island) const { return islands_[island].received; }
+  std::uint64_t counted(std::uint32_t island) const { return islands_[island].counted; }
+  /// The updates behind this version, in order; false where the log no longer has them.
+  bool missed(std::uint64_t version, std::vector<const Update*>& updates) const;
+
+  /// This home has begun anew and knows less than an island, whose weights it takes; momentum
+  /// starts again.
+  void adopt(std::uint64_t version, std::span<const float> global);
+  /// Versions from now on are others than those that a predecessor may have made, which others may
+  /// have; the high half of a version is its generation.
+  void begin_generation(std::uint32_t generation);
+  /// What an island says of its own numbers, to a home that has begun anew.
+  void remember(std::uint32_t island, std::uint64_t counted);
+
+ private:
+  struct Brought {
+    std::uint64_t received = 0, counted = 0;
+    std::uint64_t tokens = 0;
+    bool last = false;
+    std::vector<float> progress{};  ///< empty: nothing since the last update
+
+    void forget() {
+      tokens = 0;
+      progress.clear();
+    }
+  };
+
+  OuterSettings outer_;
+  Gathering gathering_;
+  OuterOptimizer optimizer_;
+  Coder coder_;
+  std::vector<Brought> islands_;
+  std::vector<float> global_;
+  std::vector<float> decoded_;
+  std::deque<Update> log_;
+  std::size_t log_bytes_ = 0;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace reef::actors

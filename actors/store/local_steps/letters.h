@@ -1,0 +1,30 @@
+#pragma once
+// What the outer stores of two islands write to each other of a fragment, as kinds of
+// node::Letter. One island is the fragment's home, where updates are made.
+//
+//   to the home                               from it
+//   join: I am there, and know this version   have: what I have of you
+//   progress: what training did               update: of the global weights, one version further
+//   done: I have taken the last update        snapshot: the global weights as they are
+//                                             ask: give me the snapshot, I know less than you
+//
+// Progress is numbered by its island without gaps; an update says up to which number it includes
+// the receiver's. So letters that a lost channel has swallowed are seen, and sent again.
+
+#include <cstdint>
+
+namespace reef::actors {
+
+enum class LetterKind : std::uint16_t {
+  kJoin = 1,      ///< number: version; included: last telling that was counted; tokens: last told
+  kHave = 2,      ///< number: last telling that came
+  kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
+  kUpdate = 4,    ///< number: version; included: last telling counted; payload: encoded
+  kLastProgress = 5,
+  kLastUpdate = 6,
+  kSnapshot = 7,  ///< as an update, but the whole fragment in f32
+  kAsk = 8,
+  kDone = 9,
+};
+
+}  // namespace reef::actors

@@ -1,0 +1,86 @@
+#pragma once
+// One fragment as an island holds it: what it has told the home, what of that has been counted, and
+// what updates change in the weights. Knows no channel: the store passes letters on.
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "actors/store/local_steps/coder.h"
+#include "actors/store/local_steps/progress.h"
+#include "runtime/base/error.h"
+
+namespace reef::actors {
+
+/// Thread: one at a time. Memory: the fragment three times in f32, once more for each telling that
+/// is not counted yet, of which there are at most kMostPending, and the last one.
+class LocalFragment {
+ public:
+  static constexpr std::size_t kMostPending = 2;
+
+  struct Telling {
+    std::uint64_t number = 0;
+    std::uint64_t tokens = 0;
+    bool last = false;
+    Bytes encoded;
+  };
+
+  /// Begins at the global weights.
+  explicit LocalFragment(std::span<const float> global)
+      : progress_(global), correction_(global.size()), change_(global.size()) {}
+
+  /// Training went on: the tokens behind the next telling.
+  void trained(std::uint64_t tokens) { tokens_ += tokens; }
+  /// Whether the home is there and has counted enough of what it was told.
+  bool may_tell() const { return met_ && pending_.size() < kMostPending && tokens_ > 0; }
+  /// The progress since the last telling; valid until the next call. The telling is kept, encoded
+  /// if there is a coder, until it is counted.
+  std::span<const float> tell(std::span<const float> weights, bool last, Coder* coder);
+  const Telling& last_told() const { return pending_.back(); }
+
+  /// The home has all up to telling `number`. Those that are to be sent again. Failure: kProto for
+  /// one that was never told.
+  Result<std::vector<const Telling*>> met(std::uint64_t number);
+  /// The channel to the home is lost.
+  void parted() { met_ = false; }
+
+  enum class Taken : std::uint8_t { kDone, kOld, kGap };
+  /// Version `version` of the global weights, which includes our tellings up to `included`. A gap:
+  /// updates before it are missing, nothing is taken. Failure: kProto for what was never told.
+  Result<Taken> take(std::uint64_t version, std::uint64_t included, std::span<const float> update);
+  /// The global weights are these, of any version but ours: a home that has begun anew may know
+  /// less.
+  Result<Taken> take_snapshot(std::uint64_t version, std::uint64_t included,
+                              std::span<const float> global);
+
+  std::uint64_t version() const { return version_; }
+  std::uint64_t counted() const { return counted_; }
+  std::uint64_t told() const { return told_; }
+  /// As far as this island knows them.
+  std::vector<float> global() const { return progress_.global(); }
+
+  bool is_met() const { return met_; }
+
+  /// Whether there is something to be added to the weights.
+  bool corrects() const { return corrects_; }
+  /// That; and then there is nothing.
+  std::span<const float> correction();
+  /// The same, which stays to be added. Precondition: corrects().
+  std::span<const float> uncorrected() const { return correction_; }
+
+ private:
+  Result<Taken> count(std::uint64_t version, std::uint64_t included, std::span<const float> update);
+
+  Progress progress_;
+  std::deque<Telling> pending_;
+  std::vector<float> correction_, change_;
+  std::uint64_t tokens_ = 0;
+  std::uint64_t version_ = 0;
+  std::uint64_t told_ = 0, counted_ = 0;  ///< numbers of tellings
+  bool met_ = false;
+  bool corrects_ = false;
+  bool handed_out_ = false;  ///< the correction; to be cleared before the next
+};
+
+}  // namespace reef::actors

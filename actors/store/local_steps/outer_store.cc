@@ -1,0 +1,175 @@
+#include "actors/store/local_steps/outer_store.h"
+
+#include "actors/optimize/starting_values.h"
+#include "actors/store/local_steps/exchange.h"
+#include "ops/functional/functional.h"
+#include "ops/nn/stage.h"
+#include "ops/nn/tensor_rank.h"
+#include "runtime/base/log.h"
+#include "scheduler/plan/layout.h"
+#include "scheduler/plan/pieces.h"
+
+namespace reef::actors {
+namespace {
+
+using ops::Tensor;
+
+/// Beside the job's grace, for the others' last progress and updates.
+constexpr Duration kSettleTime = std::chrono::seconds(30);
+constexpr Duration kLookAgain = std::chrono::milliseconds(50);
+
+/// act meet: progress [x owners, of each: x stages, of each: x ranks] -> correction [x replicas, of
+/// each: likewise]
+class OuterStore final : public Task {
+ public:
+  explicit OuterStore(const TaskSetup& setup)
+      : setup_(setup),
+        local_(*setup.job.local_steps),
+        whole_(job::spec_of(setup.job)),
+        fragments_(whole_, local_.fragments),
+        step_tokens_(setup.job.training.leaves * plan::tokens_per_leaf(setup.job)) {
+    const std::vector<plan::RankDeal> deals = plan::deals_of(setup.job, setup.plan);
+    told_.resize(std::size_t{deals[0].deal.owners()} * setup.plan.stages * setup.plan.ranks);
+    corrected_.resize(std::size_t{setup.plan.replicas} * setup.plan.stages * setup.plan.ranks);
+    for (const plan::Actor& other : setup.plan.actors) {
+      if (other.kind != plan::ActorKind::kOptimizer) continue;
+      const std::size_t port =
+          (other.replica * setup.plan.stages + other.stage) * setup.plan.ranks + other.rank;
+      const plan::LayerRange layers{other.first_layer, other.last_layer};
+      corrected_[port] = deals[other.rank].held(layers, other.replica);
+      if (port < told_.size()) told_[port] = deals[other.rank].spoken_for(layers, other.replica);
+    }
+  }
+
+  bool fits(const plan::Act& act) const {
+    return act.inputs.size() == told_.size() && act.outputs.size() == corrected_.size();
+  }
+
+  Status start(ops::Context& context, std::span<Token* const> initial) override {
+    for (Token* token : initial) token->empty = true;
+    ATOLL_ASSIGN(const auto global, starting_fragments(context));
+    exchange_.emplace(
+        local_, *setup_.job.island, fragments_, global,
+        [this](std::uint32_t island, node::Letter letter) {
+          return setup_.wire.send_letter(island, std::move(letter));
+        },
+        setup_.clock.now());
+    return {};
+  }
+
+  Status run(Firing& firing) override {
+    const Round& round = firing.inputs[0]->round;
+    if (round.training()) exchange_->trained(step_tokens_);
+    ATOLL_TRY(tell(firing, round));
+    meet({});
+    if (round.training() && round.settling) settle();
+    correct(firing, round);
+    return {};
+  }
+
+ private:
+  Result<std::vector<std::vector<float>>> starting_fragments(ops::Context& context) const {
+    std::vector<std::vector<float>> fragments;
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f)
+      fragments.emplace_back(fragments_.elements(f));
+    const nn::Stage stage(whole_, 0, whole_.layers.size());
+    for (const nn::Parameter& parameter : stage.parameters()) {
+      const plan::HeldSlice whole{{parameter.name, 0, parameter.elements(), 0}, parameter};
+      ATOLL_ASSIGN(const auto values, starting_values(context, setup_.job, {&whole, 1}));
+      fragments_.scatter(whole, values[0].master.values<float>(),
+                         fragments[fragments_.fragment_of(parameter.name)]);
+    }
+    return fragments;
+  }
+
+  /// The fragments that shards have sent.
+  Status tell(const Firing& firing, const Round& round) {
+    std::map<std::uint32_t, std::vector<float>> told;
+    for (std::size_t port = 0; port < told_.size(); ++port) {
+      const Token& token = *firing.inputs[port];
+      if (token.round != round || token.empty != firing.inputs[0]->empty)
+        return Error{Code::kProto, "outer store", "progress of different rounds"};
+      if (token.empty) continue;
+      std::size_t at = 0;
+      for (const plan::HeldSlice& held : told_[port]) {
+        const std::uint32_t f = fragments_.fragment_of(held.parameter.name);
+        if (!is_told(local_, round, f)) continue;
+        if (at == token.tensors.size() || token.tensors[at].elements() != held.slice.count)
+          return Error{Code::kTensor, held.parameter.name, "progress of another shape"};
+        std::vector<float>& weights = told[f];
+        weights.resize(fragments_.elements(f));
+        fragments_.scatter(held, token.tensors[at++].values<float>(), weights);
+      }
+    }
+    for (auto& [fragment, weights] : told)
+      exchange_->tell(fragment, std::move(weights), round.settling, setup_.clock.now());
+    return {};
+  }
+
+  void meet(Duration patience) {
+    exchange_->handle(setup_.post->take(patience), setup_.clock.now());
+    exchange_->update(setup_.clock.now());
+  }
+
+  /// Nothing is left to train meanwhile.
+  void settle() {
+    const Time late = setup_.clock.now() + local_.grace + kSettleTime;
+    while (!exchange_->finished(setup_.clock.now()) && !setup_.post->closed()) {
+      if (setup_.clock.now() >= late) {
+        log_warning("the last outer updates have not all come; the weights are without them");
+        return;
+      }
+      meet(kLookAgain);
+    }
+  }
+
+  void correct(Firing& firing, const Round& round) {
+    std::vector<double> corrected;
+    std::map<std::uint32_t, std::span<const float>> corrections;
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f) {
+      if (!exchange_->corrects(f)) continue;
+      corrected.push_back(f);
+      corrections[f] = exchange_->correction(f);
+    }
+    for (std::size_t port = 0; port < corrected_.size(); ++port) {
+      Token& token = *firing.outputs[port];
+      token.round = round;
+      token.empty = corrected.empty();
+      token.scalars = corrected;
+      for (const plan::HeldSlice& held : corrected_[port]) {
+        const auto found = corrections.find(fragments_.fragment_of(held.parameter.name));
+        if (found == corrections.end()) continue;
+        Tensor values = Tensor::empty(firing.context.pool(), ops::DType::kF32, shape_of(held));
+        fragments_.gather(held, found->second, values.values<float>());
+        token.tensors.push_back(std::move(values));
+      }
+    }
+  }
+
+  const TaskSetup setup_;
+  const job::LocalSteps& local_;
+  const nn::ModelSpec whole_;
+  const Fragments fragments_;
+  const std::uint64_t step_tokens_;
+  std::vector<std::vector<plan::HeldSlice>> told_;       ///< by input
+  std::vector<std::vector<plan::HeldSlice>> corrected_;  ///< by output
+  std::optional<Exchange> exchange_;                     ///< from start() on
+};
+
+}  // namespace
+
+bool is_told(const job::LocalSteps& local, const Round& round, std::uint32_t fragment) {
+  if (!round.training()) return false;
+  return round.settling || job::fragment_due(local, round.step) == fragment;
+}
+
+Result<std::unique_ptr<Task>> make_outer_store(const TaskSetup& setup, const plan::Actor& actor) {
+  if (!setup.job.local_steps || !setup.job.island)
+    return Error{Code::kProto, actor.name, "the job is no island's"};
+  auto store = std::make_unique<OuterStore>(setup);
+  if (!store->fits(actor.acts[0]))
+    return Error{Code::kProto, actor.name, "does not meet each shard of the plan"};
+  return std::unique_ptr<Task>(std::move(store));
+}
+
+}  // namespace reef::actors

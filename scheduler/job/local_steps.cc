@@ -1,0 +1,42 @@
+#include "scheduler/job/local_steps.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "scheduler/job/job.h"
+
+namespace reef::job {
+
+Job island_of(const Job& job, Island island) {
+  Job own = job;
+  own.datacenters = {island.datacenters.at(island.index)};
+  own.island = std::move(island);
+  return own;
+}
+
+Job at_pace(const Job& job, double factor) {
+  const auto scaled = [factor](std::uint64_t steps) {
+    return steps == 0 ? 0
+                      : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(
+                                                       static_cast<double>(steps) * factor)));
+  };
+  Job own = job;
+  own.training.steps = scaled(job.training.steps);
+  own.optimizer.warmup_steps = std::min(scaled(job.optimizer.warmup_steps), own.training.steps - 1);
+  own.evaluation.every = scaled(job.evaluation.every);
+  own.checkpoints.every = scaled(job.checkpoints.every);
+  own.local_steps->inner_steps =
+      std::max<std::uint64_t>(scaled(job.local_steps->inner_steps), job.local_steps->fragments);
+  return own;
+}
+
+std::optional<std::uint32_t> fragment_due(const LocalSteps& local, std::uint64_t step) {
+  const std::uint64_t phase = step % local.inner_steps;
+  for (std::uint32_t f = 0; f < local.fragments; ++f) {
+    if ((f + std::uint64_t{1}) * local.inner_steps / local.fragments % local.inner_steps == phase)
+      return f;
+  }
+  return std::nullopt;
+}
+
+}  // namespace reef::job

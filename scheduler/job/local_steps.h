@@ -1,0 +1,53 @@
+#pragma once
+// Datacenters that each train by themselves and tell the others of their progress now and then
+// (DiLoCo, arXiv 2311.08105), as a job asks for it. Pure data. What comes of it stands in
+// actors/store/local_steps.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/clock.h"
+
+namespace reef::job {
+
+struct LocalSteps {
+  /// Whether a faster datacenter makes more steps, and others fewer, in as much time; else all make
+  /// as many.
+  bool own_pace = true;
+  std::uint64_t inner_steps = 32;  ///< of a datacenter, from one telling of a fragment to the next
+  /// The weights' parts, which are told one after the other; at most inner_steps.
+  std::uint32_t fragments = 4;
+  std::string codec = "int4+zstd";  ///< of progress and of updates
+  double outer_learning_rate = 0.7;
+  double outer_momentum = 0.9;
+  std::uint32_t quorum = 1;                   ///< datacenters without which there is no update
+  Duration grace = std::chrono::seconds(30);  ///< for the others, once there is a quorum
+  bool operator==(const LocalSteps&) const = default;
+};
+
+/// What one of the datacenters is told of its place among them. By the scheduler.
+struct Island {
+  std::uint32_t index = 0;
+  std::vector<std::string> datacenters;  ///< of all islands, by index
+  std::uint32_t begun = 0;               ///< times before, with what was lost
+  std::uint64_t first_step = 0;          ///< steps that it has missed, then
+  std::uint32_t count() const { return static_cast<std::uint32_t>(datacenters.size()); }
+  bool operator==(const Island&) const = default;
+};
+
+struct Job;
+
+/// The job of one island: the user's, in its datacenter alone.
+Job island_of(const Job& job, Island island);
+
+/// The same for a datacenter that makes `factor` times the steps of the job in the same time: what
+/// counts in steps counts as many more.
+Job at_pace(const Job& job, double factor);
+
+/// Which fragment is told after this step: each once in inner_steps, evenly spread, the last one
+/// when these are over.
+std::optional<std::uint32_t> fragment_due(const LocalSteps& local, std::uint64_t step);
+
+}  // namespace reef::job

@@ -1,0 +1,80 @@
+#include "scheduler/plan/islands.h"
+
+#include <algorithm>
+
+#include "runtime/base/check.h"
+
+namespace reef::plan {
+
+std::vector<job::Job> parts_of(const job::Job& job, const topology::Topology& topology) {
+  if (!job.local_steps || job.island) return {job};
+  job::Island island;
+  for (const topology::Node& node : topology.nodes) {
+    if (std::ranges::count(island.datacenters, node.datacenter) == 0)
+      island.datacenters.push_back(node.datacenter);
+  }
+  std::vector<job::Job> parts;
+  for (; island.index < island.count(); ++island.index)
+    parts.push_back(job::island_of(job, island));
+  return parts;
+}
+
+namespace {
+
+/// Slower ones than this against the fastest make fewer steps.
+constexpr double kAlike = 0.95;
+
+/// As many steps in all as the job has of so many datacenters, shared out by what a step takes.
+void give_each_its_pace(std::vector<Choice>& choices) {
+  double fastest = 0, sum = 0;
+  std::vector<double> speeds;
+  for (const Choice& choice : choices) {
+    speeds.push_back(1 / std::max(choice.forecast.step_seconds, 1e-12));
+    fastest = std::max(fastest, speeds.back());
+    sum += speeds.back();
+  }
+  if (std::ranges::all_of(speeds, [&](double speed) { return speed >= kAlike * fastest; })) return;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const double factor = speeds[i] / sum * static_cast<double>(choices.size());
+    // What mode auto has chosen stands in the descriptor.
+    const job::Job chosen = job::job_from_json(choices[i].plan.descriptor).value();
+    choices[i].plan.descriptor = job::job_to_json(job::at_pace(chosen, factor));
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::Topology& topology) {
+  ATOLL_ASSIGN(const topology::Topology meant, topology::within(topology, job.datacenters));
+  const std::vector<job::Job> parts = parts_of(job, meant);
+  std::vector<Choice> choices;
+  for (const job::Job& part : parts) {
+    auto choice = choose_plan(part, meant);
+    if (choice.ok()) {
+      choices.push_back(std::move(*choice));
+      continue;
+    }
+    if (!part.island) return choice.error();
+    const Error& why = choice.error();
+    return Error{
+        why.code, why.where,
+        "datacenter " + part.island->datacenters[part.island->index] + " by itself: " + why.what};
+  }
+  if (parts.size() > 1 && job.local_steps->own_pace) give_each_its_pace(choices);
+  return choices;
+}
+
+Result<std::vector<Plan>> make_plans(const job::Job& job, const topology::Topology& topology) {
+  ATOLL_ASSIGN(auto choices, choose_plans(job, topology));
+  std::vector<Plan> plans;
+  for (Choice& choice : choices) plans.push_back(std::move(choice.plan));
+  return plans;
+}
+
+NodeIndex outer_store_of(const Plan& plan) {
+  const auto store = std::ranges::find(plan.actors, ActorKind::kOuterStore, &Actor::kind);
+  CHECK(store != plan.actors.end());
+  return store->node;
+}
+
+}  // namespace reef::plan

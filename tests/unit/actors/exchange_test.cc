@@ -1,0 +1,371 @@
+// Islands that exchange letters over channels which a test can cut: what they agree on, whoever is
+// slow, lost or comes back.
+
+#include "actors/store/local_steps/exchange.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <random>
+
+#include "ops/nn/config.h"
+#include "ops/nn/stage.h"
+#include "runtime/base/clock.h"
+
+namespace reef::actors {
+namespace {
+
+using namespace std::chrono_literals;
+using Values = std::vector<float>;
+
+nn::ModelSpec small_model() {
+  nn::GptConfig gpt;
+  gpt.vocab_size = 16;
+  gpt.n_positions = 8;
+  gpt.n_embd = 8;
+  gpt.n_layer = 2;
+  gpt.n_head = 2;
+  return nn::model_spec(gpt, nn::Precision::kF32, nn::Recompute::kNone, 8);
+}
+
+/// Islands that train a model, each of which pulls all weights towards a number of its own.
+class Ocean {
+ public:
+  Ocean(std::uint32_t islands, job::LocalSteps local)
+      : local_(std::move(local)), fragments_(small_model(), local_.fragments) {
+    for (std::uint32_t i = 0; i < islands; ++i) names_.push_back("island-" + std::to_string(i));
+    for (std::uint32_t i = 0; i < islands; ++i) start(i, 0, 0);
+    for (std::uint32_t i = 0; i < islands; ++i) connect(i, true);
+  }
+
+  /// With the weights that everybody began with.
+  void start(std::uint32_t i, std::uint32_t begun, std::uint64_t first_step) {
+    islands_.resize(names_.size());
+    Island& island = islands_[i];
+    island = {};
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f)
+      island.weights.emplace_back(fragments_.elements(f), 0.0f);
+    island.exchange = std::make_unique<Exchange>(
+        local_, job::Island{i, names_, begun, first_step}, fragments_, island.weights,
+        [this, i](std::uint32_t to, node::Letter letter) {
+          if (!islands_[i].connected || !islands_[to].connected) return false;
+          islands_[to].post.push_back({i, std::nullopt, std::move(letter)});
+          return true;
+        },
+        now_);
+    island.step = first_step;
+  }
+
+  /// To all others that are connected. A cut loses what is under way.
+  void connect(std::uint32_t i, bool present) {
+    islands_[i].connected = present;
+    if (!present) islands_[i].post.clear();
+    for (std::uint32_t other = 0; other < islands_.size(); ++other) {
+      if (other == i || !islands_[other].connected) continue;
+      if (!present)
+        std::erase_if(islands_[other].post, [i](const auto& event) { return event.island == i; });
+      islands_[other].post.push_back({i, present, {}});
+      islands_[i].post.push_back({other, present, {}});
+    }
+  }
+
+  /// One training step of an island: each weight goes a tenth of the way to `target`.
+  void step(std::uint32_t i, float target) {
+    Island& island = islands_[i];
+    island.step += 1;
+    for (Values& fragment : island.weights) {
+      for (float& weight : fragment) weight += 0.1f * (target - weight);
+    }
+    island.exchange->trained(64);
+    if (const auto f = job::fragment_due(local_, island.step))
+      island.exchange->tell(*f, island.weights[*f], false, now_);
+    meet(i);
+  }
+
+  /// As the store does once a round.
+  void meet(std::uint32_t i) {
+    Island& island = islands_[i];
+    island.exchange->handle(
+        {std::make_move_iterator(island.post.begin()), std::make_move_iterator(island.post.end())},
+        now_);
+    island.post.clear();
+    island.exchange->update(now_);
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f) {
+      if (!island.exchange->corrects(f)) continue;
+      const auto correction = island.exchange->correction(f);
+      for (std::size_t k = 0; k < correction.size(); ++k) island.weights[f][k] += correction[k];
+    }
+  }
+
+  void finish(std::uint32_t i) {
+    Island& island = islands_[i];
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f)
+      island.exchange->tell(f, island.weights[f], true, now_);
+  }
+  bool finished(std::uint32_t i) const { return islands_[i].exchange->finished(now_); }
+
+  void pass(Duration time) { now_ += time; }
+  const std::vector<Values>& weights(std::uint32_t i) const { return islands_[i].weights; }
+  std::size_t letters_for(std::uint32_t i) const { return islands_[i].post.size(); }
+
+  double mean(std::uint32_t i) const {
+    double sum = 0, count = 0;
+    for (const Values& fragment : islands_[i].weights) {
+      for (const float weight : fragment) sum += weight, ++count;
+    }
+    return sum / count;
+  }
+  double distance(std::uint32_t a, std::uint32_t b) const {
+    double most = 0;
+    for (std::uint32_t f = 0; f < fragments_.count(); ++f) {
+      for (std::size_t k = 0; k < fragments_.elements(f); ++k) {
+        most =
+            std::max<double>(most, std::abs(islands_[a].weights[f][k] - islands_[b].weights[f][k]));
+      }
+    }
+    return most;
+  }
+
+ private:
+  struct Island {
+    std::vector<Values> weights;
+    std::unique_ptr<Exchange> exchange;
+    std::vector<Post::Event> post;
+    std::uint64_t step = 0;
+    bool connected = false;
+  };
+  const job::LocalSteps local_;
+  const Fragments fragments_;
+  std::vector<std::string> names_;
+  std::vector<Island> islands_;
+  Time now_ = Time{} + 1h;
+};
+
+job::LocalSteps exact(std::uint64_t inner_steps, std::uint32_t fragments) {
+  job::LocalSteps local;
+  local.inner_steps = inner_steps;
+  local.fragments = fragments;
+  local.codec = "none";
+  local.outer_learning_rate = 1;
+  local.outer_momentum = 0;
+  return local;
+}
+
+void settle(Ocean& ocean, const std::vector<std::uint32_t>& islands) {
+  for (const std::uint32_t i : islands) ocean.finish(i);
+  for (int round = 0; round < 40; ++round) {
+    for (const std::uint32_t i : islands) ocean.meet(i);
+  }
+  for (const std::uint32_t i : islands) EXPECT_TRUE(ocean.finished(i)) << i;
+}
+
+TEST(Fragments, HoldEveryParameterOnceInAboutEqualParts) {
+  const nn::ModelSpec spec = small_model();
+  std::size_t all = 0;
+  const nn::Stage stage(spec, 0, spec.layers.size());
+  for (const nn::Parameter& one : stage.parameters())
+    all += static_cast<std::size_t>(one.elements());
+  const Fragments fragments(spec, 3);
+  std::size_t sum = 0;
+  for (std::uint32_t f = 0; f < 3; ++f) {
+    sum += fragments.elements(f);
+    EXPECT_GT(fragments.elements(f), all / 6);
+    EXPECT_LT(fragments.elements(f), all / 2);
+  }
+  EXPECT_EQ(sum, all);
+}
+
+TEST(LocalStepsJob, TellsEachFragmentOnceInItsTime) {
+  job::LocalSteps local;
+  local.inner_steps = 10;
+  local.fragments = 4;
+  std::vector<int> told(4);
+  for (std::uint64_t step = 1; step <= 10; ++step) {
+    if (const auto f = job::fragment_due(local, step)) ++told[*f];
+  }
+  EXPECT_EQ(told, (std::vector<int>{1, 1, 1, 1}));
+  EXPECT_EQ(job::fragment_due(local, 10), 3u);
+  EXPECT_EQ(job::fragment_due(local, 20), 3u);
+}
+
+TEST(Exchange, IslandsEndWithTheSameWeights) {
+  for (const char* codec : {"none", "bf16+zstd", "int4+zstd", "top-k:0.25"}) {
+    job::LocalSteps local = exact(4, 3);
+    local.codec = codec;
+    local.outer_learning_rate = 0.7;
+    local.outer_momentum = 0.5;
+    Ocean ocean(3, local);
+    for (int step = 0; step < 40; ++step) {
+      for (std::uint32_t i = 0; i < 3; ++i) ocean.step(i, 1.0f + static_cast<float>(i));
+    }
+    settle(ocean, {0, 1, 2});
+    EXPECT_LT(ocean.distance(0, 1), 1e-5) << codec;
+    EXPECT_LT(ocean.distance(0, 2), 1e-5) << codec;
+    EXPECT_NEAR(ocean.mean(0), 2.0, 0.4) << codec;  // between 1, 2 and 3
+  }
+}
+
+/// With a rate of one and no momentum an update is the mean of what islands did by themselves.
+TEST(Exchange, AnUpdateIsTheMeanOfAllProgress) {
+  Ocean ocean(2, exact(1, 1));
+  ocean.meet(1);  // joins
+  ocean.meet(0);
+  ocean.meet(1);
+  ocean.step(0, 1.0f);
+  ocean.step(1, 3.0f);
+  ocean.meet(0);
+  ocean.meet(1);
+  EXPECT_NEAR(ocean.mean(0), 0.2, 1e-6);
+  EXPECT_NEAR(ocean.mean(1), 0.2, 1e-6);
+}
+
+TEST(Exchange, GoesOnWithoutOneThatIsCutAndTakesItBack) {
+  Ocean ocean(2, exact(2, 2));
+  const auto both = [&](int steps) {
+    for (int step = 0; step < steps; ++step) {
+      ocean.step(0, 1.0f);
+      ocean.step(1, 3.0f);
+    }
+  };
+  both(10);
+  ocean.connect(1, false);
+  for (int step = 0; step < 100; ++step) ocean.step(0, 1.0f);
+  EXPECT_NEAR(ocean.mean(0), 1.0, 0.05);  // its own way now
+  for (int step = 0; step < 5; ++step) ocean.step(1, 3.0f);
+  ocean.connect(1, true);
+  both(60);
+  settle(ocean, {0, 1});
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+  EXPECT_NEAR(ocean.mean(0), 2.0, 0.1);
+}
+
+/// Nobody waits for one that has told its last.
+TEST(Exchange, OneMayFinishBeforeTheOther) {
+  Ocean ocean(2, exact(2, 2));
+  for (int step = 0; step < 20; ++step) {
+    ocean.step(0, 1.0f);
+    ocean.step(1, 3.0f);
+  }
+  ocean.finish(0);
+  for (int step = 0; step < 21; ++step) {
+    ocean.meet(0);
+    ocean.step(1, 3.0f);
+    EXPECT_FALSE(ocean.finished(0));
+  }
+  ocean.finish(1);
+  for (int round = 0; round < 5; ++round) {
+    ocean.meet(0);
+    ocean.meet(1);
+  }
+  EXPECT_TRUE(ocean.finished(0));
+  EXPECT_TRUE(ocean.finished(1));
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+}
+
+TEST(Exchange, OneThatBeginsAnewHasTheOthersWeights) {
+  for (const std::uint32_t lost : {0u, 1u}) {  // either is the home of a fragment
+    Ocean ocean(2, exact(2, 2));
+    for (int step = 0; step < 40; ++step) {
+      ocean.step(0, 2.0f);
+      ocean.step(1, 2.0f);
+    }
+    ASSERT_GT(ocean.mean(0), 1.5);
+    ocean.connect(lost, false);
+    for (int step = 0; step < 4; ++step) ocean.step(1 - lost, 2.0f);
+    ocean.start(lost, 1, 44);
+    ASSERT_EQ(ocean.mean(lost), 0);
+    ocean.connect(lost, true);
+    for (int round = 0; round < 4; ++round) {
+      ocean.meet(lost);
+      ocean.meet(1 - lost);
+    }
+    EXPECT_GT(ocean.mean(lost), 1.5) << lost;
+    EXPECT_GT(ocean.mean(1 - lost), 1.5) << lost;
+    for (int step = 0; step < 20; ++step) {
+      ocean.step(0, 2.0f);
+      ocean.step(1, 2.0f);
+    }
+    settle(ocean, {0, 1});
+    EXPECT_LT(ocean.distance(0, 1), 1e-5) << lost;
+    EXPECT_NEAR(ocean.mean(0), 2.0, 0.1) << lost;
+  }
+}
+
+/// Cuts, losses and paces of all kinds; at the end, with everybody there, all agree.
+TEST(Exchange, AgreesWhateverHappensOnTheWay) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    job::LocalSteps local = exact(1 + random() % 6, 1 + random() % 2);
+    local.fragments =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(local.fragments, local.inner_steps));
+    local.outer_learning_rate = 0.7;
+    local.outer_momentum = 0.3;
+    local.grace = 1s;
+    const std::uint32_t islands = 2 + random() % 3;
+    Ocean ocean(islands, local);
+    std::vector<bool> there(islands, true);
+    std::uint32_t begun = 0;
+    for (std::uint64_t event = 0; event < 400; ++event) {
+      const std::uint32_t i = random() % islands;
+      ocean.pass(std::chrono::milliseconds(random() % 200));
+      switch (random() % 40) {
+        case 0:
+          if (there[i]) ocean.connect(i, there[i] = false);
+          break;
+        case 1:
+          if (!there[i]) ocean.connect(i, there[i] = true);
+          break;
+        case 2:
+          if (!there[i]) ocean.start(i, ++begun, event);
+          break;
+        default:
+          ocean.step(i, 2.0f);
+      }
+    }
+    std::vector<std::uint32_t> all;
+    for (std::uint32_t i = 0; i < islands; ++i) {
+      if (!there[i]) ocean.connect(i, true);
+      all.push_back(i);
+    }
+    for (int step = 0; step < 300; ++step) {
+      ocean.pass(100ms);
+      for (const std::uint32_t i : all) ocean.step(i, 2.0f);
+    }
+    settle(ocean, all);
+    for (const std::uint32_t i : all) {
+      EXPECT_LT(ocean.distance(0, i), 1e-4) << "seed " << seed << " island " << i;
+      EXPECT_NEAR(ocean.mean(i), 2.0, 0.2) << "seed " << seed;
+    }
+  }
+}
+
+/// What another island writes and cannot be changes nothing.
+TEST(Exchange, PassesOverWhatCannotBe) {
+  job::LocalSteps local = exact(2, 2);
+  const nn::ModelSpec spec = small_model();
+  const Fragments fragments(spec, 2);
+  std::vector<Values> global{Values(fragments.elements(0)), Values(fragments.elements(1))};
+  std::mt19937 random(7);
+  Exchange exchange(
+      local, job::Island{0, {"a", "b"}}, fragments, global,
+      [](std::uint32_t, node::Letter) { return true; }, Time{});
+  exchange.handle({{1, true, {}}}, Time{});
+  for (int i = 0; i < 2000; ++i) {
+    node::Letter letter;
+    letter.kind = static_cast<std::uint16_t>(random() % 12);
+    letter.fragment = random() % 4;
+    letter.number = random() % 3 == 0 ? ~0ull : 5 + random() % 100;  // never the next
+    letter.included = random() % 3 == 0 ? ~0ull : random();
+    letter.tokens = random();
+    letter.codec = random() % 2 ? "none" : "int8";
+    letter.payload.resize(random() % 2 ? fragments.elements(1) * 4 - 4 : random() % 64);
+    exchange.handle({{static_cast<std::uint32_t>(random() % 3), std::nullopt, letter}}, Time{});
+    exchange.update(Time{});
+    ASSERT_FALSE(exchange.corrects(0));
+    ASSERT_FALSE(exchange.corrects(1));
+  }
+}
+
+}  // namespace
+}  // namespace reef::actors
