@@ -19,15 +19,16 @@ spec:
 
 
 class LinkCluster:
-    """The scheduler and east-0 are at `a`, west-0 at `b`, enrolled with tokens; a context manager that ends what it started."""
+    """The scheduler and east-0 are at `a`, west-0 at `b`, enrolled with tokens; a context manager that ends what it started.
+    `topology` has {a} and {b} where the sides' addresses go."""
 
-    def __init__(self, a, b, folder):
-        self.a, self.b, self.folder = a, b, pathlib.Path(folder)
+    def __init__(self, a, b, folder, topology=TOPOLOGY):
+        self.a, self.b, self.folder, self.topology = a, b, pathlib.Path(folder), topology
         self.processes = []
 
     def __enter__(self):
         self.atoll("keys", "cluster", "cluster", "--datacenter", "east")
-        (self.folder / "topology.yaml").write_text(TOPOLOGY.format(a=self.a.address, b=self.b.address))
+        (self.folder / "topology.yaml").write_text(self.topology.format(a=self.a.address, b=self.b.address))
         self.start(self.a, "scheduler", "scheduler", "--identity", "cluster/scheduler", "--authority",
                    "cluster/authority.key", "--topology", "topology.yaml", "--listen", f"{self.a.address}:0",
                    "--address-file", "address")

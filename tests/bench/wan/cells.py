@@ -1,0 +1,62 @@
+"""Cells: one setting each of one side of a comparison, and what its runs gave, kept as a file so that a long bench resumes."""
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+
+
+class Failed(Exception):
+    """A cell that gave no figures, with why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """`kind` says who runs it (runs.py); `settings` is all that decides about its figures, as JSON has it."""
+
+    name: str
+    kind: str
+    settings: dict
+
+
+class Results:
+    """A folder with one file a cell: {"cell", "kind", "settings", "runs": [figures of each]}."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def runs(self, cell):
+        """What was measured so far; runs of other settings under the same name are an error, since they cannot be compared."""
+        path = self._path(cell)
+        if not path.exists():
+            return []
+        kept = json.loads(path.read_text())
+        if kept["settings"] != cell.settings:
+            raise Failed(f"{path} has runs with other settings than those asked for now; remove it, or give another --results")
+        return kept["runs"]
+
+    def add(self, cell, figures):
+        runs = [*self.runs(cell), figures]
+        whole = {"cell": cell.name, "kind": cell.kind, "settings": cell.settings, "runs": runs}
+        part = self._path(cell).with_suffix(".part")
+        part.write_text(json.dumps(whole, indent=1) + "\n")
+        os.replace(part, self._path(cell))
+
+    def median(self, cell, figure):
+        """Over the runs that have the figure; None if there is none."""
+        values = [run[figure] for run in self.runs(cell) if run.get(figure) is not None]
+        return statistics.median(values) if values else None
+
+    def spread(self, cell, figure):
+        values = [run[figure] for run in self.runs(cell) if run.get(figure) is not None]
+        return f"{min(values):.5g} to {max(values):.5g}" if values else "none"
+
+    def paired(self, one, other, figure):
+        """The median of the ratios of runs with the same number, which have the same seed; None if there are none."""
+        pairs = zip(self.runs(one), self.runs(other))
+        ratios = [a[figure] / b[figure] for a, b in pairs if a.get(figure) and b.get(figure)]
+        return statistics.median(ratios) if ratios else None
+
+    def _path(self, cell):
+        return self.folder / f"{cell.name}.json"

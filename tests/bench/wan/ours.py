@@ -1,0 +1,129 @@
+"""Runs of Atoll on a line of the emulator: a job of two datacenters of one node each, or the sealed channel alone."""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+
+from cells import Failed
+from lines import ROOT, as_topology, check_line, rig
+import long_line
+
+# For LinkCluster, which fills in the addresses.
+TOPOLOGY = """apiVersion: atoll.dev/v1
+kind: Topology
+metadata: {{{{name: bench}}}}
+spec:
+  datacenters:
+    - {{{{name: east, nodes: [{{{{name: east-0, memory: 4GiB, threads: 1, address: {{a}}, {device}}}}}]}}}}
+    - {{{{name: west, nodes: [{{{{name: west-0, memory: 4GiB, threads: 1, address: {{b}}, {device}}}}}]}}}}
+  lines: [{{{{between: [east, west], {line}}}}}]
+"""
+MODEL = {"type": "gpt2", "vocab_size": 256, "n_positions": 256, "n_embd": 384, "n_layer": 6, "n_head": 6}
+CONTEXT = 256
+# Steps that come first and do not count: kernels and codecs are chosen, connections find their speed.
+WARM = 3
+# Points of a run's curve that are kept.
+POINTS = 100
+LONGEST = 4 * 3600  # seconds of a run
+# What a device is measured with: the shape of a micro-batch.
+ONE_STEP = {"steps": 1, "leaves": 2, "sequences": 8, "evaluation": 0, "parallelism": {"dp": 2}, "codecs": {}}
+
+
+def job_of(settings, seed):
+    """The descriptor, in JSON, which is YAML. `datacenters` is passed on where a cell has it."""
+    steps = settings["steps"]
+    spec = {
+        "topology": "topology.yaml",
+        "model": MODEL,
+        "data": {"path": str(ROOT / "data/bible")},
+        "optimizer": {"name": "adamw", "learningRate": 1e-3, "minimumLearningRate": 1e-4, "warmupSteps": min(50, steps // 5),
+                      "weightDecay": 0.1, "clipNorm": 1.0},
+        "training": {"steps": steps, "seed": seed, "leaves": settings["leaves"], "sequencesPerLeaf": settings["sequences"],
+                     "context": CONTEXT},
+        "evaluation": {"every": 0, "rounds": settings["evaluation"]},
+        "parallelism": settings["parallelism"],
+        "codecs": settings["codecs"],
+    }
+    if "datacenters" in settings:
+        spec["datacenters"] = settings["datacenters"]
+    return {"apiVersion": "atoll.dev/v1", "kind": "TrainingJob", "metadata": {"name": "bench"}, "spec": spec}
+
+
+def topology_of(settings, device):
+    return TOPOLOGY.format(line=as_topology(settings["line"]), device=f"speed: {device['speed']}, bandwidth: {device['bandwidth']}")
+
+
+def train(settings, seed, device):
+    """Figures of one run of a job."""
+    with rig(settings["line"]) as sides, tempfile.TemporaryDirectory(prefix="atoll-wan-bench-") as home:
+        folder = pathlib.Path(home)
+        job, run = folder / "job.yaml", folder / "run"
+        job.write_text(json.dumps(job_of(settings, seed)))
+        with long_line.LinkCluster(sides.a, sides.b, folder, topology_of(settings, device)) as cluster:
+            before = sides.line.stats()
+            done = sides.a.run([long_line.ATOLL, "run", job, "--json", "--run-dir", run, "--scheduler", cluster.scheduler,
+                                "--identity", "cluster/client"], cwd=folder, capture_output=True, text=True, timeout=LONGEST)
+            if done.returncode != 0:
+                raise Failed(f"atoll run ended with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[-600:]}")
+            carried = sides.line.stats()
+        check_line(sides.line, carried)
+        return {**figures_of(settings, run, json.loads(done.stdout.strip().splitlines()[-1])),
+                "line_bytes": [carried[way]["delivered_bytes"] - before[way]["delivered_bytes"] for way in ("ab", "ba")],
+                "log": said(folder)}
+
+
+def figures_of(settings, run, summary):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line for line in lines if "loss" in line]
+    ends = [line["seconds"] for line in losses]
+    if len(ends) < WARM + 2:
+        raise Failed(f"{len(ends)} steps are too few to measure; give at least {WARM + 2}")
+    steps = [after - before for before, after in zip(ends[WARM:], ends[WARM + 1:])]
+    tokens = settings["leaves"] * settings["sequences"] * CONTEXT
+    every = max(1, len(losses) // POINTS)
+    return {
+        "tokens_per_second": tokens * len(steps) / sum(steps),
+        "step_seconds": sum(steps) / len(steps),
+        "step_least": min(steps),
+        "step_most": max(steps),
+        "predicted_seconds": json.loads((run / "plan.json").read_text())["predictedStepSeconds"],
+        "loss": losses[-1]["loss"],
+        "validation_loss": summary.get("val_loss"),
+        "wire_bytes": summary["wire_bytes"],
+        "payload_bytes": summary["payload_bytes"],
+        "curve": [[line["step"], round(line["seconds"], 3), line["loss"]] for line in losses[::every]],
+    }
+
+
+def said(folder):
+    """What nodes had to say, such as the codecs that they chose."""
+    return {name: (folder / f"{name}.log").read_text().splitlines()[-5:] for name in ("east-0", "west-0")}
+
+
+def stream(settings):
+    """Payload a second of the sealed channel between the nodes, as `atoll link test` counts it."""
+    with rig(settings["line"]) as sides, tempfile.TemporaryDirectory(prefix="atoll-wan-bench-") as home:
+        with long_line.LinkCluster(sides.a, sides.b, home) as cluster:
+            report = cluster.test(settings["flows"], settings["seconds"], settings["congestion"])
+        check_line(sides.line, sides.line.stats())
+        return {"mbit": report["rate"] / 1e6}
+
+
+def measure_device():
+    """Speed and bandwidth of a datacenter's device, as a topology says them. Both are measured at once, since they share this
+    machine; a plan that knew only one of them alone would promise too much."""
+    with tempfile.TemporaryDirectory(prefix="atoll-wan-bench-") as home:
+        job = pathlib.Path(home) / "job.yaml"
+        job.write_text(json.dumps(job_of(ONE_STEP, 1)))
+        measuring = [subprocess.Popen([long_line.ATOLL, "topology", "measure", "--json", "--threads", "1", "--job", job],
+                                      env={**os.environ, "ATOLL_CACHE": f"{home}/{i}"}, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True) for i in range(2)]
+        said = [one.communicate(timeout=300) for one in measuring]
+    if any(one.returncode for one in measuring):
+        raise Failed(f"atoll topology measure: {said[0][1].strip()}")
+    profiles = [json.loads(answer)["profiles"][0] for answer, _ in said]
+    speed = statistics.mean(profile["fp32"]["block"] for profile in profiles)
+    bandwidth = statistics.mean(profile["bandwidth"] for profile in profiles)
+    return {"speed": f"{speed / 1e9:.4g}GFLOP/s", "bandwidth": f"{bandwidth / 1e9:.4g}GB/s"}

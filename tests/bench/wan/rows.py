@@ -1,0 +1,155 @@
+"""The rows: which cells each holds against each other, and what it makes of their figures."""
+import copy
+import dataclasses
+
+from cells import Cell
+from lines import UNLIMITED, line
+
+# The same tokens in each step of all synchronous cells, DDP's too: 8 x 256 in each datacenter.
+SYNC = {"leaves": 2, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 2}, "codecs": {}}
+# 64 x 256, as micro-batches of 2 x 256: small ones are over the line sooner, larger ones would be computed faster.
+PIPELINE = {"leaves": 32, "sequences": 2, "evaluation": 4, "parallelism": {"pp": 2}, "codecs": {}}
+SLOW = line(50, 50)
+FAR = line(100, 40)
+GRADIENTS = ("int4", "int4+zstd", "top-k:0.01", "power-sgd:4", "auto:0.1")
+ACTIVATIONS = ("int8", "int8+zstd", "int4", "auto:0.02")
+PREDICTED_RATES = (5, 50, 200)
+# What quality may cost.
+LOSS = 1.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    target: float
+    at_most: bool
+    cells: tuple
+    figures: object  # of Results: (ours, theirs, what is said of it), or None while a cell is missing
+
+
+def with_(settings, **changes):
+    return {**copy.deepcopy(settings), **changes}
+
+
+def trained(name, base, on, steps, **changes):
+    return Cell(name, "train", with_(base, line=on, steps=steps, **changes))
+
+
+def plain(text):
+    """A codec as a part of a file's name."""
+    return text.replace(":", "-").replace("+", "-")
+
+
+class Rows:
+    """All rows, with the steps asked for."""
+
+    def __init__(self, steps=None):
+        self.steps = steps
+        self.rows = [*self.pipeline(), *self.sync(), *self.encryption(), *self.ddp(), *self.predict()]
+
+    def count(self, usual):
+        return self.steps or usual
+
+    def pipeline(self):
+        """A pipeline across the line against one across none, with codecs or without, whichever is faster there."""
+        steps = self.count(150)
+        exact = trained("pipeline-unlimited-none", PIPELINE, UNLIMITED, steps)
+        pairs = [(trained(f"pipeline-100-{plain(codec)}", PIPELINE, FAR, steps, codecs=both(codec)),
+                  trained(f"pipeline-unlimited-{plain(codec)}", PIPELINE, UNLIMITED, steps, codecs=both(codec)))
+                 for codec in ACTIVATIONS]
+        far, near = [pair[0] for pair in pairs], [exact, *(pair[1] for pair in pairs)]
+        cells = (exact, *(cell for pair in pairs for cell in pair))
+        return [Row("pipeline", 0.95, False, cells, lambda kept: speeds(kept, good(kept, far, exact), near)),
+                Row("pipeline-loss", LOSS, True, cells, lambda kept: losses(kept, good(kept, far, exact), exact))]
+
+    def sync(self):
+        """With codecs against without. Without them a line changes no bit, so the loss is that on the unlimited line, sooner."""
+        steps = self.count(400)
+        none = trained("sync-50-none", SYNC, SLOW, min(steps, 12))
+        exact = trained("sync-unlimited-none", SYNC, UNLIMITED, steps)
+        packed = [trained(f"sync-50-{plain(codec)}", SYNC, SLOW, steps, codecs={"gradients": codec}) for codec in GRADIENTS]
+        cells = (none, exact, *packed)
+        self.packed, self.exact = packed, exact
+        return [Row("sync", 5, False, cells, lambda kept: speeds(kept, good(kept, packed, exact), [none])),
+                Row("sync-loss", LOSS, True, cells, lambda kept: losses(kept, good(kept, packed, exact), exact))]
+
+    def encryption(self):
+        """Nothing of Atoll's goes unsealed, so plain TCP has the same line to itself with as many flows."""
+        common = {"line": SLOW, "flows": 8, "congestion": "bbr", "seconds": self.count(20)}
+        sealed, open_ = Cell("sealed-50", "stream", common), Cell("plain-50", "flow", common)
+        return [Row("encryption", 0.99, False, (sealed, open_), lambda kept: medians(kept, "mbit", [sealed], [open_]))]
+
+    def ddp(self):
+        """The fastest of DDP's settings that change no gradient, and the fastest of all."""
+        steps = min(self.count(6), 6)
+        base = {"line": SLOW, "steps": steps, "bucket_mb": 25, "hook": "none", "allocator": "tcmalloc"}
+        exact = [Cell(f"ddp-50-bucket-{size}", "ddp", with_(base, bucket_mb=size)) for size in (1, 5, 25, 100)]
+        exact.append(Cell("ddp-50-glibc", "ddp", with_(base, allocator="glibc")))
+        lossy = [Cell(f"ddp-50-{plain(hook)}", "ddp", with_(base, hook=hook)) for hook in ("fp16", "bf16", "power-sgd:4")]
+        cells = (*exact, *lossy, self.exact, *self.packed)
+        return [Row("ddp", 20, False, cells, lambda kept: speeds(kept, good(kept, self.packed, self.exact), exact)),
+                Row("ddp-hooks", None, False, cells, lambda kept: speeds(kept, good(kept, self.packed, self.exact), exact + lossy))]
+
+    def predict(self):
+        """Seconds of a step: the farthest that a prediction was off, as a share of what was measured."""
+        steps = min(self.count(20), 20)
+        cells = []
+        for rate in PREDICTED_RATES:
+            cells.append(trained(f"predict-sync-{rate}", SYNC, line(rate, 50), steps, codecs={"gradients": "int4"}, evaluation=0))
+            cells.append(trained(f"predict-pipeline-{rate}", PIPELINE, line(rate, 40), steps, codecs=both("int8"), evaluation=0))
+        return [Row("predict", 0.10, True, tuple(cells), lambda kept: errors(kept, cells))]
+
+
+def both(codec):
+    """Of a pipeline: what crosses with each micro-batch, and once a step the embedding, which the head shares, and its gradient."""
+    return {"activations": codec, "gradients": "bf16+zstd", "weights": "bf16+zstd"}
+
+
+def good(kept, cells, exact):
+    """Of those measured so far, the ones whose loss is near enough that of `exact`; where none is, the nearest."""
+    ratios = {cell.name: kept.paired(cell, exact, "validation_loss") for cell in cells}
+    known = [cell for cell in cells if ratios[cell.name] is not None]
+    near = [cell for cell in known if ratios[cell.name] <= LOSS]
+    return near or sorted(known, key=lambda cell: ratios[cell.name])[:1]
+
+
+def fastest(kept, cells, figure):
+    known = [cell for cell in cells if kept.median(cell, figure) is not None]
+    return max(known, key=lambda cell: kept.median(cell, figure), default=None)
+
+
+def medians(kept, figure, ours, theirs):
+    """The best of each side."""
+    one, other = fastest(kept, ours, figure), fastest(kept, theirs, figure)
+    if one is None or other is None:
+        return None
+    note = "; ".join(f"{cell.name} {kept.median(cell, figure):.5g} ({kept.spread(cell, figure)}, {len(kept.runs(cell))} runs)"
+                     for cell in (one, other))
+    return kept.median(one, figure), kept.median(other, figure), note
+
+
+def speeds(kept, ours, theirs):
+    return medians(kept, "tokens_per_second", ours, theirs)
+
+
+def losses(kept, ours, exact):
+    """Of the cell whose speed counts."""
+    cell = fastest(kept, ours, "tokens_per_second")
+    if cell is None or not kept.runs(exact):
+        return None
+    pairs = min(len(kept.runs(cell)), len(kept.runs(exact)))
+    ratio = kept.paired(cell, exact, "validation_loss")
+    reference = kept.median(exact, "validation_loss")
+    return ratio * reference, reference, f"{cell.name} against {exact.name}, the median of {pairs} ratios of runs with one seed"
+
+
+def errors(kept, cells):
+    known = [cell for cell in cells if kept.runs(cell)]
+    if not known:
+        return None
+    off = {}
+    for cell in known:
+        measured, predicted = kept.median(cell, "step_seconds"), kept.median(cell, "predicted_seconds")
+        off[cell.name] = abs(measured - predicted) / measured
+    said = ", ".join(f"{name} {error:.3f}" for name, error in off.items())
+    return max(off.values()), None, said
