@@ -77,8 +77,9 @@ class Actors {
             f_.builder.add_act(shard.actor, "statistics", f_.micro(index), loss_priority());
       shard.loss = f_.builder.add_act(shard.actor, "loss", f_.micro(index), loss_priority());
     }
+    // Backward ends at the first stage: where the others' sums are by then, they cost no time.
     replica.norm =
-        f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, {index, f_.last}), "norm");
+        f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, {index, 0}), "norm");
     f_.replicas.push_back(std::move(replica));
   }
 

@@ -126,6 +126,24 @@ TEST(Simulate, IsFasterOnAFasterLine) {
   EXPECT_LT(played.play().step_seconds, slow);
 }
 
+TEST(Simulate, CrossesALongLineOnceThereAndOnceBackBetweenTwoSteps) {
+  const auto step_at = [](Duration round_trip) {
+    Played played(1, 2, 2);
+    played.job.training.leaves = 32;
+    for (topology::Line& line : played.topology.lines) {
+      line.rate = 1e18;
+      line.round_trip = round_trip;
+    }
+    for (topology::Node& node : played.topology.nodes) node.device = {1e9, 1e18, false};
+    played.plan = *make_plan(played.job, played.topology);
+    return played.play().step_seconds;
+  };
+  // The last gradient has to come back, and the first activation or the head's weights to go out.
+  const double way = step_at(std::chrono::milliseconds(20)) - step_at({});
+  EXPECT_GT(way, 0.015);
+  EXPECT_LT(way, 0.025);
+}
+
 TEST(Simulate, FiresEveryActOfEveryRoundAndNoTwoAtOnceOnAStream) {
   const Played played(2, 2, 2);
   std::uint64_t firings = 0;
