@@ -2,6 +2,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/node/relaying.h"
+#include "runtime/node/send_time.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/validate.h"
 
@@ -9,8 +10,6 @@ namespace reef::node {
 namespace {
 
 constexpr Duration kJoinTime = std::chrono::seconds(10);
-/// A token that has not left in this time will not: the line is down though nobody said so.
-constexpr Duration kSendTime = std::chrono::seconds(60);
 
 link::Lane lane_of(plan::Content content) {
   switch (content) {
@@ -126,7 +125,7 @@ void Assignment::signal(Kind kind, const Signal& signal) {
 }
 
 void Assignment::present(const Bytes& credential) {
-  peers_->present(credential, node_.loop.clock().now() + kSendTime);
+  peers_->present(credential, node_.loop.clock().now() + kLeastSendTime);
   partners_->present(credential);
 }
 
@@ -215,18 +214,22 @@ void Assignment::send_token(std::uint32_t edge, std::uint64_t sequence, const To
   const WireToken out{plan_.job, assign_.epoch, edge, sequence, slot, token};
   // That a peer has said farewell is told by the channel's end; after the last round one is stopped
   // before the other.
-  peers_->channel(to).send(token_message(out, lane_of(wire.content)),
-                           node_.loop.clock().now() + kSendTime,
-                           [this, edge, alive = std::weak_ptr(alive_)](const Status& status) {
-                             if (status.ok() || status.error().code == Code::kClosed) return;
-                             if (!alive.expired()) failed(plan_.edges[edge].name, status.error());
-                           });
+  send(to, token_message(out, lane_of(wire.content)),
+       [this, edge, alive = std::weak_ptr(alive_)](const Status& status) {
+         if (status.ok() || status.error().code == Code::kClosed) return;
+         if (!alive.expired()) failed(plan_.edges[edge].name, status.error());
+       });
 }
 
 void Assignment::send_credit(std::uint32_t edge) {
   const plan::NodeIndex to = plan_.actors[plan_.edges[edge].producer].node;
-  peers_->channel(to).send(credit_message({assign_.epoch, edge}),
-                           node_.loop.clock().now() + kSendTime, [](const Status&) {});
+  send(to, credit_message({assign_.epoch, edge}), [](const Status&) {});
+}
+
+void Assignment::send(plan::NodeIndex to, link::Message message, link::Done done) {
+  link::Channel& channel = peers_->channel(to);
+  const Duration time = send_time(channel.queued_bytes() + message.size());
+  channel.send(std::move(message), node_.loop.clock().now() + time, std::move(done));
 }
 
 link::LineNow Assignment::line(std::uint32_t edge) const {

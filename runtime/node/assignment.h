@@ -87,6 +87,7 @@ class Assignment final : public Events, public Wire {
   Status accept_token(plan::NodeIndex from, link::Message message);
   Status accept_credit(plan::NodeIndex from, const link::Message& message);
   const plan::Edge* wire_edge(std::uint32_t edge) const;
+  void send(plan::NodeIndex to, link::Message message, link::Done done);
 
   const Assign assign_;
   const plan::Plan plan_;
