@@ -58,7 +58,7 @@ class Picture:
         self.parts, self.names = [], 0
         self.text(LEFT, TOP - 12, title, "start", bold=True)
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_name, "middle")
-        self.text(LEFT, HEIGHT - 12, y_name, "end")
+        self.text(LEFT - 8, TOP - 12, y_name, "end")
         for value in self.x.ticks():
             self.stroke([(self.x.place(value), TOP), (self.x.place(value), HEIGHT - BOTTOM)], "#ddd", 1)
             self.text(self.x.place(value), HEIGHT - BOTTOM + 18, f"{value:g}", "middle")
