@@ -52,7 +52,7 @@ double bytes_per_second(const topology::Device& device);
 
 /// Expected encoded size over raw size, of a message that consists of `parts` (which only power-sgd
 /// asks for). bf16 tensors end as fp32 tensors do that were rounded. "auto" counts as what it
-/// begins with.
+/// begins with; automatic.h says what it becomes.
 double codec_ratio(std::string_view codec, ops::DType dtype,
                    std::span<const codec::Matrix> parts = {});
 /// bf16 rounds fp32 tensors; fp8, int8 and int4 round fp32 and bf16; top-k and power-sgd round

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/check.h"
+#include "scheduler/cost/automatic.h"
 #include "scheduler/cost/cost.h"
 
 namespace reef::plan {
@@ -10,6 +11,15 @@ namespace {
 
 bool is_activation(Content content) {
   return content == Content::kActivation || content == Content::kActivationGradient;
+}
+
+std::uint64_t least_slots(const Join& join) { return is_activation(join.content) ? 2 : 1; }
+
+/// A gradient or weight waits for its partner's before the next one leaves: more than one is never
+/// there.
+std::uint64_t most_slots(const Join& join) {
+  const bool alone = join.content == Content::kGradient || join.content == Content::kWeights;
+  return std::max<std::uint64_t>(least_slots(join), alone ? 1 : join.tokens);
 }
 
 }  // namespace
@@ -39,17 +49,17 @@ ActRef Builder::add_act(ActorId actor, std::string name, std::uint32_t firings,
 
 void Builder::connect(const Join& join) {
   if (node_of(join.from) != node_of(join.to)) return split(join);
-  edge(join, join.name, join.from, join.to, join.slots, join.initial, false);
+  edge(join, join.name, join.from, join.to, join.slots, join.initial, nullptr);
 }
 
 void Builder::split(const Join& join) {
   const ActRef send = add_carrier(ActorKind::kSend, join, join.from.actor);
   const ActRef receive = add_carrier(ActorKind::kReceive, join, join.to.actor);
   // A token of before the first round stands at its producer and travels like every later one.
-  edge(join, join.name, join.from, send, join.slots, join.initial, false);
-  edge(join, join.name + "/wire", send, receive, wire_slots(join, node_of(send), node_of(receive)),
-       0, true);
-  edge(join, join.name + "/received", receive, join.to, join.slots, 0, false);
+  const topology::Line line = line_between(send, receive);
+  edge(join, join.name, join.from, send, join.slots, join.initial, nullptr);
+  edge(join, join.name + "/wire", send, receive, wire_slots(join, line), 0, &line);
+  edge(join, join.name + "/received", receive, join.to, join.slots, 0, nullptr);
 }
 
 ActRef Builder::add_carrier(ActorKind kind, const Join& join, ActorId end) {
@@ -66,7 +76,7 @@ ActRef Builder::add_carrier(ActorKind kind, const Join& join, ActorId end) {
 }
 
 void Builder::edge(const Join& join, const std::string& name, ActRef from, ActRef to,
-                   std::uint32_t slots, std::uint32_t initial, bool wire) {
+                   std::uint32_t slots, std::uint32_t initial, const topology::Line* wire) {
   Act& producer = plan_.actors[from.actor].acts[from.act];
   Act& consumer = plan_.actors[to.actor].acts[to.act];
   CHECK(producer.firings % join.tokens == 0 && consumer.firings % join.tokens == 0) << name;
@@ -83,10 +93,10 @@ void Builder::edge(const Join& join, const std::string& name, ActRef from, ActRe
   edge.initial = initial;
   edge.bytes = join.bytes;
   edge.dtype = join.dtype;
-  edge.wire = wire;
-  if (wire) {
+  edge.wire = wire != nullptr;
+  if (wire != nullptr) {
     edge.codec = codec_of(join.content);
-    edge.ratio = ratio_of(join);
+    edge.ratio = ratio_of(join, *wire);
   }
   if (from.actor == join.from.actor) edge.codec = join.rounding;
   producer.outputs.push_back({edge.id, producer.firings / join.tokens});
@@ -113,22 +123,24 @@ std::string Builder::codec_of(Content content) const {
   return "none";
 }
 
-double Builder::ratio_of(const Join& join) const {
-  return cost::codec_ratio(codec_of(join.content), join.dtype, join.parts);
+topology::Line Builder::line_between(ActRef from, ActRef to) const {
+  return topology::line_between(topology_, plan_.nodes[node_of(from)].datacenter,
+                                plan_.nodes[node_of(to)].datacenter);
+}
+
+double Builder::ratio_of(const Join& join, const topology::Line& line) const {
+  const std::string codec =
+      cost::expected_codec(codec_of(join.content), join.dtype, line,
+                           static_cast<double>(join.bytes), static_cast<double>(most_slots(join)));
+  return cost::codec_ratio(codec, join.dtype, join.parts);
 }
 
 /// Enough to keep the line busy, but no more than there are tokens in a round: the rest would lie
 /// empty.
-std::uint32_t Builder::wire_slots(const Join& join, NodeIndex from, NodeIndex to) const {
-  const topology::Line line =
-      topology::line_between(topology_, plan_.nodes[from].datacenter, plan_.nodes[to].datacenter);
-  const double bytes = static_cast<double>(join.bytes) * ratio_of(join);
-  const std::uint64_t least = is_activation(join.content) ? 2 : 1;
-  // A gradient or weight waits for its partner's before the next one leaves: more than one is never
-  // there.
-  const bool alone = join.content == Content::kGradient || join.content == Content::kWeights;
-  const std::uint64_t most = std::max<std::uint64_t>(least, alone ? 1 : join.tokens);
-  return static_cast<std::uint32_t>(std::clamp(cost::slots_to_fill(line, bytes), least, most));
+std::uint32_t Builder::wire_slots(const Join& join, const topology::Line& line) const {
+  const double bytes = static_cast<double>(join.bytes) * ratio_of(join, line);
+  return static_cast<std::uint32_t>(
+      std::clamp(cost::slots_to_fill(line, bytes), least_slots(join), most_slots(join)));
 }
 
 }  // namespace reef::plan

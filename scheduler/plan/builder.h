@@ -50,11 +50,12 @@ class Builder {
 
  private:
   void edge(const Join& join, const std::string& name, ActRef from, ActRef to, std::uint32_t slots,
-            std::uint32_t initial, bool wire);
+            std::uint32_t initial, const topology::Line* wire);
   void split(const Join& join);
   ActRef add_carrier(ActorKind kind, const Join& join, ActorId end);
-  double ratio_of(const Join& join) const;
-  std::uint32_t wire_slots(const Join& join, NodeIndex from, NodeIndex to) const;
+  topology::Line line_between(ActRef from, ActRef to) const;
+  double ratio_of(const Join& join, const topology::Line& line) const;
+  std::uint32_t wire_slots(const Join& join, const topology::Line& line) const;
 
   const job::Job& job_;
   const topology::Topology& topology_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "scheduler/cost/automatic.h"
 #include "scheduler/cost/cost.h"
 
 namespace reef::placement {
@@ -124,6 +125,22 @@ TEST(Cost, OfACodecDependsOnWhatItEncodes) {
   EXPECT_LT(cost::codec_ratio("int4", DType::kF32), cost::codec_ratio("int8+zstd", DType::kF32));
   EXPECT_LT(cost::codec_ratio("top-k:0.015625/4096:int2+zstd", DType::kF32), 1.0 / 200);
   EXPECT_DOUBLE_EQ(cost::codec_ratio("int8", DType::kI32), 1);  // tokens are never rounded
+}
+
+TEST(Cost, ExpectsOfAnAutomaticCodecWhatSuitsTheLine) {
+  using ops::DType;
+  const auto expected = [](const char* codec, double rate, DType dtype = DType::kF32) {
+    const topology::Line line{"a", "b", rate, std::chrono::milliseconds(20)};
+    return cost::expected_codec(codec, dtype, line, 1e6, 100);
+  };
+  EXPECT_EQ(expected("auto:0.02", 50e6), "int8+zstd");
+  EXPECT_EQ(expected("auto:0.15", 50e6), "int4+zstd");
+  EXPECT_EQ(expected("auto:0.002", 50e6), "bf16+zstd");
+  EXPECT_EQ(expected("auto:0", 50e6), "none+zstd");
+  EXPECT_EQ(expected("auto:0", 50e6, DType::kBF16), "bf16+zstd");
+  EXPECT_EQ(expected("auto:0.02", 1e12), "none");  // the line is faster than any codec
+  EXPECT_EQ(expected("int4", 1e12), "int4");       // what is named stays
+  EXPECT_EQ(expected("auto:0.02", 50e6, DType::kI32), "auto:0.02");  // tokens are never rounded
 }
 
 TEST(Cost, KnowsWhichCodecRoundsWhat) {

@@ -140,6 +140,20 @@ job::Job bf16_job(std::uint32_t replicas, std::uint32_t stages) {
   return job;
 }
 
+TEST(MakePlan, CountsTheBytesThatAnAutomaticCodecWillLeave) {
+  const auto planned = [](const char* codec) {
+    job::Job job = sample_job(1, 2);
+    job.training.leaves = 32;
+    job.codecs.activations = codec;
+    Plan plan = make_plan(job, sample_topology(2)).value();
+    return edge_named(plan, "hidden.r0.s0/wire");
+  };
+  const Edge automatic = planned("auto:0.02"), named = planned("int8+zstd");
+  EXPECT_EQ(automatic.ratio, named.ratio);
+  EXPECT_EQ(automatic.slots, named.slots);
+  EXPECT_EQ(automatic.codec, "auto:0.02");
+}
+
 TEST(MakePlan, HalvesWhatLayersSeeInBF16AndNothingElse) {
   Plan wide = sample_plan(2, 2, 2);
   Plan narrow = make_plan(bf16_job(2, 2), sample_topology(2)).value();
