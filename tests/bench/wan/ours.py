@@ -45,6 +45,7 @@ def job_of(settings, seed):
         "evaluation": {"every": 0, "rounds": settings["evaluation"]},
         "parallelism": settings["parallelism"],
         "codecs": settings["codecs"],
+        "peerTimeout": "20s",  # two datacenters and the line share two cores with whatever else runs
     }
     if "datacenters" in settings:
         spec["datacenters"] = settings["datacenters"]
@@ -66,7 +67,7 @@ def train(settings, seed, device):
             done = sides.a.run([long_line.ATOLL, "run", job, "--json", "--run-dir", run, "--scheduler", cluster.scheduler,
                                 "--identity", "cluster/client"], cwd=folder, capture_output=True, text=True, timeout=LONGEST)
             if done.returncode != 0:
-                raise Failed(f"atoll run ended with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[-600:]}")
+                raise Failed(f"atoll run ended with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[-600:]}; {said(folder)}")
             carried = sides.line.stats()
         check_line(sides.line, carried)
         return {**figures_of(settings, run, json.loads(done.stdout.strip().splitlines()[-1])),

@@ -11,7 +11,7 @@ SYNC = {"leaves": 2, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 2},
 PIPELINE = {"leaves": 32, "sequences": 2, "evaluation": 4, "parallelism": {"pp": 2}, "codecs": {}}
 SLOW = line(50, 50)
 FAR = line(100, 40)
-GRADIENTS = ("int4", "int4+zstd", "top-k:0.01", "top-k:0.05", "power-sgd:4", "power-sgd:16", "auto:0.15")
+GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "auto:0.15")
 ACTIVATIONS = ("int8", "int8+zstd", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
 # What quality may cost.
