@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--results", default=ROOT / "build/wan", type=pathlib.Path, help="folder of the cells (default: build/wan)")
     parser.add_argument("--runs", type=int, default=3, help="of each cell")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="rows to measure; or cells, by their names")
-    parser.add_argument("--steps", type=int, help="of training at most, to look rather than to measure: give another --results")
+    parser.add_argument("--steps", type=int, help="of training in place of the usual ones; few, to look: give another --results then")
     parser.add_argument("--rows", action="store_true", help="measure nothing, print rows from what is there")
     parser.add_argument("--list", action="store_true", help="print rows and cells with their settings")
     options = parser.parse_args()
