@@ -85,9 +85,10 @@ def print_row(row, results):
     value, other, note = found
     ratio = None if other is None else value / other
     held = value if ratio is None else ratio
-    holds = None if row.target is None else held <= row.target if row.at_most else held >= row.target
+    target = row.target(results) if callable(row.target) else row.target
+    holds = None if target is None else held <= target if row.at_most else held >= target
     say(f"{row.name}: {note}")
-    print(json.dumps({"row": row.name, "ours": value, "theirs": other, "ratio": ratio, "target": row.target, "holds": holds}), flush=True)
+    print(json.dumps({"row": row.name, "ours": value, "theirs": other, "ratio": ratio, "target": target, "holds": holds}), flush=True)
 
 
 def distinct(rows):
@@ -97,7 +98,8 @@ def distinct(rows):
 
 def show(rows, cells, results):
     for row in rows:
-        bound = "" if row.target is None else f", {'at most' if row.at_most else 'at least'} {row.target}"
+        target = row.target(results) if callable(row.target) else row.target
+        bound = "" if target is None else f", {'at most' if row.at_most else 'at least'} {target:.4g}"
         print(f"{row.name}{bound}: {' '.join(cell.name for cell in row.cells)}")
     for cell in cells:
         print(f"{cell.name} ({cell.kind}, {len(results.runs(cell))} runs): {json.dumps(cell.settings)}")
