@@ -43,6 +43,7 @@ ALLOWED = {
                             "scheduler/plan", "scheduler/job"],
     "actors": BASE + ["runtime/register", "runtime/device", "runtime/link", "runtime/node", "configs/schema", "ops",
                       "collectives", "scheduler/plan", "scheduler/job"],
+    "actors/metrics/translation": BASE,
     "runtime/app": ["actors", "collectives", "configs", "ops", "runtime", "scheduler", "security"],
     "tests": ["actors", "collectives", "configs", "ops", "runtime", "scheduler", "security"],
 }
