@@ -90,7 +90,7 @@ class Gpt {
   /// Rows of the table for `length` tokens: those of the places where they stand.
   Variable positions(std::int64_t length) {
     const Variable table = pass_.leaf("wpe.weight");
-    if (pass_.sample.share.is_whole()) return table;
+    if (pass_.sample.from_the_start()) return table;
     return ops::take_runs(pass_.context, pass_.tape, table, 0, pass_.positions(length));
   }
 

@@ -21,13 +21,17 @@ namespace reef::nn {
 using Parameters = std::map<std::string, ops::Tensor>;
 
 /// Where the micro-batch stands in the job, for dropout. `first_sample` is the global index of its
-/// first row; without `training` nothing is dropped.
+/// first row; without `training` nothing is dropped. `first_position` is where the tokens begin in
+/// sequences of which earlier ones have passed before (decoder.h); 0 where ranks share sequences.
 struct Sample {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
   std::uint64_t first_sample = 0;
   bool training = true;
   ContextShare share = {};  ///< of its sequences that is here
+  std::int64_t first_position = 0;
+
+  bool from_the_start() const { return share.is_whole() && first_position == 0; }
 };
 
 /// What all layers of a stage share during the pass.
@@ -50,6 +54,7 @@ struct Pass {
   }
   /// Where the `length` tokens of each sequence stand that are here.
   std::vector<ops::Run> positions(std::int64_t length) const {
+    if (sample.first_position > 0) return {{sample.first_position, length}};
     return sample.share.runs(length * sample.share.ranks);
   }
 

@@ -83,7 +83,8 @@ class HuggingFace(ClusterTest):
                         folder = self.root / f"{family}-{len(fields)}-{dtype}-{size}"
                         model.save_pretrained(folder, max_shard_size=size)
                         self.assertEqual((folder / "model.safetensors.index.json").exists(), size == "20KB")
-                        self.assertEqual(self.generate(folder), most_likely(model.float(), 16))
+                        # Beyond the context of 32, too.
+                        self.assertEqual(self.generate(folder, 40), most_likely(model.float(), 40))
 
     def test_a_job_starts_from_what_transformers_saved(self):
         model = foreign("llama")
