@@ -65,9 +65,9 @@ Status BatchReader::read_window(const Round& round, std::uint64_t sample,
                                 std::span<std::int32_t> window) const {
   if (round.training())
     return train_.read(order_.position(round.step - 1, first_sample_ + sample), window);
-  const std::uint64_t windows = (held_out_.tokens() - 1) / training_.context;
-  const std::uint64_t index = ((round.evaluation - 1) * global_batch(training_) + sample) % windows;
-  return held_out_.read(index * training_.context, window);
+  const std::uint64_t index = (round.evaluation - 1) * global_batch(training_) + sample;
+  return held_out_.read(data::held_out_position(held_out_.tokens(), training_.context, index),
+                        window);
 }
 
 }  // namespace reef::actors

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   reef::app::add_simulate(app, action);
   reef::app::add_data(app, action);
   reef::app::add_generate(app, action);
+  reef::app::add_evaluate(app, action);
   reef::app::add_export(app, action);
   reef::app::add_scheduler(app, action);
   reef::app::add_node(app, action);

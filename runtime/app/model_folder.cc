@@ -12,9 +12,9 @@ namespace {
 namespace fs = std::filesystem;
 using Find = std::function<const checkpoint::TensorView*(const std::string&)>;
 
-Result<Model> build(ops::Context& context, const nn::ModelConfig& config, const Find& find,
-                    const fs::path& folder) {
-  Model model{nn::model_spec(config), {}};
+Result<Model> build(ops::Context& context, const nn::ModelConfig& config, nn::Precision precision,
+                    const Find& find, const fs::path& folder) {
+  Model model{nn::model_spec(config, precision), {}};
   for (const nn::Layer& layer : model.spec.layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
       const checkpoint::TensorView* view = find(parameter.name);
@@ -26,18 +26,20 @@ Result<Model> build(ops::Context& context, const nn::ModelConfig& config, const 
       auto tensor =
           ops::Tensor::empty(context.pool(), ops::DType::kF32, ops::Shape(parameter.shape));
       checkpoint::read_f32(*view, tensor.values<float>());
-      model.weights[parameter.name] = tensor;
+      model.weights[parameter.name] = ops::cast(context, tensor, parameter.dtype);
     }
   }
   return model;
 }
 
-Result<Model> from_checkpoint(ops::Context& context, const checkpoint::Checkpoint& checkpoint) {
+Result<Model> from_checkpoint(ops::Context& context, const checkpoint::Checkpoint& checkpoint,
+                              nn::Precision precision) {
   ATOLL_ASSIGN(const nn::ModelConfig config,
                nn::config_from_json(checkpoint.description().model, Code::kCheckpoint,
                                     checkpoint.folder().string()));
   return build(
-      context, config, [&checkpoint](const std::string& name) { return checkpoint.find(name); },
+      context, config, precision,
+      [&checkpoint](const std::string& name) { return checkpoint.find(name); },
       checkpoint.folder());
 }
 
@@ -53,22 +55,22 @@ std::optional<fs::path> tokenizer_of(const fs::path& folder) {
   return home / data::kTokenizerName;
 }
 
-Result<Model> load_model(ops::Context& context, const fs::path& folder) {
+Result<Model> load_model(ops::Context& context, const fs::path& folder, nn::Precision precision) {
   if (fs::exists(folder / "config.json")) {
     ATOLL_ASSIGN(const auto foreign, checkpoint::load_folder(folder));
     return build(
-        context, foreign.config, [&foreign](const std::string& name) { return foreign.find(name); },
-        folder);
+        context, foreign.config, precision,
+        [&foreign](const std::string& name) { return foreign.find(name); }, folder);
   }
   if (fs::exists(folder / "checkpoints")) {
     std::vector<Error> skipped;
     ATOLL_ASSIGN(const auto newest, checkpoint::latest(folder / "checkpoints", &skipped));
     for (const Error& error : skipped) log_warning("passed over: " + error.text());
     if (!newest) return Error{Code::kCheckpoint, folder.string(), "holds no checkpoint yet"};
-    return from_checkpoint(context, *newest);
+    return from_checkpoint(context, *newest, precision);
   }
   ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(folder));
-  return from_checkpoint(context, checkpoint);
+  return from_checkpoint(context, checkpoint, precision);
 }
 
 }  // namespace reef::app

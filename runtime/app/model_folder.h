@@ -19,7 +19,9 @@ struct Model {
 std::optional<std::filesystem::path> tokenizer_of(const std::filesystem::path& folder);
 
 /// `folder` is a checkpoint (step-...), a run folder (its newest whole checkpoint) or a Hugging
-/// Face folder. kCheckpoint or kPath naming what is wrong.
-Result<Model> load_model(ops::Context& context, const std::filesystem::path& folder);
+/// Face folder. Weights are rounded to what `precision` computes in. kCheckpoint or kPath naming
+/// what is wrong.
+Result<Model> load_model(ops::Context& context, const std::filesystem::path& folder,
+                         nn::Precision precision = nn::Precision::kF32);
 
 }  // namespace reef::app

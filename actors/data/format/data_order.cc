@@ -68,4 +68,9 @@ std::uint64_t DataOrder::shuffle(std::uint64_t epoch, std::uint64_t value) const
   return left << half_bits_ | right;
 }
 
+std::uint64_t held_out_position(std::uint64_t tokens, std::uint64_t window, std::uint64_t index) {
+  CHECK(window > 0 && tokens > window) << tokens << " tokens, windows of " << window;
+  return index % ((tokens - 1) / window) * window;
+}
+
 }  // namespace reef::data

@@ -43,4 +43,9 @@ class DataOrder {
   unsigned half_bits_ = 0;
 };
 
+/// The first token of the `index`-th held-out sample. The held-out text is read in its order and
+/// then over again, window after window. Precondition: it has one window of `window` tokens and the
+/// target behind it.
+std::uint64_t held_out_position(std::uint64_t tokens, std::uint64_t window, std::uint64_t index);
+
 }  // namespace reef::data

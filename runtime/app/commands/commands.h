@@ -16,6 +16,7 @@ void add_plan(CLI::App& app, Action& action);
 void add_simulate(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
+void add_evaluate(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_scheduler(CLI::App& app, Action& action);
 void add_node(CLI::App& app, Action& action);

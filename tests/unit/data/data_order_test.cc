@@ -81,5 +81,17 @@ TEST(DataOrder, RefusesTooLittleText) {
   EXPECT_TRUE(DataOrder::make(1, 17, 16, 1).ok());
 }
 
+TEST(HeldOut, IsReadInOrderAndOverAgain) {
+  // Two windows of three with the target behind; the last two tokens are not read.
+  for (const std::uint64_t tokens : {7, 8, 9}) {
+    EXPECT_EQ(held_out_position(tokens, 3, 0), 0u);
+    EXPECT_EQ(held_out_position(tokens, 3, 1), 3u);
+    EXPECT_EQ(held_out_position(tokens, 3, 2), 0u);
+    EXPECT_EQ(held_out_position(tokens, 3, 5), 3u);
+  }
+  EXPECT_EQ(held_out_position(10, 3, 2), 6u);
+  EXPECT_EQ(held_out_position(4, 3, 9), 0u);
+}
+
 }  // namespace
 }  // namespace reef::data

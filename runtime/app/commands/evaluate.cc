@@ -1,0 +1,137 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "ops/cpu/thread_pool.h"
+#include "runtime/app/commands/commands.h"
+#include "runtime/app/held_out_loss.h"
+#include "runtime/app/model_folder.h"
+#include "runtime/app/translation.h"
+#include "runtime/app/words.h"
+
+namespace reef::app {
+namespace {
+
+struct EvaluateOptions {
+  std::string model, precision = "fp32";
+  HeldOutOptions held_out;
+  std::string data, hypotheses, references;
+  std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
+  bool json = false;
+};
+
+/// The tokens of the data, which must be those that the model was trained on.
+Result<Words> words_of(const EvaluateOptions& options) {
+  ATOLL_ASSIGN(Words data, Words::of(options.data));
+  if (!tokenizer_of(options.model)) return data;  // the vocabulary is held against the data's
+  ATOLL_ASSIGN(const Words model, Words::of(options.model));
+  if (model.same_as(data)) return data;
+  return Error{Code::kData, options.data,
+               "was made with another tokenizer than the model's; prepare the text with "
+               "--tokenizer " +
+                   tokenizer_of(options.model)->string()};
+}
+
+void print_loss(const HeldOutLoss& found, bool json) {
+  if (json) {
+    nlohmann::ordered_json line;
+    line["loss"] = found.per_token();
+    line["perplexity"] = std::exp(found.per_token());
+    if (found.bytes > 0) line["bits_per_byte"] = found.bits_per_byte();
+    line["tokens"] = found.tokens;
+    line["bytes"] = found.bytes;
+    line["windows"] = found.windows;
+    line["context"] = found.context;
+    std::cout << line.dump() << '\n';
+    return;
+  }
+  std::cout << fmt::format("loss {:.4f} nats/token  perplexity {:.4g}", found.per_token(),
+                           std::exp(found.per_token()));
+  if (found.bytes > 0) std::cout << fmt::format("  {:.4f} bits/byte", found.bits_per_byte());
+  std::cout << fmt::format("  ({} tokens in {} windows of {})\n", found.tokens, found.windows,
+                           found.context);
+}
+
+void print_scores(const TranslationScores& scores, bool json) {
+  if (json) {
+    nlohmann::ordered_json line;
+    line["chrf"] = scores.chrf;
+    line["bleu"] = scores.bleu;
+    line["brevity_penalty"] = scores.brevity_penalty;
+    line["lines"] = scores.lines;
+    std::cout << line.dump() << '\n';
+    return;
+  }
+  std::cout << fmt::format("chrF {:.2f}  BLEU {:.2f} (brevity penalty {:.3f})  of {} lines\n",
+                           scores.chrf, scores.bleu, scores.brevity_penalty, scores.lines);
+}
+
+Result<int> evaluate_loss(const EvaluateOptions& options) {
+  const auto precision = nn::precision_named(options.precision);
+  if (!precision) {
+    return Error{Code::kUsage, "--precision", "'" + options.precision + "' is not fp32 or bf16"};
+  }
+  ops::ThreadPool context(options.threads);
+  ATOLL_ASSIGN(const Words words, words_of(options));
+  ATOLL_ASSIGN(const Model model, load_model(context, options.model, *precision));
+  HeldOutOptions held_out = options.held_out;
+  held_out.data = options.data;
+  ATOLL_ASSIGN(const HeldOutLoss found, held_out_loss(context, model, words, held_out));
+  print_loss(found, options.json);
+  return 0;
+}
+
+Result<int> evaluate_lines(const EvaluateOptions& options) {
+  ATOLL_ASSIGN(const auto hypotheses, read_lines(options.hypotheses));
+  ATOLL_ASSIGN(const auto references, read_lines(options.references));
+  if (references.empty()) return Error{Code::kData, options.references, "has no line"};
+  if (hypotheses.size() != references.size()) {
+    return Error{Code::kData, options.hypotheses,
+                 "has " + std::to_string(hypotheses.size()) + " lines, " + options.references +
+                     " has " + std::to_string(references.size()) +
+                     "; line i is held against line i"};
+  }
+  print_scores(score_translations(hypotheses, references), options.json);
+  return 0;
+}
+
+Result<int> evaluate(const EvaluateOptions& options) {
+  const bool loss = !options.model.empty() && !options.data.empty();
+  const bool lines = !options.hypotheses.empty() && !options.references.empty();
+  const bool stray = options.model.empty() != options.data.empty() ||
+                     options.hypotheses.empty() != options.references.empty();
+  if (stray || loss == lines) {
+    return Error{Code::kUsage, "evaluate",
+                 "give MODEL --data FOLDER, or --hypotheses FILE --references FILE"};
+  }
+  return loss ? evaluate_loss(options) : evaluate_lines(options);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Action& action) {
+  auto options = std::make_shared<EvaluateOptions>();
+  CLI::App* command =
+      app.add_subcommand("evaluate", "Say how good a trained model is, or a translation");
+  command->add_option("model", options->model, "Run folder, checkpoint or Hugging Face folder");
+  command->add_option("--data", options->data,
+                      "Folder of 'atoll data prepare': the loss on its held-out part");
+  command->add_option("--hypotheses", options->hypotheses,
+                      "Text file of translations, a line each: chrF and BLEU");
+  command->add_option("--references", options->references, "What they should have been");
+  command->add_option("--context", options->held_out.context,
+                      "Tokens of a window; default the model's longest context");
+  command->add_option("--windows", options->held_out.windows,
+                      "How many windows, from the first on; default each one once");
+  command->add_option("--precision", options->precision, "What to compute in: fp32 or bf16")
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "Compute threads; default all")
+      ->check(CLI::Range(1, 256));
+  command->add_flag("--json", options->json, "Print one line of JSON");
+  command->callback([options, &action] { action = [options] { return evaluate(*options); }; });
+}
+
+}  // namespace reef::app
