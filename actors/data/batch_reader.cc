@@ -25,6 +25,12 @@ Result<data::TokenShards> open_split(const job::Job& job, const char* split) {
                      " tokens; one sample needs more than the context of " +
                      std::to_string(job.training.context)};
   }
+  if (shards.pairs() && shards.pairs()->window != job.training.context) {
+    return Error{Code::kData, job.data.path,
+                 "holds pairs in windows of " + std::to_string(shards.pairs()->window) +
+                     " tokens, spec.training.context is " + std::to_string(job.training.context) +
+                     "; make them equal, here or with --window of 'atoll data prepare'"};
+  }
   return shards;
 }
 
@@ -53,9 +59,11 @@ Result<Batch> BatchReader::read(ops::Context& workers, ops::Pool& pool, const Ro
   workers.parallel_for(rows, [&](std::size_t row) {
     std::vector<std::int32_t> window(length + 1);
     done[row] = read_window(round, leaf * rows + row, window);
-    std::copy_n(window.begin(), length, batch.tokens.values<std::int32_t>().begin() + row * length);
-    std::copy_n(window.begin() + 1, length,
-                batch.targets.values<std::int32_t>().begin() + row * length);
+    const auto tokens = batch.tokens.values<std::int32_t>().subspan(row * length, length);
+    const auto targets = batch.targets.values<std::int32_t>().subspan(row * length, length);
+    std::copy_n(window.begin(), length, tokens.begin());
+    std::copy_n(window.begin() + 1, length, targets.begin());
+    if (train_.pairs()) data::leave_out_sources(*train_.pairs(), tokens, targets);
   });
   for (const Status& status : done) ATOLL_TRY(status);
   return batch;

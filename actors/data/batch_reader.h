@@ -12,7 +12,8 @@
 
 namespace reef::actors {
 
-/// i32 (sequences, context) each; a target is the token that follows.
+/// i32 (sequences, context) each; a target is the token that follows, or negative where none counts
+/// (data/format/pairs.h).
 struct Batch {
   ops::Tensor tokens, targets;
 };

@@ -65,12 +65,15 @@ class Metrics final : public Task {
     return sums.reports == sums.losses.size() && sums.has_norm;
   }
 
+  /// Peers may count no target at all.
+  static double mean(double sum, double tokens) { return tokens > 0 ? sum / tokens : 0; }
+
   void finish(const Sums& sums) {
     double loss = 0;
     for (const double leaf : sums.losses) loss += leaf;
     node::Progress progress;
     progress.round = sums.round;
-    progress.loss = loss / sums.tokens;
+    progress.loss = mean(loss, sums.tokens);
     if (sums.round.training()) {
       progress.gradient_norm = sums.norm;
       progress.learning_rate =
@@ -82,7 +85,7 @@ class Metrics final : public Task {
       progress.evaluated = sums.round.evaluation == setup_.job.evaluation.rounds;
       if (progress.evaluated) {
         progress.evaluation_loss =
-            std::exchange(evaluation_loss_, 0) / std::exchange(evaluation_tokens_, 0);
+            mean(std::exchange(evaluation_loss_, 0), std::exchange(evaluation_tokens_, 0));
       }
     }
     write(progress);

@@ -13,7 +13,8 @@ using ops::Tensor;
 Loss::Loss(const TaskSetup& setup) : model_(setup.model) {
   const job::Training& training = setup.job.training;
   // The gradient of the mean over the global batch: every leaf is scaled alike, so leaves only add
-  // up.
+  // up. Where some targets do not count, it is as much smaller as there are fewer: how many a batch
+  // has, no node knows before it is over.
   grad_scale_ = 1.0f / static_cast<float>(std::uint64_t{training.leaves} *
                                           training.sequences_per_leaf * training.context);
 }
@@ -61,7 +62,7 @@ Status Loss::check(const Firing& firing) const {
   if (logits.round != targets.round || logits.micro != targets.micro) {
     return Error{Code::kProto, "loss", "logits and targets belong to different micro-batches"};
   }
-  ATOLL_TRY(nn::check_tokens(model_.config, ops::on_host(firing.context, targets.tensors.at(0))));
+  ATOLL_TRY(nn::check_targets(model_.config, ops::on_host(firing.context, targets.tensors.at(0))));
   if (targets.tensors[0].elements() * nn::columns_of(model_).count !=
       logits.tensors.at(0).elements()) {
     return Error{Code::kTensor, "targets", "are of another shape than the logits"};

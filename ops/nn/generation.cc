@@ -42,6 +42,7 @@ class Continuation {
 
   Status run(const Chosen& chosen) {
     for (std::size_t i = 0; i < how_.tokens && !all_ended(); ++i) {
+      if (!how_.beyond_context && texts_.front().size() >= longest_) break;
       const Tensor logits = ops::on_host(context_, decoder_.append(context_, next()));
       for (std::size_t row = 0; row < rows_.size(); ++row) {
         ATOLL_TRY(extend(row, i, logits, chosen));

@@ -34,6 +34,8 @@ struct Generation {
   /// be.
   std::size_t vocabulary = 0;
   std::optional<std::int32_t> end = {};  ///< a continuation is over behind it
+  /// Whether it goes on beyond the model's longest context, with the latest tokens.
+  bool beyond_context = true;
 };
 
 /// Called for each token as soon as it is chosen.
@@ -41,9 +43,8 @@ using Chosen = std::function<void(std::size_t prompt, std::int32_t token)>;
 
 /// What follows each of the prompts, the end with it if it was reached. A pure function of model,
 /// prompts and `how`: draw i for prompt p is the one at position (p, i), whoever computes it.
-/// Beyond the model's longest context the latest tokens count. Prompts of one length are continued
-/// side by side. Precondition: tokens are in the vocabulary, no prompt is empty. Failure: kPoison
-/// when the logits are not finite.
+/// Prompts of one length are continued side by side. Precondition: tokens are in the vocabulary, no
+/// prompt is empty. Failure: kPoison when the logits are not finite.
 Result<std::vector<std::vector<std::int32_t>>> generate(
     ops::Context& context, const ModelSpec& spec, const Parameters& weights,
     const std::vector<std::vector<std::int32_t>>& prompts, const Generation& how,

@@ -120,8 +120,12 @@ std::vector<std::string> gradient_names(const Stage& stage) {
   return names;
 }
 
-Status check_tokens(const ModelConfig& config, const Tensor& tokens) {
-  const auto refuse = [](std::string what) { return Error{Code::kTensor, "tokens", what}; };
+namespace {
+
+/// Values from `least` on.
+Status check_values(const ModelConfig& config, const Tensor& tokens, std::int32_t least,
+                    const char* where) {
+  const auto refuse = [where](std::string what) { return Error{Code::kTensor, where, what}; };
   if (!tokens.defined() || tokens.dtype() != DType::kI32 || tokens.shape().rank() != 2) {
     return refuse("not an i32 tensor of rank 2");
   }
@@ -132,12 +136,22 @@ Status check_tokens(const ModelConfig& config, const Tensor& tokens) {
                   std::to_string(longest));
   }
   for (const std::int32_t token : tokens.values<std::int32_t>()) {
-    if (token < 0 || token >= vocabulary) {
+    if (token < least || token >= vocabulary) {
       return refuse("token " + std::to_string(token) + " is not in the vocabulary of " +
                     std::to_string(vocabulary));
     }
   }
   return {};
+}
+
+}  // namespace
+
+Status check_tokens(const ModelConfig& config, const Tensor& tokens) {
+  return check_values(config, tokens, 0, "tokens");
+}
+
+Status check_targets(const ModelConfig& config, const Tensor& targets) {
+  return check_values(config, targets, -1, "targets");
 }
 
 LossResult cross_entropy(Context& context, const Tensor& logits, const Tensor& targets,

@@ -76,6 +76,8 @@ std::vector<std::string> gradient_names(const Stage& stage);
 /// kTensor when `tokens` is not i32 (B, T) with every value in the vocabulary and T at most the
 /// longest context. What comes from a data file or a peer passes here before a stage sees it.
 Status check_tokens(const ModelConfig& config, const ops::Tensor& tokens);
+/// The same for targets, which may also be -1: such a one counts for nothing.
+Status check_targets(const ModelConfig& config, const ops::Tensor& targets);
 
 struct LossResult {
   double loss_sum = 0;      ///< natural logarithm, summed in token order

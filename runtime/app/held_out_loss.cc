@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 #include <span>
 
 #include "actors/data/format/data_order.h"
+#include "actors/data/format/pairs.h"
 #include "actors/data/format/token_shards.h"
 
 namespace reef::app {
@@ -15,17 +17,25 @@ namespace {
 constexpr std::size_t kMostLogits = std::size_t{1} << 25;
 constexpr std::size_t kMostRows = 64;
 
-Result<std::size_t> context_of(const Model& model, const HeldOutOptions& options) {
+/// The model's longest, if nothing else is asked for; of pairs, the one that they are packed for.
+Result<std::size_t> context_of(const Model& model, const HeldOutOptions& options,
+                               const std::optional<data::PairForm>& pairs) {
   const auto longest = static_cast<std::size_t>(nn::longest_context_of(model.spec.config));
-  if (options.context <= longest) return options.context == 0 ? longest : options.context;
+  const std::size_t own = pairs ? pairs->window : longest;
+  const std::size_t context = options.context == 0 ? own : options.context;
+  if (pairs && context != own) {
+    return Error{Code::kUsage, "--context",
+                 std::to_string(context) + " is not the " + std::to_string(own) +
+                     " of the windows in which the data holds its pairs"};
+  }
+  if (context <= longest) return context;
   return Error{Code::kUsage, "--context",
-               std::to_string(options.context) + " is more than the model's longest context of " +
+               std::to_string(context) + " is more than the model's longest context of " +
                    std::to_string(longest)};
 }
 
-Result<data::TokenShards> open_held_out(const Model& model, const std::filesystem::path& folder,
-                                        std::size_t context) {
-  ATOLL_ASSIGN(auto shards, data::TokenShards::open(folder, "validation"));
+Status check(const data::TokenShards& shards, const Model& model,
+             const std::filesystem::path& folder, std::size_t context) {
   const auto vocabulary = static_cast<std::uint64_t>(nn::vocabulary_of(model.spec.config));
   if (shards.vocab_size() > vocabulary) {
     return Error{Code::kData, folder.string(),
@@ -38,14 +48,18 @@ Result<data::TokenShards> open_held_out(const Model& model, const std::filesyste
                      " tokens; one window needs more than the context of " +
                      std::to_string(context) + "; --context takes less"};
   }
-  return shards;
+  return {};
 }
 
 /// Forward passes over some windows at a time.
 class Pass {
  public:
-  Pass(ops::Context& context, const Model& model, const Words& words)
-      : context_(context), model_(model), stage_(model.spec, 0, model.spec.layers.size()) {
+  Pass(ops::Context& context, const Model& model, const Words& words,
+       const std::optional<data::PairForm>& pairs)
+      : context_(context),
+        model_(model),
+        stage_(model.spec, 0, model.spec.layers.size()),
+        pairs_(pairs) {
     for (std::size_t token = 0; token < words.vocabulary(); ++token) {
       token_bytes_.push_back(words.decode(static_cast<std::int32_t>(token)).size());
     }
@@ -59,9 +73,11 @@ class Pass {
     const auto targets = ops::Tensor::empty(context_.pool(), ops::DType::kI32, shape);
     for (std::size_t row = 0; row < rows; ++row) {
       const auto window = windows.subspan(row * (length + 1), length + 1);
-      std::copy_n(window.begin(), length, tokens.values<std::int32_t>().begin() + row * length);
-      std::copy_n(window.begin() + 1, length,
-                  targets.values<std::int32_t>().begin() + row * length);
+      const auto inputs = tokens.values<std::int32_t>().subspan(row * length, length);
+      const auto outputs = targets.values<std::int32_t>().subspan(row * length, length);
+      std::ranges::copy(window.first(length), inputs.begin());
+      std::ranges::copy(window.last(length), outputs.begin());
+      if (pairs_) data::leave_out_sources(*pairs_, inputs, outputs);
     }
     const auto logits =
         stage_.forward(context_, model_.weights, tokens, {.training = false}, nullptr);
@@ -72,6 +88,7 @@ class Pass {
     sum.loss_sum += loss.loss_sum;
     sum.tokens += static_cast<std::uint64_t>(loss.tokens);
     for (const std::int32_t target : targets.values<std::int32_t>()) {
+      if (target == data::kUncounted || (pairs_ && target == pairs_->end)) continue;
       sum.bytes += token_bytes_.at(static_cast<std::size_t>(target));
     }
     return {};
@@ -81,6 +98,7 @@ class Pass {
   ops::Context& context_;
   const Model& model_;
   nn::Stage stage_;
+  std::optional<data::PairForm> pairs_;
   std::vector<std::size_t> token_bytes_;
 };
 
@@ -93,13 +111,14 @@ double HeldOutLoss::bits_per_byte() const {
 Result<HeldOutLoss> held_out_loss(ops::Context& context, const Model& model, const Words& words,
                                   const HeldOutOptions& options) {
   HeldOutLoss sum;
-  ATOLL_ASSIGN(sum.context, context_of(model, options));
-  ATOLL_ASSIGN(const auto shards, open_held_out(model, options.data, sum.context));
+  ATOLL_ASSIGN(const auto shards, data::TokenShards::open(options.data, "validation"));
+  ATOLL_ASSIGN(sum.context, context_of(model, options, shards.pairs()));
+  ATOLL_TRY(check(shards, model, options.data, sum.context));
   sum.windows = options.windows > 0 ? options.windows : (shards.tokens() - 1) / sum.context;
   const auto vocabulary = static_cast<std::size_t>(nn::vocabulary_of(model.spec.config));
   const std::size_t most =
       std::clamp<std::size_t>(kMostLogits / (sum.context * vocabulary), 1, kMostRows);
-  const Pass pass(context, model, words);
+  const Pass pass(context, model, words, shards.pairs());
   std::vector<std::int32_t> windows;
   for (std::uint64_t first = 0; first < sum.windows;) {
     const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(most, sum.windows - first));

@@ -15,7 +15,8 @@ namespace reef::app {
 
 struct HeldOutOptions {
   std::filesystem::path data;  ///< a folder of `atoll data prepare`
-  std::size_t context = 0;     ///< tokens of a window; 0: the model's longest context
+  std::size_t context = 0;     ///< tokens of a window; 0: the model's longest context, or of pairs
+                               ///< the data's
   std::uint64_t windows = 0;   ///< from the first on, and over again; 0: each window once
 };
 
@@ -32,7 +33,7 @@ struct HeldOutLoss {
 
 /// The windows are those of a run's evaluation rounds, in their order: with the job's context and
 /// `windows` = rounds x leaves x sequencesPerLeaf the loss is the run's, but for the order in which
-/// it is added up. `words` are those of the data.
+/// it is added up. Of pairs the translations count. `words` are those of the data.
 /// Failure: kData for data that is missing, too short or of more tokens than the model knows,
 /// kUsage for a context that the model cannot take, kPoison for a loss that is not finite.
 Result<HeldOutLoss> held_out_loss(ops::Context& context, const Model& model, const Words& words,

@@ -1,7 +1,11 @@
 #include "runtime/app/translation.h"
 
+#include <algorithm>
+
+#include "actors/data/format/pairs.h"
 #include "actors/metrics/translation/bleu.h"
 #include "actors/metrics/translation/chrf.h"
+#include "ops/nn/generation.h"
 #include "runtime/base/file.h"
 #include "runtime/base/utf8.h"
 
@@ -19,6 +23,38 @@ Result<std::vector<std::string>> read_lines(const std::filesystem::path& file) {
                  "is not text in UTF-8; convert the file, for instance with iconv -t utf-8"};
   }
   return lines;
+}
+
+Result<std::vector<std::string>> translate(ops::Context& context, const Model& model,
+                                           const Words& words, std::span<const std::string> lines,
+                                           std::size_t tokens) {
+  const auto separator = words.added(data::kSeparator), end = words.added(data::kEnd);
+  if (!separator || !end) {
+    return Error{
+        Code::kData, "--translate",
+        "the model's tokenizer has no <|sep|> and <|end|>; train it on data of 'atoll data "
+        "prepare --pairs'"};
+  }
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const std::string& line : lines) {
+    prompts.push_back(words.encode(line));
+    prompts.back().push_back(*separator);
+  }
+  const nn::Generation how{.tokens = tokens,
+                           .sampling = {.temperature = 0},
+                           .vocabulary = words.vocabulary(),
+                           .end = *end,
+                           .beyond_context = false};
+  ATOLL_ASSIGN(const auto found, nn::generate(context, model.spec, model.weights, prompts, how));
+  std::vector<std::string> translations;
+  for (const auto& continuation : found) {
+    std::string& text = translations.emplace_back();
+    for (const std::int32_t token : continuation) {
+      if (token != *end) text += words.decode(token);
+    }
+    std::ranges::replace(text, '\n', ' ');
+  }
+  return translations;
 }
 
 TranslationScores score_translations(std::span<const std::string> hypotheses,

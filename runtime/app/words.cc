@@ -27,6 +27,10 @@ std::string Words::decode(std::int32_t token) const {
   return tokenizer_ ? tokenizer_->decode({&token, 1}) : std::string(1, static_cast<char>(token));
 }
 
+std::optional<std::int32_t> Words::added(std::string_view text) const {
+  return tokenizer_ ? tokenizer_->added(text) : std::nullopt;
+}
+
 bool Words::same_as(const Words& other) const {
   if (are_bytes() || other.are_bytes()) return are_bytes() == other.are_bytes();
   return tokenizer_->to_json() == other.tokenizer_->to_json();

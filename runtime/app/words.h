@@ -26,6 +26,8 @@ class Words {
   std::vector<std::int32_t> encode(std::string_view text) const;
   /// Bytes: a token may end within a character. Ids that do not exist are left out.
   std::string decode(std::int32_t token) const;
+  /// The id of an added token, such as the marks of pairs.
+  std::optional<std::int32_t> added(std::string_view text) const;
   /// Whether a text has the same tokens here and there.
   bool same_as(const Words& other) const;
 

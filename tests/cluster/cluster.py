@@ -54,6 +54,19 @@ def make_text(path, chapters=120):
     path.write_text("\n".join(lines) + "\n")
 
 
+def make_pairs(folder):
+    """Lines of one or two words and their translations, word by word, always the same."""
+    draw = random.Random(2)
+    english = ["sea", "land", "light", "tree", "king", "house", "bread", "night", "stone", "voice"]
+    spanish = ["mar", "tierra", "luz", "árbol", "rey", "casa", "pan", "noche", "piedra", "voz"]
+    folder.mkdir()
+    for split, lines in (("train", 2000), ("validation", 100), ("test", 40)):
+        drawn = [[draw.randrange(len(english)) for _ in range(draw.randint(1, 2))] for _ in range(lines)]
+        for language, words in (("en", english), ("es", spanish)):
+            (folder / f"{split}.{language}").write_text(
+                "".join(" ".join(words[i] for i in line) + "\n" for line in drawn), encoding="utf-8")
+
+
 class ClusterTest(unittest.TestCase):
     """Each class has a folder with prepared data; each run a folder of its own."""
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import unittest
 
-from cluster import ATOLL, GPT2, LLAMA, ClusterTest
+from cluster import ATOLL, GPT2, LLAMA, ClusterTest, make_pairs
 
 try:
     import torch
@@ -132,6 +132,34 @@ class HuggingFace(ClusterTest):
                 ids.append(int(model(torch.tensor([ids[-32:]])).logits[0, -1, :500].argmax()))
         for place in (folder, folder / "model", exported, summary["checkpoint"]):
             self.assertEqual(self.generate(place, 12).decode(), tokenizer.decode(ids))
+
+    def test_the_loss_of_pairs_is_that_of_their_translations(self):
+        folder, data = self.root / "lines", self.root / "translations"
+        make_pairs(folder)
+        subprocess.run([ATOLL, "data", "prepare", folder, data, "--pairs", "en-es", "--window", "32", "--tokenizer",
+                        "train:300"], check=True, stdout=subprocess.DEVNULL)
+        job = self.job(nodes=2, pp=2, family=LLAMA.replace("vocab_size: 256", "vocab_size: 300"), steps=10)
+        job.write_text(job.read_text().replace(str(self.root / "data"), str(data)))
+        status, summary, stderr, run = self.run_job(job)
+        self.assertEqual(status, 0, stderr)
+        pairs = json.loads((data / "manifest.json").read_text())["pairs"]
+        raw = next(data.glob("validation-*.bin")).read_bytes()[HEADER_BYTES:]
+        tokens = torch.frombuffer(bytearray(raw), dtype=torch.int16).long()
+        windows = (len(tokens) - 1) // 32
+        inputs, targets = [], []
+        for i in range(16):
+            window = tokens[(i % windows) * 32:(i % windows) * 32 + 33].tolist()
+            inputs.append(window[:-1])
+            wanted, side = [], "source"
+            for token, after in zip(window, window[1:]):
+                side = {pairs["separator"]: "target", pairs["end"]: "source"}.get(token, side)
+                wanted.append(after if side == "target" else -100)  # what PyTorch leaves out
+            targets.append(wanted)
+        model = transformers.AutoModelForCausalLM.from_pretrained(run / "model").eval()
+        with torch.no_grad():
+            logits = model(torch.tensor(inputs)).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).double(), torch.tensor(targets).flatten()).item()
+        self.assertLess(abs(loss - summary["val_loss"]) / loss, 1e-5)
 
     def test_a_folder_that_does_not_suit_is_refused_before_anything_starts(self):
         folder = self.root / "other"

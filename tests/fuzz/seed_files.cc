@@ -217,6 +217,9 @@ void shards() {
   manifest.validation_fraction = 0.05;
   manifest.shard_tokens = 3;
   seed("manifest", "two-shards", data::to_json(manifest));
+  data::Manifest pairs = manifest;
+  pairs.pairs = data::PairInfo{"en", "es", {.window = 3, .separator = 254, .end = 255}, 1};
+  seed("manifest", "pairs", data::to_json(pairs));
   seed("manifest", "duplicate-key", "{\"kind\": \"TokenShards\", \"kind\": \"TokenShards\"}");
   Bytes shard(data::kShardHeaderBytes);
   store(shard.data(), data::kShardMagic);

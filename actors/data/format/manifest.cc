@@ -109,6 +109,25 @@ class Reader {
     return sources;
   }
 
+  Result<std::optional<PairInfo>> pairs(const json& document, std::uint32_t vocabulary) const {
+    if (!document.contains("pairs")) return std::optional<PairInfo>();
+    const json& object = document.at("pairs");
+    PairInfo pairs;
+    ATOLL_ASSIGN(pairs.from, text(object, "from"));
+    ATOLL_ASSIGN(pairs.to, text(object, "to"));
+    ATOLL_ASSIGN(const std::uint64_t window, number(object, "window", kMaxWindow));
+    if (window == 0) return bad("'window' is 0");
+    ATOLL_ASSIGN(const std::uint64_t separator, number(object, "separator", kMaxVocabulary));
+    ATOLL_ASSIGN(const std::uint64_t end, number(object, "end", kMaxVocabulary));
+    if (separator >= vocabulary || end >= vocabulary || separator == end) {
+      return bad("'separator' and 'end' are not two tokens of the vocabulary");
+    }
+    pairs.form = {static_cast<std::uint32_t>(window), static_cast<std::int32_t>(separator),
+                  static_cast<std::int32_t>(end)};
+    ATOLL_ASSIGN(pairs.left_out, number(object, "left_out", UINT64_MAX));
+    return std::optional(std::move(pairs));
+  }
+
  private:
   std::string where_;
 };
@@ -137,6 +156,12 @@ std::string to_json(const Manifest& manifest) {
   if (!manifest.tokenizer_sha256.empty()) {
     document["tokenizer_sha256"] = manifest.tokenizer_sha256;
     document["options"]["tokenizer"] = manifest.tokenizer_option;
+  }
+  if (manifest.pairs) {
+    const PairInfo& pairs = *manifest.pairs;
+    document["pairs"] = {{"from", pairs.from},          {"to", pairs.to},
+                         {"window", pairs.form.window}, {"separator", pairs.form.separator},
+                         {"end", pairs.form.end},       {"left_out", pairs.left_out}};
   }
   // File names may hold any bytes; those that are not UTF-8 are written as U+FFFD rather than
   // refused.
@@ -172,6 +197,7 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view where) {
   ATOLL_ASSIGN(manifest.seed, reader.number(*options, "seed", UINT64_MAX));
   ATOLL_ASSIGN(manifest.validation_fraction, reader.fraction(*options, "validation_fraction"));
   ATOLL_ASSIGN(manifest.shard_tokens, reader.number(*options, "shard_tokens", UINT64_MAX));
+  ATOLL_ASSIGN(manifest.pairs, reader.pairs(document, manifest.vocab_size));
   return manifest;
 }
 

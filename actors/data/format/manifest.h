@@ -6,16 +6,20 @@
 //    ["tokenizer_sha256",]
 //    "splits": {"train": {"tokens": N, "shards": [{"file", "tokens", "sha256"}]}, "validation":
 //    {...}}, "sources": [{"file", "bytes", "sha256"}], "options": {"seed", "validation_fraction",
-//    "shard_tokens", ["tokenizer"]}}
+//    "shard_tokens", ["tokenizer"]}, ["pairs": {"from", "to", "window", "separator", "end",
+//    "left_out"}]}
 //
-// What is in brackets is there when the tokens are not bytes but those of a tokenizer.
+// What is in brackets is there when the tokens are not bytes but those of a tokenizer, and when the
+// text is pairs of lines.
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "actors/data/format/pairs.h"
 #include "runtime/base/error.h"
 
 namespace reef::data {
@@ -45,6 +49,15 @@ struct SourceInfo {
   bool operator==(const SourceInfo&) const = default;
 };
 
+/// Of data that is pairs of lines.
+struct PairInfo {
+  std::string from, to;  ///< endings of the files: "en", "es"
+  PairForm form;
+  std::uint64_t left_out = 0;  ///< pairs with an empty line, or that no window holds
+
+  bool operator==(const PairInfo&) const = default;
+};
+
 struct Manifest {
   std::string tokenizer = "bytes";  ///< or the file beside the manifest, "tokenizer.json"
   std::string tokenizer_sha256;     ///< of that file; empty for bytes
@@ -56,6 +69,7 @@ struct Manifest {
   std::uint64_t seed = 0;
   double validation_fraction = 0;
   std::uint64_t shard_tokens = 0;
+  std::optional<PairInfo> pairs;
 
   bool operator==(const Manifest&) const = default;
 };

@@ -7,6 +7,7 @@
 #include "actors/data/format/bpe_trainer.h"
 #include "actors/data/format/chapters.h"
 #include "actors/data/format/mapped_file.h"
+#include "actors/data/format/preparing.h"
 #include "actors/data/format/sha256.h"
 #include "actors/data/format/shard_writer.h"
 #include "actors/data/format/staged_folder.h"
@@ -19,8 +20,6 @@ namespace reef::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uint64_t kMaxShardTokens = 0x7FFFFFFF;  // an int32 in the shard's header
-
 struct Source {
   fs::path path;
   SourceInfo info;
@@ -32,10 +31,7 @@ Status check_options(const PrepareOptions& options) {
     return Error{Code::kUsage, "validation fraction",
                  std::to_string(options.validation_fraction) + " is not between 0 and 0.5"};
   }
-  if (options.shard_tokens == 0 || options.shard_tokens > kMaxShardTokens) {
-    return Error{Code::kUsage, "shard tokens",
-                 std::to_string(options.shard_tokens) + " is not between 1 and 2147483647"};
-  }
+  ATOLL_TRY(check_shard_tokens(options.shard_tokens));
   if (options.output.empty()) return Error{Code::kUsage, "output", "no folder was given"};
   return {};
 }
@@ -69,13 +65,6 @@ Result<std::vector<Source>> list_sources(const fs::path& input) {
   sources[0].path = real;
   sources[0].info.file = input.filename().string();
   return sources;
-}
-
-Result<MappedFile> open_source(const fs::path& path) {
-  std::error_code failure;
-  const fs::path real = fs::canonical(path, failure);  // the user's own folder may hold links
-  if (failure) return Error{Code::kPath, path.string(), "cannot read: " + failure.message()};
-  return MappedFile::open(real);
 }
 
 Status survey(Source& source, std::uint64_t seed) {
@@ -167,41 +156,6 @@ Result<Counts> count_tokens(const std::vector<Source>& sources, const Sides& sid
   return counts;
 }
 
-bool same_origin(const Manifest& a, const Manifest& b) {
-  return a.sources == b.sources && a.seed == b.seed && a.shard_tokens == b.shard_tokens &&
-         a.validation_fraction == b.validation_fraction &&
-         a.tokenizer_option == b.tokenizer_option &&
-         // A trained one follows from the rest.
-         (b.tokenizer_sha256.empty() || a.tokenizer_sha256 == b.tokenizer_sha256);
-}
-
-/// True when `output` already holds, intact, what would be made; false when it is free.
-Result<bool> already_made(const fs::path& output, const Manifest& wanted) {
-  std::error_code failure;
-  if (!fs::exists(output, failure)) return false;
-  if (!fs::is_directory(output, failure)) {
-    return Error{Code::kPath, output.string(), "is not a folder"};
-  }
-  if (fs::is_empty(output, failure)) return false;
-  const auto existing = read_manifest(output);
-  if (!existing.ok() || !same_origin(*existing, wanted)) {
-    return Error{Code::kPath, output.string(),
-                 "exists with other content; remove it or choose another output folder"};
-  }
-  if (!existing->tokenizer_sha256.empty()) {
-    ATOLL_ASSIGN(const std::string text, read_file(output / kTokenizerName, kMaxTokenizerBytes));
-    if (sha256(as_bytes(text)) != existing->tokenizer_sha256) {
-      return Error{Code::kData, (output / kTokenizerName).string(),
-                   "has changed since it was made"};
-    }
-  }
-  for (const char* split : {"train", "validation"}) {
-    const auto opened = TokenShards::open(output, split, true);
-    if (!opened.ok()) return opened.error();
-  }
-  return true;
-}
-
 Result<Manifest> build(const std::vector<Source>& sources, const Sides& sides,
                        const PrepareOptions& options, const TokenizerChoice& choice,
                        Manifest manifest) {
@@ -232,16 +186,6 @@ Result<Manifest> build(const std::vector<Source>& sources, const Sides& sides,
   return manifest;
 }
 
-/// What the manifest says of the choice, before anything is made.
-Status describe(const TokenizerChoice& choice, const PrepareOptions& options, Manifest& manifest) {
-  if (choice.kind == TokenizerChoice::Kind::kTrain) manifest.tokenizer_option = options.tokenizer;
-  if (choice.kind != TokenizerChoice::Kind::kFile) return {};
-  ATOLL_ASSIGN(const std::string text, read_file(choice.file, kMaxTokenizerBytes));
-  manifest.tokenizer_option = "given";
-  manifest.tokenizer_sha256 = sha256(as_bytes(text));
-  return {};
-}
-
 }  // namespace
 
 Result<Manifest> prepare(const PrepareOptions& options) {
@@ -249,7 +193,7 @@ Result<Manifest> prepare(const PrepareOptions& options) {
   ATOLL_ASSIGN(const TokenizerChoice choice, parse_tokenizer_choice(options.tokenizer));
   ATOLL_ASSIGN(std::vector<Source> sources, list_sources(options.input));
   Manifest manifest;
-  ATOLL_TRY(describe(choice, options, manifest));
+  ATOLL_TRY(describe(choice, options.tokenizer, manifest));
   manifest.seed = options.seed;
   manifest.validation_fraction = options.validation_fraction;
   manifest.shard_tokens = options.shard_tokens;

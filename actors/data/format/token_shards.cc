@@ -44,6 +44,7 @@ Result<TokenShards> TokenShards::open(const std::filesystem::path& folder, std::
   const Split& chosen = split == "train" ? manifest.train : manifest.validation;
   TokenShards result;
   result.vocab_size_ = manifest.vocab_size;
+  if (manifest.pairs) result.pairs_ = manifest.pairs->form;
   for (const ShardInfo& info : chosen.shards) {
     auto map = MappedFile::open(folder, info.file);
     if (!map.ok()) return at(info.file, 0, map.error().what);

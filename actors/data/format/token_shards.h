@@ -36,6 +36,8 @@ class TokenShards {
 
   std::uint64_t tokens() const { return tokens_; }
   std::uint32_t vocab_size() const { return vocab_size_; }
+  /// Of data that is pairs of lines.
+  const std::optional<PairForm>& pairs() const { return pairs_; }
 
  private:
   struct Shard {
@@ -51,6 +53,7 @@ class TokenShards {
   std::vector<Shard> shards_;
   std::uint64_t tokens_ = 0;
   std::uint32_t vocab_size_ = 0;
+  std::optional<PairForm> pairs_;
 };
 
 }  // namespace reef::data

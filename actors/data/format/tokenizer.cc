@@ -57,6 +57,20 @@ void Tokenizer::index() {
   }
 }
 
+TokenId Tokenizer::add(const std::string& text) {
+  CHECK(!text.empty() && !ids_.contains(text) && !added(text)) << text;
+  const auto id = static_cast<TokenId>(tokens_.size());
+  tokens_.push_back(text);
+  added_.push_back({text, id});
+  index();
+  return id;
+}
+
+std::optional<TokenId> Tokenizer::added(std::string_view text) const {
+  const auto found = std::ranges::find(added_, text, &Added::text);
+  return found == added_.end() ? std::nullopt : std::optional(found->id);
+}
+
 bool Tokenizer::knows(TokenId id) const {
   return id >= 0 && static_cast<std::size_t>(id) < tokens_.size() &&
          !tokens_[static_cast<std::size_t>(id)].empty();

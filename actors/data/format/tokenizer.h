@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +64,12 @@ class Tokenizer {
   /// Of a training: the bytes of each token by id, every single byte among them, and the merges in
   /// their order.
   static Tokenizer of(std::vector<std::string> tokens, std::vector<Merge> merges);
+
+  /// Makes `text` a token of its own wherever it is found, and gives it the next id. Precondition:
+  /// it is none yet.
+  TokenId add(const std::string& text);
+  /// The id of an added token.
+  std::optional<TokenId> added(std::string_view text) const;
 
   /// Appends the tokens of `text`. Time: n log n, also for a text that is one piece.
   void encode(std::string_view text, std::vector<TokenId>& to, PieceCache* cache = nullptr) const;

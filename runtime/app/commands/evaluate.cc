@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <thread>
 
 #include "ops/cpu/thread_pool.h"
@@ -11,6 +13,8 @@
 #include "runtime/app/model_folder.h"
 #include "runtime/app/translation.h"
 #include "runtime/app/words.h"
+#include "runtime/base/file.h"
+#include "runtime/base/text.h"
 
 namespace reef::app {
 namespace {
@@ -18,10 +22,20 @@ namespace {
 struct EvaluateOptions {
   std::string model, precision = "fp32";
   HeldOutOptions held_out;
-  std::string data, hypotheses, references;
+  std::string data, translate, hypotheses, references, output;
+  std::size_t limit = 0;  ///< lines to translate; 0: all
+  std::size_t tokens = 256;
   std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
   bool json = false;
 };
+
+Result<Model> model_of(const EvaluateOptions& options, ops::Context& context) {
+  const auto precision = nn::precision_named(options.precision);
+  if (!precision) {
+    return Error{Code::kUsage, "--precision", "'" + options.precision + "' is not fp32 or bf16"};
+  }
+  return load_model(context, options.model, *precision);
+}
 
 /// The tokens of the data, which must be those that the model was trained on.
 Result<Words> words_of(const EvaluateOptions& options) {
@@ -70,13 +84,9 @@ void print_scores(const TranslationScores& scores, bool json) {
 }
 
 Result<int> evaluate_loss(const EvaluateOptions& options) {
-  const auto precision = nn::precision_named(options.precision);
-  if (!precision) {
-    return Error{Code::kUsage, "--precision", "'" + options.precision + "' is not fp32 or bf16"};
-  }
   ops::ThreadPool context(options.threads);
   ATOLL_ASSIGN(const Words words, words_of(options));
-  ATOLL_ASSIGN(const Model model, load_model(context, options.model, *precision));
+  ATOLL_ASSIGN(const Model model, model_of(options, context));
   HeldOutOptions held_out = options.held_out;
   held_out.data = options.data;
   ATOLL_ASSIGN(const HeldOutLoss found, held_out_loss(context, model, words, held_out));
@@ -84,30 +94,58 @@ Result<int> evaluate_loss(const EvaluateOptions& options) {
   return 0;
 }
 
+/// Two files of equally many lines, one at least.
+struct LinePairs {
+  std::vector<std::string> ours, references;
+};
+Result<LinePairs> read_pairs(const std::string& ours, const std::string& references) {
+  LinePairs pairs;
+  ATOLL_ASSIGN(pairs.ours, read_lines(ours));
+  ATOLL_ASSIGN(pairs.references, read_lines(references));
+  if (pairs.references.empty()) return Error{Code::kData, references, "has no line"};
+  if (pairs.ours.size() == pairs.references.size()) return pairs;
+  return Error{Code::kData, ours,
+               "has " + std::to_string(pairs.ours.size()) + " lines, " + references + " has " +
+                   std::to_string(pairs.references.size()) + "; line i is held against line i"};
+}
+
 Result<int> evaluate_lines(const EvaluateOptions& options) {
-  ATOLL_ASSIGN(const auto hypotheses, read_lines(options.hypotheses));
-  ATOLL_ASSIGN(const auto references, read_lines(options.references));
-  if (references.empty()) return Error{Code::kData, options.references, "has no line"};
-  if (hypotheses.size() != references.size()) {
-    return Error{Code::kData, options.hypotheses,
-                 "has " + std::to_string(hypotheses.size()) + " lines, " + options.references +
-                     " has " + std::to_string(references.size()) +
-                     "; line i is held against line i"};
-  }
-  print_scores(score_translations(hypotheses, references), options.json);
+  ATOLL_ASSIGN(const LinePairs pairs, read_pairs(options.hypotheses, options.references));
+  print_scores(score_translations(pairs.ours, pairs.references), options.json);
   return 0;
 }
 
-Result<int> evaluate(const EvaluateOptions& options) {
-  const bool loss = !options.model.empty() && !options.data.empty();
-  const bool lines = !options.hypotheses.empty() && !options.references.empty();
-  const bool stray = options.model.empty() != options.data.empty() ||
-                     options.hypotheses.empty() != options.references.empty();
-  if (stray || loss == lines) {
-    return Error{Code::kUsage, "evaluate",
-                 "give MODEL --data FOLDER, or --hypotheses FILE --references FILE"};
+Result<int> evaluate_translation(const EvaluateOptions& options) {
+  ATOLL_ASSIGN(const LinePairs pairs, read_pairs(options.translate, options.references));
+  const std::size_t count =
+      options.limit == 0 ? pairs.ours.size() : std::min(options.limit, pairs.ours.size());
+  const auto sources = std::span<const std::string>(pairs.ours).first(count);
+  const auto references = std::span<const std::string>(pairs.references).first(count);
+  ops::ThreadPool context(options.threads);
+  ATOLL_ASSIGN(const Words words, Words::of(options.model));
+  ATOLL_ASSIGN(const Model model, model_of(options, context));
+  if (words.vocabulary() > static_cast<std::size_t>(nn::vocabulary_of(model.spec.config))) {
+    return Error{Code::kCheckpoint, options.model, "has fewer tokens than its tokenizer"};
   }
-  return loss ? evaluate_loss(options) : evaluate_lines(options);
+  ATOLL_ASSIGN(const auto found, translate(context, model, words, sources, options.tokens));
+  if (!options.output.empty()) {
+    ATOLL_TRY(write_file(options.output, as_bytes(join(found, "\n") + "\n")));
+  }
+  print_scores(score_translations(found, references), options.json);
+  return 0;
+}
+
+/// One of the three things that are asked for, or how to ask.
+Result<int> evaluate(const EvaluateOptions& options) {
+  const bool model = !options.model.empty(), data = !options.data.empty();
+  const bool translated = !options.translate.empty(), lines = !options.hypotheses.empty();
+  const bool references = !options.references.empty();
+  if (model && data && !translated && !lines && !references) return evaluate_loss(options);
+  if (model && !data && translated && !lines && references) return evaluate_translation(options);
+  if (!model && !data && !translated && lines && references) return evaluate_lines(options);
+  return Error{Code::kUsage, "evaluate",
+               "give MODEL --data FOLDER, MODEL --translate FILE --references FILE, or "
+               "--hypotheses FILE --references FILE"};
 }
 
 }  // namespace
@@ -121,9 +159,17 @@ void add_evaluate(CLI::App& app, Action& action) {
                       "Folder of 'atoll data prepare': the loss on its held-out part");
   command->add_option("--hypotheses", options->hypotheses,
                       "Text file of translations, a line each: chrF and BLEU");
-  command->add_option("--references", options->references, "What they should have been");
-  command->add_option("--context", options->held_out.context,
-                      "Tokens of a window; default the model's longest context");
+  command->add_option("--translate", options->translate,
+                      "Text file of lines that the model, of pairs, translates: chrF and BLEU");
+  command->add_option("--references", options->references,
+                      "What the translations should have been");
+  command->add_option("--limit", options->limit, "Translate the first so many lines only");
+  command->add_option("--tokens", options->tokens, "The longest translation")
+      ->capture_default_str();
+  command->add_option("--output", options->output, "Write the translations to this file");
+  command->add_option(
+      "--context", options->held_out.context,
+      "Tokens of a window; default the model's longest context, of pairs the data's");
   command->add_option("--windows", options->held_out.windows,
                       "How many windows, from the first on; default each one once");
   command->add_option("--precision", options->precision, "What to compute in: fp32 or bf16")

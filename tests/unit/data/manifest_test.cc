@@ -46,6 +46,24 @@ TEST(Manifest, NamesTheTokenizerThatIsBesideIt) {
   EXPECT_EQ(parse_manifest(to_json(manifest), "x").error().code, Code::kData);
 }
 
+TEST(Manifest, SaysHowPairsAreKept) {
+  Manifest manifest = example();
+  manifest.pairs = PairInfo{"en", "es", {.window = 128, .separator = 254, .end = 255}, 12};
+  const std::string good = to_json(manifest);
+  const auto read = parse_manifest(good, "x");
+  ASSERT_TRUE(read.ok()) << read.error().text();
+  EXPECT_EQ(*read, manifest);
+  for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"\"end\": 255", "\"end\": 256"},
+           {"\"end\": 255", "\"end\": 254"},
+           {"\"end\": 255", "\"end\": -1"},
+           {"\"window\": 128", "\"window\": 0"},
+           {"\"window\": 128", "\"window\": 4294967296"},
+           {"\"left_out\": 12", "\"left\": 12"}}) {
+    EXPECT_EQ(parse_manifest(replaced(good, from, to), "x").error().code, Code::kData) << to;
+  }
+}
+
 TEST(Manifest, RefusesHostileText) {
   const std::string good = to_json(example());
   const std::string deep = std::string(100'000, '[');

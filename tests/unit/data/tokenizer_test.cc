@@ -209,5 +209,23 @@ TEST_F(TokenizerFile, IsNotBelieved) {
   }
 }
 
+TEST(Tokenizer, TakesTokensOfItsOwn) {
+  BpeTrainer trainer;
+  trainer.add("the theme of the thesis");
+  Tokenizer tokenizer = trainer.train(260);
+  EXPECT_EQ(tokenizer.added("<|a|>"), std::nullopt);
+  EXPECT_EQ(tokenizer.add("<|a|>"), 260);
+  EXPECT_EQ(tokenizer.add("<|abc|>"), 261);
+  EXPECT_EQ(tokenizer.vocabulary(), 262u);
+  const auto read = Tokenizer::parse(tokenizer.to_json(), "x").value();
+  for (const Tokenizer& each : {tokenizer, read}) {
+    EXPECT_EQ(each.added("<|abc|>"), 261);
+    std::vector<TokenId> ids;
+    each.encode("<|a|><|abc|>", ids);
+    EXPECT_EQ(ids, (std::vector<TokenId>{260, 261}));
+    EXPECT_EQ(each.decode(ids), "<|a|><|abc|>");
+  }
+}
+
 }  // namespace
 }  // namespace reef::data

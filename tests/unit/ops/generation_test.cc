@@ -132,6 +132,20 @@ TEST(Generate, StopsBehindTheEnd) {
   }
 }
 
+TEST(Generate, StopsAtTheContextWhereToldTo) {
+  ThreadPool context(1);
+  const ModelSpec spec = small_models(Precision::kF32)[0];
+  const Parameters weights = random_weights(spec);
+  Generation how{.tokens = 60, .sampling = kGreedy};
+  const std::vector<Tokens> prompts{prompt(30, "a"), prompt(40, "b"), prompt(50, "c")};
+  const auto whole = generate(context, spec, weights, prompts, how).value();
+  how.beyond_context = false;
+  const auto cut = generate(context, spec, weights, prompts, how).value();
+  EXPECT_EQ(cut[0], Tokens(whole[0].begin(), whole[0].begin() + 10));
+  EXPECT_TRUE(cut[1].empty());
+  EXPECT_TRUE(cut[2].empty());
+}
+
 TEST(Generate, ChoosesNoTokenThatTheTokenizerLacks) {
   ThreadPool context(1);
   const ModelSpec spec = small_models(Precision::kF32)[0];

@@ -368,5 +368,17 @@ TEST(CheckTokens, RefusesWhatNoStageMaySee) {
   EXPECT_FALSE(check_tokens(config, tokens).ok());
 }
 
+TEST(CheckTargets, AllowsThoseThatDoNotCount) {
+  const GptConfig config = small(0);
+  const Tensor targets = integers({2, 80}, "t", 131);
+  targets.values<std::int32_t>()[7] = -1;
+  EXPECT_TRUE(check_targets(config, targets).ok());
+  targets.values<std::int32_t>()[7] = -2;
+  EXPECT_FALSE(check_targets(config, targets).ok());
+  targets.values<std::int32_t>()[7] = 131;
+  EXPECT_FALSE(check_targets(config, targets).ok());
+  EXPECT_FALSE(check_targets(config, {}).ok());
+}
+
 }  // namespace
 }  // namespace reef::nn
