@@ -3,6 +3,7 @@
 // so that a token costs one pass over the weights, and not one over the whole sequence again.
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "ops/nn/attention_segments.h"
@@ -32,17 +33,22 @@ class Decoder {
   std::int64_t room() const { return longest_ - length_; }
 
  private:
-  ops::Tensor attend(ops::Context& context, std::size_t layer, const ops::Tensor& x);
-  ops::Tensor run(ops::Context& context, std::size_t layer, const ops::Tensor& x) const;
+  struct Attention {
+    AttentionSegments segments;
+    ops::Tensor kept;  ///< keys and values side by side, (rows, longest, 2 G, D)
+  };
+  /// A layer, or attention with what it has seen.
+  using Part = std::variant<Stage, Attention>;
 
-  ModelSpec spec_;
+  ops::Tensor run(ops::Context& context, const Stage& stage, const ops::Tensor& x) const;
+  ops::Tensor run(ops::Context& context, Attention& attention, const ops::Tensor& x) const;
+
   const Parameters& weights_;
   Heads heads_;
   std::int64_t rows_;
   std::int64_t longest_;
   std::int64_t length_ = 0;
-  /// By layer: keys and values side by side, (rows, longest, 2 G, D); undefined of other layers.
-  std::vector<ops::Tensor> kept_;
+  std::vector<Part> parts_;  ///< by layer
 };
 
 }  // namespace reef::nn
