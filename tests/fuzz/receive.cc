@@ -44,7 +44,7 @@ std::unique_ptr<actors::Task> receiver(plan::Plan& plan, const char* codec, ops:
   static const job::Job job;
   static const nn::ModelSpec model;
   static Nobody nobody;
-  static const NoWire no_wire;
+  static NoWire no_wire;
   return actors::make_receive({plan, job, model, nobody, no_wire, system_clock(), ""},
                               plan.actors[0])
       .value();

@@ -398,6 +398,28 @@ void collectives() {
   seed("collective", "no-word", said(2, 0, 0));
 }
 
+/// Of small numbers, as the target draws them.
+void letter(Output& output, int kind, int number, int tokens) {
+  output.number(byte(1)).number(byte(2)).number(byte(kind)).number(byte(0));
+  for (const int one : {number, 0, tokens}) output.number(byte(0)).number(byte(one));
+  output.number(byte(1)).number(byte(1)).number(0.25F).number(0.5F).number(byte(1));
+}
+
+/// An island joins, and both bring progress; of each codec.
+void letters() {
+  for (int codec = 0; codec < 4; ++codec) {
+    Output output;
+    output.number(byte(codec)).number(byte(0)).number(byte(1)).number(byte(0));
+    output.number(byte(1)).number(byte(0)).number(byte(0)).number(byte(1));  // is there
+    letter(output, 1, 0, 0);
+    output.number(byte(1)).number(byte(1)).number(byte(0)).number(byte(1)).number(
+        byte(1));  // tells
+    letter(output, 3, 1, 1);
+    letter(output, 5, 2, 0);
+    seed("letters", "codec-" + std::to_string(codec), output);
+  }
+}
+
 void enrolments() {
   const fuzz::Cluster& cluster = fuzz::Cluster::get();
   const security::SecretBytes text = cluster.token->text();
@@ -483,6 +505,7 @@ void fuzz::seed_messages() {
   probes();
   relays();
   collectives();
+  letters();
   enrolments();
   statements();
 }

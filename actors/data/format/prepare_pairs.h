@@ -11,8 +11,8 @@
 namespace reef::data {
 
 struct PairOptions {
-  /// Has train.FROM, train.TO, validation.FROM and validation.TO; line i of one translates line i of
-  /// the other.
+  /// Has train.FROM, train.TO, validation.FROM and validation.TO; line i of one translates line i
+  /// of the other.
   std::filesystem::path input;
   std::filesystem::path output;  ///< the folder to make
   std::string from, to;          ///< "en", "es"
@@ -28,8 +28,8 @@ struct PairOptions {
 /// that neighbours in a window, which a model sees while it translates, say nothing of each other.
 /// Those with an empty line and those longer than a window are left out and counted. Memory: a
 /// split's tokens.
-/// Failure: kUsage for options that cannot be, kPath for files that cannot be read, kData naming file
-/// and line for what is no pair, or a split of which nothing is left.
+/// Failure: kUsage for options that cannot be, kPath for files that cannot be read, kData naming
+/// file and line for what is no pair, or a split of which nothing is left.
 Result<Manifest> prepare_pairs(const PairOptions& options);
 
 }  // namespace reef::data

@@ -1,6 +1,7 @@
 #include "actors/store/local_steps/coder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace reef::actors {
@@ -37,8 +38,11 @@ Bytes Coder::encode(std::span<const float> values) {
 }
 
 Status Coder::decode(BytesView encoded, std::span<float> values) {
-  if (sparse_) return sparse_->decode(encoded, values);
-  return codec::decode(std::get<codec::Codec>(codec_), encoded, values);
+  ATOLL_TRY(sparse_ ? sparse_->decode(encoded, values)
+                    : codec::decode(std::get<codec::Codec>(codec_), encoded, values));
+  // One such number of one island would be everybody's.
+  if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return {};
+  return Error{Code::kPoison, "letter", "numbers that are not finite"};
 }
 
 }  // namespace reef::actors

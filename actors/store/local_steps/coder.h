@@ -20,7 +20,7 @@ class Coder {
 
   /// `values` and what is owed; what is not in the result is owed from now on.
   Bytes encode(std::span<const float> values);
-  /// What the other side encoded. Failure: kDecompress.
+  /// What the other side encoded. Failure: kDecompress; kPoison for numbers that are not finite.
   Status decode(BytesView encoded, std::span<float> values);
 
  private:

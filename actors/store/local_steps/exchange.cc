@@ -88,7 +88,9 @@ void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weigh
   const std::span<const float> progress = side.local.tell(weights, last, side.coder.get());
   const LocalFragment::Telling& telling = side.local.last_told();
   if (side.home) {
-    side.home->bring(island_.index, telling.number, telling.tokens, last, progress, now);
+    const Status brought =
+        side.home->bring(island_.index, telling.number, telling.tokens, last, progress, now);
+    if (!brought.ok()) log_error(brought.error().text());
     return;
   }
   send_telling(fragment, telling);

@@ -3,26 +3,28 @@
 #include <algorithm>
 
 #include "ops/codec/edge.h"
-#include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
 
 namespace reef::actors {
 
 Fragments::Fragments(const nn::ModelSpec& spec, std::uint32_t count)
     : elements_(count, 0), parts_(count) {
-  const nn::Stage whole(spec, 0, spec.layers.size());
   std::size_t all = 0;
-  for (const nn::Parameter& parameter : whole.parameters())
-    all += static_cast<std::size_t>(nn::whole_elements(parameter));
+  for (const nn::Layer& layer : spec.layers) {
+    for (const nn::Parameter& parameter : layer.parameters)
+      all += static_cast<std::size_t>(nn::whole_elements(parameter));
+  }
   std::size_t before = 0;
-  for (const nn::Parameter& parameter : whole.parameters()) {
-    const auto elements = static_cast<std::size_t>(nn::whole_elements(parameter));
-    // Where its middle lies.
-    const auto fragment = static_cast<std::uint32_t>((before + elements / 2) * count / all);
-    places_[parameter.name] = {fragment, elements_[fragment]};
-    elements_[fragment] += elements;
-    parts_[fragment].push_back(codec::matrix_of(nn::whole_shape(parameter)));
-    before += elements;
+  for (const nn::Layer& layer : spec.layers) {
+    for (const nn::Parameter& parameter : layer.parameters) {
+      const auto elements = static_cast<std::size_t>(nn::whole_elements(parameter));
+      // Where its middle lies.
+      const auto fragment = static_cast<std::uint32_t>((before + elements / 2) * count / all);
+      places_[parameter.name] = {fragment, elements_[fragment]};
+      elements_[fragment] += elements;
+      parts_[fragment].push_back(codec::matrix_of(nn::whole_shape(parameter)));
+      before += elements;
+    }
   }
 }
 

@@ -1,11 +1,18 @@
 #include "actors/store/local_steps/home_fragment.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "runtime/base/check.h"
 
 namespace reef::actors {
+namespace {
+
+/// Of a weight. So far below what f32 can hold that sums and momentum stay numbers for everybody.
+constexpr float kMostProgress = 1e15f;
+
+}  // namespace
 
 HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder,
                            std::uint32_t islands, std::span<const float> global)
@@ -19,10 +26,12 @@ HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder code
   for (std::uint32_t island = 0; island < islands; ++island) gathering_.join(island);
 }
 
-void HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
-                         bool last, std::span<const float> progress, Time now) {
+Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
+                           bool last, std::span<const float> progress, Time now) {
   Brought& brought = islands_[island];
-  if (number != brought.received + 1) return;
+  if (number != brought.received + 1) return {};
+  if (!std::ranges::all_of(progress, [](float one) { return std::abs(one) <= kMostProgress; }))
+    return Error{Code::kPoison, "progress", "larger than training can make it, or no number"};
   if (brought.progress.empty()) brought.progress.assign(progress.size(), 0);
   // What comes twice between updates is one longer way, of all its tokens.
   std::ranges::transform(brought.progress, progress, brought.progress.begin(), std::plus<>());
@@ -30,13 +39,13 @@ void HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64
   brought.tokens += tokens;
   brought.last = last;
   gathering_.bring(island, now);
+  return {};
 }
 
 Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
                            bool last, BytesView encoded, Time now) {
   ATOLL_TRY(coder_.decode(encoded, decoded_));
-  bring(island, number, tokens, last, decoded_, now);
-  return {};
+  return bring(island, number, tokens, last, decoded_, now);
 }
 
 const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {

@@ -30,9 +30,10 @@ class HomeFragment {
 
   /// Its telling `number`, of so many trained tokens, of which only the last may be without any;
   /// what came before is passed over, as is what leaves a gap, which is sent again.
-  void bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
-             std::span<const float> progress, Time now);
-  /// The same, encoded. Failure: kDecompress.
+  /// Failure: kPoison for progress that would make everybody's weights no numbers.
+  Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
+               std::span<const float> progress, Time now);
+  /// The same, encoded. Failure: kDecompress, too.
   Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
                BytesView encoded, Time now);
 

@@ -1,0 +1,108 @@
+// What an island makes of letters of another: any kinds, numbers and payloads, in any order,
+// between tellings and updates of its own.
+
+#include "actors/store/local_steps/exchange.h"
+
+#include <cmath>
+
+#include "ops/nn/config.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace reef;
+
+namespace {
+
+constexpr std::uint32_t kFragments = 2;
+
+const actors::Fragments& fragments() {
+  static const actors::Fragments made = [] {
+    nn::GptConfig gpt;
+    gpt.vocab_size = 8;
+    gpt.n_positions = 4;
+    gpt.n_embd = 4;
+    gpt.n_layer = 1;
+    gpt.n_head = 1;
+    return actors::Fragments(nn::model_spec(gpt, nn::Precision::kF32, nn::Recompute::kNone, 4),
+                             kFragments);
+  }();
+  return made;
+}
+
+job::LocalSteps local(fuzz::Input& input) {
+  constexpr const char* kCodecs[] = {"none", "int4+zstd", "top-k:0.1", "power-sgd:1"};
+  job::LocalSteps local;
+  local.codec = kCodecs[input.below(std::size(kCodecs))];
+  local.quorum = 1 + static_cast<std::uint32_t>(input.below(2));
+  local.grace = std::chrono::seconds(input.below(3));
+  return local;
+}
+
+node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
+  node::Letter letter;
+  letter.kind = static_cast<std::uint16_t>(input.below(12));
+  letter.fragment = static_cast<std::uint32_t>(input.below(kFragments + 1));
+  // Often the next that is expected.
+  letter.number = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
+  letter.included = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
+  letter.tokens = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
+  letter.codec = input.below(8) == 0 ? "int8" : local.codec;
+  const std::size_t elements = fragments().elements(letter.fragment % kFragments);
+  if (input.below(2) == 0) {
+    letter.payload = to_bytes(input.piece());
+    return letter;
+  }
+  // An honest one of values that need not be.
+  std::vector<float> values(elements, input.number<float>());
+  values[0] = input.number<float>();
+  if (letter.kind == static_cast<std::uint16_t>(actors::LetterKind::kSnapshot)) {
+    letter.payload = to_bytes(std::as_bytes(std::span(values)));
+    return letter;
+  }
+  actors::Coder coder(codec::parse_edge(local.codec).value(),
+                      fragments().parts(letter.fragment % kFragments));
+  letter.payload = coder.encode(values);
+  return letter;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const job::LocalSteps settings = local(input);
+  std::vector<std::vector<float>> weights;
+  for (std::uint32_t f = 0; f < kFragments; ++f)
+    weights.emplace_back(fragments().elements(f), 0.5f);
+  const auto begun = static_cast<std::uint32_t>(input.below(2));
+  Time now{};
+  actors::Exchange exchange(
+      settings, job::Island{0, {"a", "b", "c"}, begun}, fragments(), weights,
+      [](std::uint32_t, node::Letter) { return true; }, now);
+  for (int turn = 0; turn < 64 && !input.empty(); ++turn) {
+    const auto island = static_cast<std::uint32_t>(input.below(4));
+    switch (input.below(4)) {
+      case 0:
+        exchange.handle({{island, input.below(2) == 0, {}}}, now);
+        break;
+      case 1: {
+        const auto f = static_cast<std::uint32_t>(input.below(kFragments));
+        exchange.trained(64);
+        exchange.tell(f, weights[f], input.below(4) == 0, now);
+        break;
+      }
+      default:
+        exchange.handle({{island, std::nullopt, letter(input, settings)}}, now);
+    }
+    now += std::chrono::milliseconds(100 * input.below(20));
+    exchange.update(now);
+    for (std::uint32_t f = 0; f < kFragments; ++f) {
+      if (!exchange.corrects(f)) continue;
+      const auto correction = exchange.correction(f);
+      for (std::size_t i = 0; i < correction.size(); ++i) {
+        weights[f][i] += correction[i];
+        CHECK(std::isfinite(weights[f][i])) << "a letter made a weight no number";
+      }
+    }
+  }
+  (void)exchange.finished(now);
+  return 0;
+}
