@@ -16,8 +16,8 @@ kind: Topology
 metadata: {{{{name: bench}}}}
 spec:
   datacenters:
-    - {{{{name: east, nodes: [{{{{name: east-0, memory: 4GiB, threads: 1, address: {{a}}, {device}}}}}]}}}}
-    - {{{{name: west, nodes: [{{{{name: west-0, memory: 4GiB, threads: 1, address: {{b}}, {device}}}}}]}}}}
+    - {{{{name: east, nodes: [{{{{name: east-0, memory: 4GiB, threads: 1, address: {{a}}, {east}}}}}]}}}}
+    - {{{{name: west, nodes: [{{{{name: west-0, memory: 4GiB, threads: 1, address: {{b}}, {west}}}}}]}}}}
   lines: [{{{{between: [east, west], {line}}}}}]
 """
 MODEL = {"type": "gpt2", "vocab_size": 256, "n_positions": 256, "n_embd": 384, "n_layer": 6, "n_head": 6}
@@ -53,7 +53,10 @@ def job_of(settings, seed):
 
 
 def topology_of(settings, device):
-    return TOPOLOGY.format(line=as_topology(settings["line"]), device=f"speed: {device['speed']}, bandwidth: {device['bandwidth']}")
+    """Of the measured device, or where a cell says so of paced ones."""
+    measured = f"speed: {device['speed']}, bandwidth: {device['bandwidth']}"
+    paced = {name: f"speed: {speed}, paced: true" for name, speed in settings.get("paced", {}).items()}
+    return TOPOLOGY.format(line=as_topology(settings["line"]), east=paced.get("east", measured), west=paced.get("west", measured))
 
 
 def train(settings, seed, device):
@@ -76,6 +79,16 @@ def train(settings, seed, device):
 
 
 def figures_of(settings, run, summary):
+    """Of a job in lock-step; of datacenters by themselves what they make together, and else the first one's figures."""
+    if "datacenters" not in settings:
+        return figures_in(settings, run, summary)
+    islands = [figures_in(settings, run / name, summary) for name in ("east", "west")]
+    return {**islands[0], "tokens_per_second": sum(one["tokens_per_second"] for one in islands),
+            # From the first step to the last of whoever is last: that one waits for another counts, too.
+            "tokens_per_second_to_the_end": sum(one["tokens"] for one in islands) / max(one["seconds"] for one in islands)}
+
+
+def figures_in(settings, run, summary):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [line for line in lines if "loss" in line]
     ends = [line["seconds"] for line in losses]
@@ -86,6 +99,8 @@ def figures_of(settings, run, summary):
     every = max(1, len(losses) // POINTS)
     return {
         "tokens_per_second": tokens * len(steps) / sum(steps),
+        "tokens": tokens * len(steps),
+        "seconds": sum(steps),
         "step_seconds": sum(steps) / len(steps),
         "step_least": min(steps),
         "step_most": max(steps),

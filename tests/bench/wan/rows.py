@@ -2,6 +2,7 @@
 import copy
 import dataclasses
 import pathlib
+import statistics
 
 from cells import Cell
 from lines import UNLIMITED, line
@@ -12,6 +13,12 @@ SYNC = {"leaves": 2, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 2},
 PIPELINE = {"leaves": 32, "sequences": 2, "evaluation": 4, "parallelism": {"pp": 2}, "codecs": {}}
 SLOW = line(50, 50)
 FAR = line(100, 40)
+# The same in each datacenter, which trains by itself.
+LOCAL = {"leaves": 1, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 1}, "codecs": {}}
+LOSSY = line(10, 100, loss="0.1%")
+# Steps between tellings, fragments, codec.
+TOLD = ((16, 4, "int4+zstd"), (32, 4, "int4+zstd"), (32, 4, "top-k:0.03:int2+zstd"))
+PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
@@ -46,7 +53,7 @@ class Rows:
 
     def __init__(self, steps=None):
         self.steps = steps
-        self.rows = [*self.pipeline(), *self.sync(), *self.encryption(), *self.ddp(), *self.predict()]
+        self.rows = [*self.pipeline(), *self.sync(), *self.local(), *self.encryption(), *self.ddp(), *self.predict()]
 
     def count(self, usual):
         return self.steps or usual
@@ -75,6 +82,25 @@ class Rows:
         return [Row("sync", 5, False, cells, lambda kept: speeds(kept, good(kept, packed, exact), [none])),
                 Row("sync-loss", LOSS, True, cells, lambda kept: losses(kept, good(kept, packed, exact), exact))]
 
+    def local(self):
+        """Datacenters by themselves: a line against none, their loss against lock-step's of as many tokens, and bytes."""
+        steps = self.count(400)
+
+        def cells(name, on):
+            return [trained(f"local-{name}-{inner}-{plain(codec)}", LOCAL, on, steps, datacenters=local_steps(inner, parts, codec))
+                    for inner, parts, codec in TOLD]
+
+        near, slow, far = cells("unlimited", UNLIMITED), cells("50", SLOW), cells("10", LOSSY)
+        pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 60), paced=PACED,
+                        datacenters={**local_steps(*TOLD[0]), "pace": pace}) for pace in ("own", "equal")]
+        self.slow = slow
+        return [Row("local-50", 0.97, False, (*near, *slow), lambda kept: speeds(kept, slow, near)),
+                Row("local-10", 0.95, False, (*near, *far), lambda kept: speeds(kept, far, near)),
+                Row("local-loss", LOSS, True, (self.exact, *slow), lambda kept: losses(kept, good(kept, slow, self.exact), self.exact)),
+                Row("local-bytes", 400, False, (self.none, self.exact, *slow),
+                    lambda kept: carried(kept, self.none, good(kept, slow, self.exact))),
+                Row("half-as-fast", 1.4, False, tuple(pace), lambda kept: medians(kept, "tokens_per_second_to_the_end", pace[:1], pace[1:]))]
+
     def encryption(self):
         """Nothing of Atoll's goes unsealed, so plain TCP has the same line to itself with as many flows."""
         common = {"line": SLOW, "flows": 8, "congestion": "bbr", "seconds": min(self.count(20), 20)}
@@ -88,9 +114,10 @@ class Rows:
         exact = [Cell(f"ddp-50-bucket-{size}", "ddp", with_(base, bucket_mb=size)) for size in (1, 5, 25, 100)]
         exact.append(Cell("ddp-50-glibc", "ddp", with_(base, allocator="glibc")))
         lossy = [Cell(f"ddp-50-{plain(hook)}", "ddp", with_(base, hook=hook)) for hook in ("fp16", "bf16", "power-sgd:4")]
-        cells = (*exact, *lossy, self.none, self.exact, *self.packed)
-        return [Row("ddp", self.ddp_target, False, cells, lambda kept: speeds(kept, good(kept, self.packed, self.exact), exact)),
-                Row("ddp-hooks", None, False, cells, lambda kept: speeds(kept, good(kept, self.packed, self.exact), exact + lossy))]
+        ours = [*self.packed, *self.slow]
+        cells = (*exact, *lossy, self.none, self.exact, *ours)
+        return [Row("ddp", self.ddp_target, False, cells, lambda kept: speeds(kept, good(kept, ours, self.exact), exact)),
+                Row("ddp-hooks", None, False, cells, lambda kept: speeds(kept, good(kept, ours, self.exact), exact + lossy))]
 
     def ddp_target(self, kept):
         """Where products have no AMX a step takes so long that no 20 are to be had: then nine tenths of what a line costs that
@@ -117,6 +144,24 @@ class Rows:
 def both(codec):
     """Of a pipeline: what crosses with each micro-batch, and once a step the embedding, which the head shares, and its gradient."""
     return {"activations": codec, "gradients": "bf16+zstd", "weights": "bf16+zstd"}
+
+
+def local_steps(inner, fragments, codec):
+    return {"mode": "local_steps", "inner_steps": inner, "fragments": fragments, "codec": codec, "outer_learning_rate": 0.7,
+            "outer_momentum": 0.6}
+
+
+def carried(kept, exact, cells):
+    """Bytes of a step on the line, frames and all, of lock-step in fp32 against the fewest of the others."""
+    def of_step(cell):
+        runs = [sum(run["line_bytes"]) / cell.settings["steps"] for run in kept.runs(cell)]
+        return statistics.median(runs) if runs else None
+
+    known = [cell for cell in cells if of_step(cell)]
+    if not known or not of_step(exact):
+        return None
+    least = min(known, key=of_step)
+    return of_step(exact), of_step(least), f"{exact.name} against {least.name}"
 
 
 def good(kept, cells, exact):
