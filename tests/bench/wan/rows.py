@@ -19,7 +19,7 @@ LOSSY = line(10, 100, loss="0.1%")
 # Steps between tellings, fragments, codec.
 TOLD = ((16, 4, "int4+zstd"), (32, 4, "int4+zstd"), (32, 4, "top-k:0.03:int2+zstd"))
 PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
-GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "auto:0.15")
+GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
 # What quality may cost.
