@@ -111,6 +111,16 @@ class LocalCrew final : public node::Crew {
   }
 
  private:
+  /// Bytes that another island may have to say before the store looks: snapshots of all, twice.
+  static std::size_t letters_of(const job::Job& job) {
+    std::size_t elements = 0;
+    for (const nn::Layer& layer : job::spec_of(job).layers) {
+      for (const nn::Parameter& parameter : layer.parameters)
+        elements += static_cast<std::size_t>(parameter.elements());
+    }
+    return 2 * sizeof(float) * elements + (std::size_t{64} << 20);
+  }
+
   /// The device has been opened before the plan came.
   Status check_device() const {
     const plan::Node& node = setup_.plan.nodes[setup_.node];
@@ -194,7 +204,7 @@ class LocalCrew final : public node::Crew {
   job::Job job_;
   std::vector<nn::ModelSpec> models_;  ///< what each rank has
   Mailboxes mailboxes_;
-  Post post_;
+  Post post_{letters_of(job_)};
   std::map<plan::ActorId, caf::actor> hosts_;
 };
 

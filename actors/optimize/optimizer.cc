@@ -122,14 +122,15 @@ class Optimizer final : public Task {
     const Token& held = *firing.inputs[0];
     const Token& scale = *firing.inputs[1];
     for (Token* output : firing.outputs) output->round = held.round;
-    if (!held.empty) {
+    if (!held.empty && outer_.counts(held.round)) {
       ops::Update factors;
       factors.lr = static_cast<float>(
           job::learning_rate(options_, held.round.step, setup_.job.training.steps));
       factors.beta1 = static_cast<float>(options_.beta1);
       factors.beta2 = static_cast<float>(options_.beta2);
       factors.epsilon = static_cast<float>(options_.epsilon);
-      factors.step = static_cast<std::int64_t>(held.round.step);
+      factors.step =
+          static_cast<std::int64_t>(outer_.moments_are_new() ? ++updates_ : held.round.step);
       factors.grad_scale = static_cast<float>(scale.scalars.at(0));
       factors.weight_decay = static_cast<float>(options_.weight_decay);
       nn::update(firing.context, trained_, held.tensors, factors);
@@ -178,6 +179,7 @@ class Optimizer final : public Task {
   const bool shared_ = setup_.plan.ranks > 1;  ///< by ranks
   const std::vector<plan::HeldSlice> slices_;  ///< in canonical order, as are
   const OuterSteps outer_;
+  std::uint64_t updates_ = 0;                  ///< of moments that are newer than the job
   std::vector<nn::TrainedParameter> trained_;  ///< what each is trained as
   const GradientSources sources_;
   std::vector<WeightOutput> weight_outputs_;

@@ -16,6 +16,10 @@ OuterSteps::OuterSteps(const TaskSetup& setup, std::span<const plan::HeldSlice> 
     fragment_of_.push_back(fragments_->fragment_of(held.parameter.name));
 }
 
+bool OuterSteps::counts(const Round& round) const {
+  return !job_.island || actors::counts(*job_.island, round);
+}
+
 void OuterSteps::tell(ops::Context& context, std::span<const nn::TrainedParameter> trained,
                       Token& progress) const {
   progress.empty = true;

@@ -18,6 +18,12 @@ class OuterSteps {
  public:
   OuterSteps(const TaskSetup& setup, std::span<const plan::HeldSlice> slices);
 
+  /// Whether an update of this round is one: not while an island that has begun anew has no
+  /// weights.
+  bool counts(const Round& round) const;
+  /// Of such an island.
+  bool moments_are_new() const { return job_.island && job_.island->begun > 0; }
+
   /// Copies of what the shard speaks for of the fragments that are told in the token's round; an
   /// empty token in others.
   void tell(ops::Context& context, std::span<const nn::TrainedParameter> trained,

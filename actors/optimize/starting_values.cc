@@ -97,7 +97,9 @@ Result<std::vector<nn::TrainedParameter>> starting_values(ops::Context& context,
   for (const HeldSlice& held : slices) {
     if (checkpoint) {
       ATOLL_ASSIGN(auto restored, restore(context, held, *checkpoint));
-      trained.push_back(std::move(restored));
+      // The moments of an island that begins anew would be of another time.
+      const bool anew = job.island && job.island->begun > 0;
+      trained.push_back(anew ? begin(context, held, restored.master) : std::move(restored));
     } else if (model) {
       ATOLL_ASSIGN(const Tensor taken, saved(held, *model, job.model_from));
       trained.push_back(begin(context, held, taken));

@@ -49,7 +49,8 @@ Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor) {
   ATOLL_ASSIGN(auto topology, read_measured_topology(job.topology, job.training.precision));
   ATOLL_ASSIGN(auto plans, plan::make_plans(job, topology));
   ATOLL_TRY(actors::check_data(job));
-  ATOLL_TRY(check_checkpoint(job));
+  for (const plan::Plan& plan : plans)
+    ATOLL_TRY(check_checkpoint(job::job_from_json(plan.descriptor).value()));
   ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
   return std::unique_ptr<JobRun>(
       new JobRun(std::move(job), std::move(topology), std::move(plans), std::move(tokenizer)));
@@ -173,6 +174,7 @@ bool JobRun::on(const node::JobStatus& status) {
   }
   status_ = status.state;
   traffic_ = status.traffic;
+  if (!status.checkpoint.empty()) checkpoint_ = status.checkpoint;
   return true;
 }
 

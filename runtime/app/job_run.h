@@ -15,11 +15,11 @@
 
 namespace reef::app {
 
-/// Thread: one. Order: read() -> make_folder() -> submit() -> poll() until it says true ->
-/// finish().
 /// A heading for the plan of an island; nothing above that of a job which has only one.
 void print_datacenter(const job::Job& job, const plan::Plan& plan, std::ostream& out);
 
+/// Thread: one. Order: read() -> make_folder() -> submit() -> poll() until it says true ->
+/// finish().
 class JobRun {
  public:
   /// Reads and plans. What can be wrong with the input is found here, before a process is started

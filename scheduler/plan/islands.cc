@@ -10,7 +10,7 @@ std::vector<job::Job> parts_of(const job::Job& job, const topology::Topology& to
   if (!job.local_steps || job.island) return {job};
   job::Island island;
   for (const topology::Node& node : topology.nodes) {
-    if (std::ranges::count(island.datacenters, node.datacenter) == 0)
+    if (!node.relay_only && std::ranges::count(island.datacenters, node.datacenter) == 0)
       island.datacenters.push_back(node.datacenter);
   }
   std::vector<job::Job> parts;
@@ -24,8 +24,14 @@ namespace {
 /// Slower ones than this against the fastest make fewer steps.
 constexpr double kAlike = 0.95;
 
+/// What an island is told of its place and pace must still be a job.
+Status check_descriptor(const Plan& plan) {
+  const auto job = job::job_from_json(plan.descriptor);
+  return job.ok() ? Status() : Status(job.error());
+}
+
 /// As many steps in all as the job has of so many datacenters, shared out by what a step takes.
-void give_each_its_pace(std::vector<Choice>& choices) {
+Status give_each_its_pace(std::vector<Choice>& choices) {
   double fastest = 0, sum = 0;
   std::vector<double> speeds;
   for (const Choice& choice : choices) {
@@ -33,13 +39,16 @@ void give_each_its_pace(std::vector<Choice>& choices) {
     fastest = std::max(fastest, speeds.back());
     sum += speeds.back();
   }
-  if (std::ranges::all_of(speeds, [&](double speed) { return speed >= kAlike * fastest; })) return;
+  if (std::ranges::all_of(speeds, [&](double speed) { return speed >= kAlike * fastest; }))
+    return {};
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const double factor = speeds[i] / sum * static_cast<double>(choices.size());
     // What mode auto has chosen stands in the descriptor.
-    const job::Job chosen = job::job_from_json(choices[i].plan.descriptor).value();
+    ATOLL_ASSIGN(const job::Job chosen, job::job_from_json(choices[i].plan.descriptor));
     choices[i].plan.descriptor = job::job_to_json(job::at_pace(chosen, factor));
+    ATOLL_TRY(check_descriptor(choices[i].plan));
   }
+  return {};
 }
 
 }  // namespace
@@ -60,7 +69,15 @@ Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::To
         why.code, why.where,
         "datacenter " + part.island->datacenters[part.island->index] + " by itself: " + why.what};
   }
-  if (parts.size() > 1 && job.local_steps->own_pace) give_each_its_pace(choices);
+  if (job.local_steps && !job.island) {
+    if (job.local_steps->quorum > parts.size()) {
+      return Error{Code::kJobValue, "spec.datacenters.quorum",
+                   std::to_string(job.local_steps->quorum) + " datacenters, but the job has " +
+                       std::to_string(parts.size()) + "; there would never be an update"};
+    }
+    for (const Choice& choice : choices) ATOLL_TRY(check_descriptor(choice.plan));
+    if (job.local_steps->own_pace) ATOLL_TRY(give_each_its_pace(choices));
+  }
   return choices;
 }
 

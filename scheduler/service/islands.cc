@@ -13,8 +13,7 @@ namespace reef::service {
 
 Status Service::queue_islands(const Run& run, std::vector<plan::Plan> plans) {
   ATOLL_ASSIGN(const std::uint64_t meeting, store_->next_epoch(run.id));
-  Meeting& met = meetings_[meeting];
-  met.islands.assign(plans.size(), Meeting::Island::kTrains);
+  std::vector<Run> islands;
   for (plan::Plan& plan : plans) {
     Run island = run;
     ATOLL_ASSIGN(island.job, job::job_from_json(plan.descriptor));
@@ -26,8 +25,12 @@ Status Service::queue_islands(const Run& run, std::vector<plan::Plan> plans) {
     island.plan.epoch = 0;
     ATOLL_ASSIGN(island.id,
                  store_->add_job(island.name, island.plan.descriptor, island.run_folder));
-    queue_.push_back(std::move(island));
+    islands.push_back(std::move(island));
   }
+  Meeting& met = meetings_[meeting];
+  met.job = run.id;
+  met.islands.assign(islands.size(), Meeting::Island::kTrains);
+  for (Run& island : islands) queue_.push_back(std::move(island));
   advance();
   return {};
 }
@@ -41,7 +44,7 @@ bool Service::goes_on_without(Run& run, const Error& error) {
       run.returns ? Meeting::Island::kAway : Meeting::Island::kOver;
   if (!meeting.trains()) {
     run.returns = false;
-    return false;
+    return meeting.succeeded;
   }
   if (!run.cancelled) {
     tell_client(
@@ -85,7 +88,6 @@ void Service::catch_up(Run& run) {
   run.step = static_cast<std::uint64_t>(meeting.done * static_cast<double>(run.job.training.steps));
   run.job.island->begun += 1;
   run.job.island->first_step = std::min(run.step, run.job.training.steps - 1);
-  run.job.checkpoints.resume.clear();
   run.plan.descriptor = job::job_to_json(run.job);
 }
 
@@ -134,12 +136,17 @@ void Service::leave_meeting(Run& run) {
   if (found == meetings_.end()) return;
   Meeting& meeting = found->second;
   meeting.traffic += run.sent();
-  if (!run.checkpoint.empty()) meeting.checkpoint = run.checkpoint;
-  meeting.succeeded = meeting.succeeded || run.state == "succeeded";
+  const bool succeeded = run.state == "succeeded";
+  // What one that was lost has left is not what the others came to.
+  if (!run.checkpoint.empty() && (succeeded || !meeting.succeeded))
+    meeting.checkpoint = run.checkpoint;
+  meeting.succeeded = meeting.succeeded || succeeded;
   if (run.returns) return;
   meeting.islands[run.job.island->index] = Meeting::Island::kOver;
   if (meeting.trains()) return;
   const std::string state = run.cancelled ? "stopped" : meeting.succeeded ? "succeeded" : "failed";
+  if (const Status saved = store_->set_job(meeting.job, state, "", meeting.step); !saved.ok())
+    log_error(saved.error().text());
   tell_client(run,
               node::status_message({state, meeting.traffic, meeting.step, meeting.checkpoint, ""}));
   meetings_.erase(found);

@@ -84,40 +84,61 @@ bool Service::withdraw(std::uint64_t client) {
     return one.second.client == client && (*one.second.withdrawn = true);
   });
   bool queued = false;
-  std::vector<Run> islands;
   for (Run& run : queue_) {
     if (run.client != client) continue;
     queued = queued || !run.anew;
     set_state(run, "stopped", "withdrawn before it began");
-    run.cancelled = true;
-    if (run.meeting != 0) islands.push_back(run);
+    if (const auto met = meetings_.find(run.meeting); met != meetings_.end()) {
+      if (!run.anew)
+        meetings_.erase(met);  // its islands begin together: none has
+      else
+        met->second.islands[run.job.island->index] = Meeting::Island::kOver;
+    }
   }
   std::erase_if(queue_, [client](const Run& run) { return run.client == client; });
-  for (Run& run : islands) leave_meeting(run);
   if (queued) advance();  // others may have waited for its place
   return planning > 0 || queued;
+}
+
+/// Places in the queue of those that begin with the one at `first`: the islands of its job, or it
+/// alone.
+std::vector<std::size_t> Service::beginning_with(std::size_t first) const {
+  const Run& run = queue_[first];
+  if (run.meeting == 0 || run.anew) return {first};
+  std::vector<std::size_t> together;
+  for (std::size_t i = 0; i < queue_.size(); ++i) {
+    if (queue_[i].meeting == run.meeting && !queue_[i].anew) together.push_back(i);
+  }
+  return together;
 }
 
 /// Begins every job of the queue whose nodes are free of those before it.
 void Service::advance() {
   std::set<std::string> claimed;
-  for (auto at = queue_.begin(); at != queue_.end();) {
+  for (std::size_t i = 0; i < queue_.size(); ++i) {
+    const std::vector<std::size_t> together = beginning_with(i);
+    if (together.front() != i) continue;
     const Run* before = nullptr;
     bool free = true;
-    for (const plan::Node& node : at->plan.nodes) {
-      if (before == nullptr) before = holder_of(node.name);
-      free = claimed.insert(node.name).second && free;
+    for (const std::size_t k : together) {
+      for (const plan::Node& node : queue_[k].plan.nodes) {
+        if (before == nullptr) before = holder_of(node.name);
+        free = claimed.insert(node.name).second && free;
+      }
     }
     if (free && before == nullptr) {
-      Run next = std::move(*at);
-      queue_.erase(at);
-      begin(std::move(next));
+      std::vector<Run> next;
+      for (const std::size_t k : together) next.push_back(std::move(queue_[k]));
+      for (auto k = together.rbegin(); k != together.rend(); ++k)
+        queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(*k));
+      for (Run& run : next) begin(std::move(run));
       return advance();
     }
     const std::string reason =
         before != nullptr ? "job " + before->name + " has its nodes" : "others are before it";
-    if (std::exchange(at->told, reason) != reason) set_state(*at, "waiting", reason);
-    ++at;
+    for (const std::size_t k : together) {
+      if (std::exchange(queue_[k].told, reason) != reason) set_state(queue_[k], "waiting", reason);
+    }
   }
 }
 
@@ -211,6 +232,11 @@ void Service::suspect(Run& run, const Error& error) {
 }
 
 void Service::cancel(Run& run) {
+  if (run.returns) {
+    run.returns = false;  // nobody wants it back
+    if (const auto met = meetings_.find(run.meeting); met != meetings_.end())
+      met->second.islands[run.job.island->index] = Meeting::Island::kOver;
+  }
   if (run.cancelled || run.ending) return;
   run.cancelled = true;
   if (run.state == "waiting")

@@ -110,6 +110,7 @@ class Service {
       kAway,    ///< lost; begins anew when its nodes are back
       kOver,
     };
+    std::int64_t job = 0;  ///< id of the whole
     std::vector<Island> islands;
     double done = 0;         ///< share of its steps, of the one that is furthest
     std::uint64_t step = 0;  ///< that one's
@@ -165,6 +166,7 @@ class Service {
   Status queue(Run run, const std::string& text, std::vector<plan::Plan> plans);
   Status may_submit(std::uint64_t client) const;
   bool withdraw(std::uint64_t client);
+  std::vector<std::size_t> beginning_with(std::size_t first) const;
   void advance();
   void begin(Run run);
   void wait_for_nodes(Run& run);

@@ -40,9 +40,9 @@ Bytes Coder::encode(std::span<const float> values) {
 Status Coder::decode(BytesView encoded, std::span<float> values) {
   ATOLL_TRY(sparse_ ? sparse_->decode(encoded, values)
                     : codec::decode(std::get<codec::Codec>(codec_), encoded, values));
-  // One such number of one island would be everybody's.
-  if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return {};
-  return Error{Code::kPoison, "letter", "numbers that are not finite"};
+  if (std::ranges::all_of(values, [](float value) { return std::abs(value) <= kMostTold; }))
+    return {};
+  return Error{Code::kPoison, "letter", "numbers larger than training can make them, or none"};
 }
 
 }  // namespace reef::actors

@@ -12,6 +12,9 @@
 
 namespace reef::actors {
 
+/// What islands tell each other is no larger, so that sums of it are numbers for everybody.
+inline constexpr float kMostTold = 1e18F;
+
 /// Thread: one at a time. Memory: the fragment once in f32, unless the codec loses nothing.
 class Coder {
  public:
@@ -20,7 +23,7 @@ class Coder {
 
   /// `values` and what is owed; what is not in the result is owed from now on.
   Bytes encode(std::span<const float> values);
-  /// What the other side encoded. Failure: kDecompress; kPoison for numbers that are not finite.
+  /// What the other side encoded. Failure: kDecompress; kPoison for numbers over kMostTold.
   Status decode(BytesView encoded, std::span<float> values);
 
  private:

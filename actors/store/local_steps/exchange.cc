@@ -18,6 +18,9 @@ node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {
   return letter;
 }
 
+constexpr std::uint64_t kEnded = 1;  ///< tokens of a snapshot after which no update comes
+constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 40;  ///< of a telling
+
 Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
 
 }  // namespace
@@ -26,7 +29,7 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
                    const Fragments& fragments, const std::vector<std::vector<float>>& global,
                    SendLetter send, Time now)
     : island_(island),
-      codec_(local.codec),
+      codec_(codec::name(codec::parse_edge(local.codec).value())),
       fragments_(fragments),
       send_(std::move(send)),
       grace_(local.grace),
@@ -48,7 +51,7 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
         OuterSettings{local.outer_learning_rate, local.outer_momentum},
         Coder(codec, fragments.parts(f)), island.count(), global[f]);
     side.ready = false;
-    if (island.begun == 0 || island.count() == 1) open_home(f);
+    if (island.begun == 0) open_home(f);
   }
 }
 
@@ -65,6 +68,15 @@ void Exchange::open_home(std::uint32_t fragment) {
   if (const auto own = side.local.met(side.home->received(island_.index)); !own.ok())
     log_error(own.error().text());
   for (const auto& [island, version] : side.joined) welcome(island, fragment, version);
+}
+
+/// Of a home that has begun anew, which others believe: once all that may know more have answered.
+/// Who is away may know most, and is waited for; while nobody is there nobody needs a home.
+bool Exchange::may_open(const Side& side, Time now) const {
+  const bool all_joined = std::ranges::all_of(
+      present_, [&](std::uint32_t island) { return side.joined.contains(island); });
+  const bool all_there = present_.size() + 1 == island_.count();
+  return !present_.empty() && all_joined && side.asked.empty() && (all_there || now >= late_);
 }
 
 void Exchange::trained(std::uint64_t tokens) {
@@ -143,6 +155,7 @@ void Exchange::changed(std::uint32_t island, bool present, Time now) {
     if (side.home && !present) {
       side.home->left(island);
       side.joined.erase(island);
+      side.asked.erase(island);
     }
     if (home_of(f) != island) continue;
     side.local.parted();
@@ -178,6 +191,7 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
     case LetterKind::kProgress:
     case LetterKind::kLastProgress:
       if (letter.codec != codec_) return wrong("in another codec than ours");
+      if (letter.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
       return side.home->bring(island, letter.number, letter.tokens,
                               kind == LetterKind::kLastProgress, letter.payload, now);
     case LetterKind::kUpdate:
@@ -200,12 +214,15 @@ Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
   side.joined[island] = letter.number;
   // Of a home that has begun anew: what its predecessor has counted is not to be counted again.
   side.home->remember(island, letter.included);
+  if (letter.tokens == 0) {
+    side.home->began_anew(island);
+    side.done.erase(island);
+  }
   if (side.ready) {
     welcome(island, letter.fragment, letter.number);
   } else if (letter.number > side.home->version()) {
+    side.asked.insert(island);
     send_(island, letter_of(LetterKind::kAsk, letter.fragment));
-  } else if (side.joined.size() + 1 == island_.count()) {
-    open_home(letter.fragment);
   }
   return {};
 }
@@ -215,6 +232,7 @@ void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64
   const HomeFragment& home = *sides_[fragment].home;
   node::Letter have = letter_of(LetterKind::kHave, fragment);
   have.number = home.received(island);
+  have.tokens = home.version();
   send_(island, std::move(have));
   std::vector<const HomeFragment::Update*> updates;
   if (!home.missed(known, updates)) return send_snapshot(island, fragment);
@@ -224,6 +242,7 @@ void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64
 Status Exchange::met(const node::Letter& letter, Time now) {
   Side& side = sides_[letter.fragment];
   ATOLL_ASSIGN(const auto again, side.local.met(letter.number));
+  side.home_version = letter.tokens;
   for (const LocalFragment::Telling* telling : again) send_telling(letter.fragment, *telling);
   tell_last(letter.fragment, now);
   return {};
@@ -238,8 +257,7 @@ Status Exchange::updated(const node::Letter& letter, bool last) {
   if (taken == LocalFragment::Taken::kGap) {
     join(letter.fragment);
   } else if (last) {
-    side.settled = true;
-    send_(home_of(letter.fragment), letter_of(LetterKind::kDone, letter.fragment));
+    settled(letter.fragment);
   }
   return {};
 }
@@ -250,17 +268,24 @@ Status Exchange::snapshot(std::uint32_t island, const node::Letter& letter) {
   if (letter.payload.size() != change_.size() * sizeof(float))
     return wrong("a snapshot of another size than the fragment's");
   std::memcpy(change_.data(), letter.payload.data(), letter.payload.size());
-  if (!std::ranges::all_of(change_, [](float value) { return std::isfinite(value); }))
-    return wrong("a snapshot with numbers that are not finite");
+  if (!std::ranges::all_of(change_, [](float value) { return std::abs(value) <= kMostTold; }))
+    return wrong("a snapshot with numbers larger than training can make them, or none");
   if (!side.home) {
     if (home_of(letter.fragment) != island) return wrong("a snapshot, not of the home");
-    const auto taken = side.local.take_snapshot(letter.number, letter.included, change_);
-    return taken.ok() ? Status() : Status(taken.error());
+    ATOLL_ASSIGN(const auto taken,
+                 side.local.take_snapshot(letter.number, letter.included, change_));
+    if (taken == LocalFragment::Taken::kDone && letter.tokens == kEnded) settled(letter.fragment);
+    return {};
   }
-  if (side.ready || letter.number <= side.home->version()) return {};  // another one came first
-  side.home->adopt(letter.number, change_);
-  open_home(letter.fragment);
+  side.asked.erase(island);
+  if (!side.ready && letter.number > side.home->version()) side.home->adopt(letter.number, change_);
   return {};
+}
+
+/// There is no update after this one.
+void Exchange::settled(std::uint32_t fragment) {
+  sides_[fragment].settled = true;
+  send_(home_of(fragment), letter_of(LetterKind::kDone, fragment));
 }
 
 void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
@@ -280,6 +305,7 @@ void Exchange::send_snapshot(std::uint32_t island, std::uint32_t fragment) {
   const std::vector<float> global = side.local.global();
   letter.number = side.local.version();
   letter.included = side.home ? side.home->counted(island) : 0;
+  letter.tokens = side.home && side.home->ended() ? kEnded : 0;
   const auto bytes = std::as_bytes(std::span(global));
   letter.payload.assign(bytes.begin(), bytes.end());
   send_(island, std::move(letter));
@@ -289,7 +315,11 @@ void Exchange::update(Time now) {
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     Side& side = sides_[f];
     if (!side.home) continue;
-    if (!side.ready && now >= late_) open_home(f);
+    if (!side.ready && may_open(side, now)) open_home(f);
+    for (const auto& [island, since] : away_) {
+      const bool is_there = island == island_.index || present_.contains(island);
+      if (!is_there && now >= late_) side.home->left(island);
+    }
     const auto due = side.home->due();
     if (!side.ready || !due || *due > now) continue;
     const HomeFragment::Update& made = side.home->update(change_);
@@ -298,6 +328,26 @@ void Exchange::update(Time now) {
     side.settled = made.last;
     for (const std::uint32_t island : present_) send_update(island, f, made);
   }
+}
+
+bool Exchange::waits_for_somebody() const {
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    const Side& side = sides_[f];
+    if (side.home ? !std::ranges::includes(side.done, present_)
+                  : !side.settled && present_.contains(home_of(f)))
+      return true;
+  }
+  return false;
+}
+
+bool Exchange::caught_up() const {
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    const Side& side = sides_[f];
+    if (fragments_.elements(f) == 0) continue;
+    if (side.home ? !side.ready : !side.local.is_met() || side.local.version() < side.home_version)
+      return false;
+  }
+  return true;
 }
 
 bool Exchange::is_given_up(std::uint32_t fragment, Time now) const {

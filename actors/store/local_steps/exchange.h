@@ -48,6 +48,11 @@ class Exchange {
   /// Whether the last updates have been taken, here and by those that need this home for them. A
   /// home that has been away for the grace is waited for no longer.
   bool finished(Time now) const;
+  /// Whether somebody who is there still has something to say before finished() can be true.
+  bool waits_for_somebody() const;
+  /// Of an island that has begun anew: whether it has the weights that the others have.
+  bool caught_up() const;
+  bool is_alone() const { return present_.empty(); }
 
  private:
   struct Side {
@@ -56,6 +61,8 @@ class Exchange {
     std::unique_ptr<HomeFragment> home;  ///< if it is here
     bool ready = true;                   ///< here: false while the others may know more
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
+    std::set<std::uint32_t> asked{};              ///< here: who knew more, and has not answered yet
+    std::uint64_t home_version = 0;               ///< elsewhere: as the home said when we met
     std::optional<std::vector<float>> waiting{};  ///< weights of the last telling, until it is made
     bool settled = false;                         ///< the last update was taken
     std::set<std::uint32_t> done{};               ///< islands that have taken it
@@ -77,15 +84,17 @@ class Exchange {
   Status snapshot(std::uint32_t island, const node::Letter& letter);
   void send_update(std::uint32_t island, std::uint32_t fragment,
                    const HomeFragment::Update& update);
+  void settled(std::uint32_t fragment);
   void send_snapshot(std::uint32_t island, std::uint32_t fragment);
   void open_home(std::uint32_t fragment);
+  bool may_open(const Side& side, Time now) const;
 
   const job::Island island_;
   const std::string codec_;
   const Fragments& fragments_;
   const SendLetter send_;
   const Duration grace_;
-  const Time late_;  ///< a home that has begun anew waits no longer for somebody who knows more
+  const Time late_;  ///< from then on nobody is waited for who has not come
   std::vector<Side> sides_;
   std::set<std::uint32_t> present_;
   std::map<std::uint32_t, Time> away_;  ///< since when

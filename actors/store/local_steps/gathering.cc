@@ -7,7 +7,11 @@ namespace reef::actors {
 
 void Gathering::bring(std::uint32_t island, Time now) {
   ++brought_[island];
-  if (!quorum_since_ && brought_.size() >= rules_.quorum) quorum_since_ = now;
+  if (!quorum_since_ && brought_.size() >= quorum()) quorum_since_ = now;
+}
+
+std::size_t Gathering::quorum() const {
+  return rules_.quorum > retired_.size() ? rules_.quorum - retired_.size() : 1;
 }
 
 bool Gathering::complete() const {

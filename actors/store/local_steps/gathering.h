@@ -25,9 +25,17 @@ class Gathering {
   explicit Gathering(GatheringRules rules) : rules_(rules) {}
 
   /// Trains from now on; nothing for one that does.
-  void join(std::uint32_t island) { members_.insert(island); }
+  void join(std::uint32_t island) {
+    members_.insert(island);
+    retired_.erase(island);
+  }
   /// Is waited for no longer; what it has brought stays.
   void leave(std::uint32_t island) { members_.erase(island); }
+  /// The same, and for good: nothing will come of it, so no quorum can need it.
+  void retire(std::uint32_t island) {
+    leave(island);
+    retired_.insert(island);
+  }
 
   bool has(std::uint32_t island) const { return members_.contains(island); }
 
@@ -43,9 +51,10 @@ class Gathering {
 
  private:
   bool complete() const;
+  std::size_t quorum() const;
 
   GatheringRules rules_;
-  std::set<std::uint32_t> members_;
+  std::set<std::uint32_t> members_, retired_;
   std::map<std::uint32_t, std::size_t> brought_;
   std::optional<Time> quorum_since_;
 };

@@ -9,8 +9,8 @@
 namespace reef::actors {
 namespace {
 
-/// Of a weight. So far below what f32 can hold that sums and momentum stay numbers for everybody.
-constexpr float kMostProgress = 1e15f;
+/// So far below kMostTold that momentum over it is, too.
+constexpr float kMostProgress = 1e15F;
 
 }  // namespace
 
@@ -55,7 +55,7 @@ const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {
     Brought& brought = islands_[i];
     if (brought.tokens > 0) contributions.push_back({brought.progress, brought.tokens});
     made.included.push_back(brought.counted = brought.received);
-    if (brought.last) gathering_.leave(i);  // nothing will come of it any more
+    if (brought.last) gathering_.retire(i);
     if (gathering_.has(i)) made.last = false;
   }
   gathering_.close();
@@ -65,6 +65,7 @@ const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {
   made.encoded = coder_.encode(change);
   // All islands, also this one, add what the codec made of it.
   CHECK(coder_.decode(made.encoded, change).ok());
+  ended_ = made.last;
   std::ranges::transform(global_, change, global_.begin(), std::plus<>());
   log_bytes_ += made.encoded.size();
   log_.push_back(std::move(made));
@@ -98,6 +99,8 @@ void HomeFragment::adopt(std::uint64_t version, std::span<const float> global) {
   log_.clear();
   log_bytes_ = 0;
 }
+
+void HomeFragment::began_anew(std::uint32_t island) { islands_[island].last = false; }
 
 void HomeFragment::begin_generation(std::uint32_t generation) {
   constexpr std::uint64_t kLow = 0xffff'ffff;

@@ -49,6 +49,8 @@ class HomeFragment {
   const Update& update(std::vector<float>& change);
 
   std::uint64_t version() const { return version_; }
+  /// The last update was one that nobody will bring more after.
+  bool ended() const { return ended_; }
   std::span<const float> global() const { return global_; }
   /// The last telling of an island that came; and that was counted.
   std::uint64_t received(std::uint32_t island) const { return islands_[island].received; }
@@ -59,6 +61,8 @@ class HomeFragment {
   /// This home has begun anew and knows less than an island, whose weights it takes; momentum
   /// starts again.
   void adopt(std::uint64_t version, std::span<const float> global);
+  /// An island trains again that may have told its last.
+  void began_anew(std::uint32_t island);
   /// Versions from now on are others than those that a predecessor may have made, which others may
   /// have; the high half of a version is its generation.
   void begin_generation(std::uint32_t generation);
@@ -88,6 +92,7 @@ class HomeFragment {
   std::deque<Update> log_;
   std::size_t log_bytes_ = 0;
   std::uint64_t version_ = 0;
+  bool ended_ = false;
 };
 
 }  // namespace reef::actors

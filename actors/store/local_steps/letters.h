@@ -17,12 +17,12 @@ namespace reef::actors {
 
 enum class LetterKind : std::uint16_t {
   kJoin = 1,      ///< number: version; included: last telling that was counted; tokens: last told
-  kHave = 2,      ///< number: last telling that came
+  kHave = 2,      ///< number: last telling that came; tokens: the home's version
   kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
   kUpdate = 4,    ///< number: version; included: last telling counted; payload: encoded
   kLastProgress = 5,
   kLastUpdate = 6,
-  kSnapshot = 7,  ///< as an update, but the whole fragment in f32
+  kSnapshot = 7,  ///< as an update, but the whole fragment in f32; tokens: 1 if none comes after it
   kAsk = 8,
   kDone = 9,
 };

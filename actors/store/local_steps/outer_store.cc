@@ -59,9 +59,10 @@ class OuterStore final : public Task {
 
   Status run(Firing& firing) override {
     const Round& round = firing.inputs[0]->round;
-    if (round.training()) exchange_->trained(step_tokens_);
+    if (counts(*setup_.job.island, round)) exchange_->trained(step_tokens_);
     ATOLL_TRY(tell(firing, round));
     meet({});
+    if (round.number == 0 && setup_.job.island->begun > 0) ATOLL_TRY(catch_up());
     if (round.training() && round.settling) settle();
     correct(firing, round);
     return {};
@@ -111,16 +112,33 @@ class OuterStore final : public Task {
     exchange_->update(setup_.clock.now());
   }
 
+  /// Reads letters until `done`; false if it is not so long after there was anybody to wait for.
+  template <typename Done, typename Hopeful>
+  bool wait_until(Done&& done, Hopeful&& hopeful) {
+    Time late = setup_.clock.now() + local_.grace + kSettleTime;
+    while (!done() && !setup_.post->closed()) {
+      meet(kLookAgain);
+      const Time now = setup_.clock.now();
+      if (hopeful()) late = now + local_.grace + kSettleTime;
+      if (now >= late) return false;
+    }
+    return true;
+  }
+
+  /// What training would make of the weights that it begins with is worth nothing to anybody.
+  Status catch_up() {
+    const bool caught_up = wait_until([this] { return exchange_->caught_up(); },
+                                      [this] { return !exchange_->is_alone(); });
+    if (caught_up) return {};
+    return Error{Code::kPeerLost, "outer store", "nobody is left who has the job's weights"};
+  }
+
   /// Nothing is left to train meanwhile.
   void settle() {
-    const Time late = setup_.clock.now() + local_.grace + kSettleTime;
-    while (!exchange_->finished(setup_.clock.now()) && !setup_.post->closed()) {
-      if (setup_.clock.now() >= late) {
-        log_warning("the last outer updates have not all come; the weights are without them");
-        return;
-      }
-      meet(kLookAgain);
-    }
+    const bool settled = wait_until([this] { return exchange_->finished(setup_.clock.now()); },
+                                    [this] { return exchange_->waits_for_somebody(); });
+    if (!settled)
+      log_warning("the last outer updates have not all come; the weights are without them");
   }
 
   void correct(Firing& firing, const Round& round) {
@@ -157,6 +175,10 @@ class OuterStore final : public Task {
 };
 
 }  // namespace
+
+bool counts(const job::Island& island, const Round& round) {
+  return round.training() && (island.begun == 0 || round.number >= kCatchUpRounds);
+}
 
 bool is_told(const job::LocalSteps& local, const Round& round, std::uint32_t fragment) {
   if (!round.training()) return false;

@@ -12,6 +12,11 @@ namespace reef::actors {
 /// Failure: kProto for a plan whose job is no island's, or that does not join it to each shard.
 Result<std::unique_ptr<Task>> make_outer_store(const TaskSetup& setup, const plan::Actor& actor);
 
+/// An island that has begun anew takes the others' weights in its first round, and its layers see
+/// them behind the second: what these two make of the weights does not count.
+inline constexpr std::uint64_t kCatchUpRounds = 2;
+bool counts(const job::Island& island, const Round& round);
+
 /// Whether shards send what they hold of this fragment in a round: then their token has the masters
 /// that they speak for, in canonical order, of every such fragment. A correction has those that a
 /// shard holds, of the fragments that its scalars list.

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -14,9 +15,13 @@
 
 namespace reef::actors {
 
-/// Thread: any. Order: as it came. Memory: what its channels let in before the store fires again.
+/// Thread: any. Order: as it came. Memory: at most `limit` bytes of an island's letters, which are
+/// more than an honest one has to say; of one that writes more all are thrown away, as if its
+/// channel had been lost and come back.
 class Post {
  public:
+  explicit Post(std::size_t limit) : limit_(limit) {}
+
   struct Event {
     std::uint32_t island = 0;
     std::optional<bool> present;  ///< the channel is there or lost; none: a letter
@@ -25,7 +30,16 @@ class Post {
 
   void put(Event event) {
     const std::lock_guard lock(mutex_);
+    const std::uint32_t island = event.island;
+    std::size_t& bytes = bytes_[island];
+    bytes += event.letter.payload.size();
     events_.push_back(std::move(event));
+    if (bytes > limit_) {
+      std::erase_if(events_, [island](const Event& one) { return one.island == island; });
+      events_.push_back({island, false, {}});
+      events_.push_back({island, true, {}});
+      bytes = 0;
+    }
     changed_.notify_all();
   }
 
@@ -33,6 +47,7 @@ class Post {
   std::vector<Event> take(Duration patience = {}) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, patience, [this] { return closed_ || !events_.empty(); });
+    bytes_.clear();
     return std::exchange(events_, {});
   }
 
@@ -50,6 +65,8 @@ class Post {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  const std::size_t limit_;
+  std::map<std::uint32_t, std::size_t> bytes_;  ///< of letters, by island
   std::vector<Event> events_;
   bool closed_ = false;
 };

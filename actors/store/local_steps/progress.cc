@@ -30,12 +30,6 @@ std::vector<float> Progress::global() const {
   return global;
 }
 
-void Progress::give_up(std::span<float> correction) {
-  CHECK(correction.size() == told_.size());
-  std::ranges::fill(correction, 0.0f);
-  count(pending_.size(), correction);
-}
-
 /// Progress that is in the update, or nowhere, is no longer the weights' own.
 void Progress::count(std::size_t included, std::span<float> correction) {
   for (; included > 0; --included) {

@@ -33,9 +33,6 @@ class Progress {
   /// is at most pending().
   void take(std::span<const float> update, std::size_t included, std::span<float> correction);
 
-  /// Forgets what is pending, which nobody will count: weights keep it no longer either. As take().
-  void give_up(std::span<float> correction);
-
   std::size_t pending() const { return pending_.size(); }
   /// The global weights, as updates have made them.
   std::vector<float> global() const;

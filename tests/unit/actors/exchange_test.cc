@@ -103,6 +103,7 @@ class Ocean {
     for (std::uint32_t f = 0; f < fragments_.count(); ++f)
       island.exchange->tell(f, island.weights[f], true, now_);
   }
+  bool caught_up(std::uint32_t i) const { return islands_[i].exchange->caught_up(); }
   bool finished(std::uint32_t i) const { return islands_[i].exchange->finished(now_); }
 
   void pass(Duration time) { now_ += time; }
@@ -290,6 +291,117 @@ TEST(Exchange, OneThatBeginsAnewHasTheOthersWeights) {
     EXPECT_LT(ocean.distance(0, 1), 1e-5) << lost;
     EXPECT_NEAR(ocean.mean(0), 2.0, 0.1) << lost;
   }
+}
+
+/// A home that begins anew is believed, so it must not speak before those who may know more have.
+TEST(Exchange, AHomeThatBeginsAnewNeverSetsTheOthersBack) {
+  const auto trained = [](std::uint32_t islands) {
+    job::LocalSteps local = exact(2, 2);
+    local.grace = 1s;
+    auto ocean = std::make_unique<Ocean>(islands, local);
+    for (int step = 0; step < 60; ++step) {
+      for (std::uint32_t i = 0; i < islands; ++i) ocean->step(i, 2.0f);
+    }
+    return ocean;
+  };
+  {  // with another that knows as little
+    const auto ocean = trained(3);
+    for (const std::uint32_t lost : {0u, 2u}) {
+      ocean->connect(lost, false);
+      ocean->start(lost, 1, 60);
+    }
+    for (const std::uint32_t back : {0u, 2u}) ocean->connect(back, true);
+    for (const std::uint32_t i : {1u, 2u, 0u, 1u, 0u, 2u, 1u}) {
+      ocean->meet(i);
+      EXPECT_GT(ocean->mean(1), 1.8);
+    }
+    for (int round = 0; round < 4; ++round) {
+      for (const std::uint32_t i : {0u, 1u, 2u}) ocean->meet(i);
+    }
+    for (const std::uint32_t i : {0u, 1u, 2u}) EXPECT_GT(ocean->mean(i), 1.8) << i;
+  }
+  {  // long before the other is there
+    const auto ocean = trained(2);
+    ocean->connect(0, false);
+    ocean->start(0, 1, 60);
+    ocean->meet(0);
+    ocean->pass(10s);
+    ocean->meet(0);
+    ocean->connect(0, true);
+    for (const std::uint32_t i : {0u, 1u, 0u, 1u, 0u}) {
+      ocean->meet(i);
+      ocean->pass(10s);
+      EXPECT_GT(ocean->mean(1), 1.8);
+    }
+    EXPECT_GT(ocean->mean(0), 1.8);
+    EXPECT_TRUE(ocean->caught_up(0));
+  }
+}
+
+/// With a quorum of all, one that is through is not needed for what the other has still to tell.
+TEST(Exchange, AQuorumNeedsNobodyWhoIsThrough) {
+  job::LocalSteps local = exact(2, 2);
+  local.quorum = 2;
+  Ocean ocean(2, local);
+  for (int step = 0; step < 20; ++step) {
+    ocean.step(0, 1.0f);
+    ocean.step(1, 1.0f);
+  }
+  ocean.finish(0);
+  for (int step = 0; step < 9; ++step) {
+    ocean.meet(0);
+    ocean.step(1, 1.0f);
+  }
+  ocean.finish(1);
+  for (int round = 0; round < 5; ++round) {
+    ocean.meet(0);
+    ocean.meet(1);
+  }
+  EXPECT_TRUE(ocean.finished(0));
+  EXPECT_TRUE(ocean.finished(1));
+}
+
+/// Whoever has missed the last updates gets a snapshot, and knows that it was the last.
+TEST(Exchange, ASnapshotMayBeTheLastOfAll) {
+  Ocean ocean(2, exact(1, 1));
+  for (int step = 0; step < 5; ++step) {
+    ocean.step(0, 1.0f);
+    ocean.step(1, 1.0f);
+  }
+  ocean.meet(0);
+  ocean.meet(1);
+  ocean.connect(1, false);
+  for (int step = 0; step < 5; ++step) ocean.step(0, 1.0f);
+  ocean.finish(0);
+  ocean.meet(0);
+  ocean.connect(1, true);
+  ocean.finish(1);
+  for (int round = 0; round < 6; ++round) {
+    ocean.meet(0);
+    ocean.meet(1);
+  }
+  EXPECT_TRUE(ocean.finished(0));
+  EXPECT_TRUE(ocean.finished(1));
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+}
+
+TEST(Post, ThrowsAwayWhatIsMoreThanAnybodyHasToSay) {
+  Post post(100);
+  const auto letter = [](std::uint32_t island, std::size_t bytes) {
+    Post::Event event{island, std::nullopt, {}};
+    event.letter.payload.resize(bytes);
+    return event;
+  };
+  post.put(letter(1, 60));
+  post.put(letter(2, 60));
+  post.put(letter(1, 60));
+  const auto events = post.take();
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[0].island, 2u);
+  EXPECT_EQ(events[1].present, false);
+  EXPECT_EQ(events[2].present, true);
+  post.put(letter(1, 60));
+  EXPECT_EQ(post.take().size(), 1u);
 }
 
 /// Cuts, losses and paces of all kinds; at the end, with everybody there, all agree.

@@ -63,20 +63,6 @@ TEST(Progress, KeepsWhatAnUpdateOfTheOthersDoesNotCount) {
   EXPECT_EQ(progress.pending(), 0u);
 }
 
-TEST(Progress, GivesUpWhatNobodyWillCount) {
-  Values weights{5}, correction(1);
-  Progress progress(weights);
-  move(weights, 1);
-  progress.tell(weights);
-  move(weights, 2);
-  progress.tell(weights);
-  move(weights, 4);
-  progress.give_up(correction);
-  add(weights, correction);
-  EXPECT_EQ(weights, Values{9});
-  EXPECT_EQ(values_of(progress.tell(weights)), Values{-4});
-}
-
 TEST(OuterOptimizer, WithoutMomentumAndRateOneIsTheMeanByTokens) {
   OuterOptimizer optimizer({1, 0}, 2);
   Values update(2);

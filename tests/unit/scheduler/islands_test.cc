@@ -92,6 +92,24 @@ TEST(Islands, OneThatDoesNotFitIsNamed) {
       << plans.error().text();
 }
 
+TEST(Islands, AQuorumOfMoreThanThereAreIsRefused) {
+  job::Job job = sample_islands(1, 1);
+  job.local_steps->quorum = 3;
+  const auto plans = make_plans(job, sample_topology(2));
+  ASSERT_FALSE(plans.ok());
+  EXPECT_EQ(plans.error().text(),
+            "E_JOB_VALUE: spec.datacenters.quorum: 3 datacenters, but the job has 2; there would "
+            "never be an update");
+}
+
+TEST(Islands, ADatacenterThatOnlyRelaysIsNone) {
+  topology::Topology topology = sample_topology(4);
+  topology.nodes[2].relay_only = topology.nodes[3].relay_only = true;
+  const auto plans = make_plans(sample_islands(2, 1), topology);
+  ASSERT_TRUE(plans.ok()) << plans.error().text();
+  EXPECT_EQ(plans->size(), 1u);
+}
+
 TEST(Islands, AJobSurvivesBeingWrittenDown) {
   job::Job job = sample_islands(1, 1);
   job.local_steps->codec = "top-k:0.02:int8+zstd";
