@@ -191,6 +191,175 @@ TEST_F(SeveralJobs, GoOnWithoutANodeThatLeftAfterItsJob) {
   EXPECT_GT(epoch_of("node-1", "c"), a);
 }
 
+/// A job of two islands of two nodes each; node-0 and node-2 have the outer stores.
+class IslandsJob : public SeveralJobs {
+ protected:
+  void submit_islands() {
+    job::Job job = sample_job(1, 2);
+    job.name = "sea";
+    job.local_steps.emplace();
+    user_->send(node::submit_message({"runs/sea", job::job_to_json(job)}));
+  }
+  /// What the outer store of a node's job was last told of the others.
+  node::Partners partners_of(const std::string& node, std::uint64_t epoch) {
+    node::Partners partners;
+    EXPECT_TRUE(within([&] {
+      const auto message = nodes_.at(node)->expect(node::Kind::kPartners);
+      if (!message) return false;
+      partners = node::read_partners(*message).value();
+      return partners.epoch == epoch && !partners.partners.empty();
+    })) << node;
+    return partners;
+  }
+  job::Job job_of(const std::string& node) {
+    const auto message = nodes_.at(node)->expect(node::Kind::kAssign);
+    const plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
+    return job::job_from_json(plan.descriptor).value();
+  }
+  void ready(std::initializer_list<const char*> names, std::uint64_t epoch) {
+    for (const char* name : names)
+      nodes_.at(name)->send(node::signal_message(node::Kind::kReady, {epoch, 0, ""}));
+    EXPECT_TRUE(nodes_.at(*names.begin())->expect(node::Kind::kStart));
+  }
+  void finish(const std::string& node, std::uint64_t epoch, std::uint64_t step,
+              const std::string& folder) {
+    node::Progress last;
+    last.round.step = step;
+    last.round.last = true;
+    nodes_.at(node)->send(node::progress_message({epoch, last, {}}));
+    nodes_.at(node)->send(node::checkpoint_message({epoch, step, folder}));
+  }
+  /// The last word on the job.
+  bool told_user(const std::string& state, const std::string& reason = "") {
+    return within([&] {
+      const auto message = user_->expect(node::Kind::kStatus);
+      if (!message) return false;
+      status_ = node::read_status(*message).value();
+      return status_.state == state && status_.reason.find(reason) != std::string::npos;
+    });
+  }
+
+  node::JobStatus status_;
+};
+
+TEST_F(IslandsJob, BeginTogetherAndKnowOfEachOther) {
+  submit("a", "west");
+  const std::uint64_t a = epoch_of("node-2", "a");
+  submit_islands();
+  EXPECT_TRUE(within([&] { return reason_of("sea in east") == "waiting: job a has its nodes"; }));
+  nodes_.at("node-2")->send(
+      node::failure_message({a, Error{Code::kData, "loader/r0", "ends early"}}));
+  stop("node-2", a);
+  stop("node-3", a);
+  const std::uint64_t east = epoch_of("node-0", "sea"), west = epoch_of("node-2", "sea");
+  EXPECT_NE(east, west);
+  const node::Partners of_east = partners_of("node-0", east), of_west = partners_of("node-2", west);
+  EXPECT_EQ(of_east.meeting, of_west.meeting);
+  ASSERT_EQ(of_east.partners.size(), 1u);
+  EXPECT_EQ(of_east.partners[0].island, 1u);
+  EXPECT_EQ(of_east.partners[0].peer.name, "node-2");
+  EXPECT_TRUE(of_east.partners[0].dials);
+  EXPECT_EQ(of_west.partners[0].peer.name, "node-0");
+  EXPECT_FALSE(of_west.partners[0].dials);
+}
+
+TEST_F(IslandsJob, GoesOnWithoutOneThatIsLostAndLetsItComeBack) {
+  submit_islands();
+  const std::uint64_t east = epoch_of("node-0", "sea"), west = epoch_of("node-2", "sea");
+  ready({"node-0", "node-1"}, east);
+  node::Progress half;
+  half.round.step = 50;
+  nodes_.at("node-1")->send(node::progress_message({east, half, {}}));
+  nodes_.at("node-3").reset();
+  stop("node-2", west);
+  EXPECT_TRUE(
+      told_user("running", "the others go on without sea in west: E_PEER_LOST: node node-3"));
+  nodes_["node-3"] = node_again("node-3");
+  std::uint64_t again = west;
+  EXPECT_TRUE(within([&] { return (again = epoch_of("node-2", "sea")) > west; }));
+  const job::Job job = job_of("node-2");
+  EXPECT_EQ(job.island->begun, 1u);
+  EXPECT_EQ(job.island->first_step, 50u);
+  EXPECT_EQ(partners_of("node-2", again).partners.size(), 1u);
+
+  // Both come to their end; what counts is theirs.
+  ready({"node-2", "node-3"}, again);
+  finish("node-1", east, 100, "runs/sea/east/checkpoints/step-00000100");
+  stop("node-0", east);
+  stop("node-1", east);
+  finish("node-3", again, 100, "runs/sea/west/checkpoints/step-00000100");
+  stop("node-2", again);
+  stop("node-3", again);
+  EXPECT_TRUE(told_user("succeeded"));
+  EXPECT_EQ(status_.checkpoint, "runs/sea/west/checkpoints/step-00000100");
+  EXPECT_TRUE(within([&] { return reason_of("sea").starts_with("succeeded"); }));
+}
+
+/// The job of those that are left is the job.
+TEST_F(IslandsJob, EndsWithoutOneThatIsStillAway) {
+  submit_islands();
+  const std::uint64_t east = epoch_of("node-0", "sea"), west = epoch_of("node-2", "sea");
+  ready({"node-0", "node-1"}, east);
+  nodes_.at("node-3")->send(
+      node::checkpoint_message({west, 60, "runs/sea/west/checkpoints/step-00000060"}));
+  nodes_.at("node-3").reset();
+  stop("node-2", west);
+  EXPECT_TRUE(told_user("running", "the others go on without sea in west"));
+  finish("node-1", east, 100, "runs/sea/east/checkpoints/step-00000100");
+  stop("node-0", east);
+  stop("node-1", east);
+  EXPECT_TRUE(told_user("succeeded"));
+  EXPECT_EQ(status_.checkpoint, "runs/sea/east/checkpoints/step-00000100");
+  submit("c", "east");
+  EXPECT_GT(epoch_of("node-0", "c"), east);
+}
+
+TEST_F(IslandsJob, FailsWithTheLastThatTrains) {
+  submit_islands();
+  const std::uint64_t east = epoch_of("node-0", "sea"), west = epoch_of("node-2", "sea");
+  for (const auto& [node, epoch] : {std::pair{"node-2", west}, {"node-0", east}})
+    nodes_.at(node)->send(
+        node::failure_message({epoch, Error{Code::kData, "loader/r0", "ends early"}}));
+  stop("node-2", west);
+  stop("node-3", west);
+  stop("node-0", east);
+  stop("node-1", east);
+  EXPECT_TRUE(user_->expect(node::Kind::kFailure));
+  EXPECT_TRUE(told_user("failed"));
+}
+
+/// Whoever is away when the user stops the job does not come back to it.
+TEST_F(IslandsJob, IsStoppedWithWhoeverIsAway) {
+  submit_islands();
+  const std::uint64_t east = epoch_of("node-0", "sea"), west = epoch_of("node-2", "sea");
+  ready({"node-0", "node-1"}, east);
+  nodes_.at("node-3").reset();
+  EXPECT_TRUE(told_user("running", "the others go on without sea in west"));
+  user_->send(node::signal_message(node::Kind::kCancel, {}));  // node-2 is still in an act
+  EXPECT_TRUE(nodes_.at("node-0")->expect(node::Kind::kHold));
+  stop("node-2", west);
+  nodes_["node-3"] = node_again("node-3");
+  submit("b", "west");
+  EXPECT_GT(epoch_of("node-2", "b"), west);  // not the island again
+}
+
+TEST_F(IslandsJob, IsWithdrawnAsAWhole) {
+  submit("a", "west");
+  const std::uint64_t a = epoch_of("node-2", "a");
+  const auto other = client("other");
+  job::Job job = sample_job(1, 2);
+  job.name = "sea";
+  job.local_steps.emplace();
+  other->send(node::submit_message({"runs/sea", job::job_to_json(job)}));
+  EXPECT_TRUE(within([&] { return reason_of("sea in east") == "waiting: job a has its nodes"; }));
+  other->send(node::signal_message(node::Kind::kCancel, {}));
+  const auto failure = other->expect(node::Kind::kFailure);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(node::read_failure(*failure)->error.code, Code::kCancelled);
+  submit("c", "east");
+  EXPECT_GT(epoch_of("node-0", "c"), a);
+}
+
 /// Its scheduler plans when it is told to.
 class SlowlyPlannedJob : public RoutedJob {
  protected:
