@@ -78,6 +78,10 @@ Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::To
     for (const Choice& choice : choices) ATOLL_TRY(check_descriptor(choice.plan));
     if (job.local_steps->own_pace) ATOLL_TRY(give_each_its_pace(choices));
   }
+  for (Choice& choice : choices) {
+    const job::Job own = job::job_from_json(choice.plan.descriptor).value();
+    if (own.island) choice.outer = forecast_outer(own, topology, choice.forecast.step_seconds);
+  }
   return choices;
 }
 

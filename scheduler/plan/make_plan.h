@@ -1,11 +1,13 @@
 #pragma once
 // From a job and a topology to a plan. Pure: no file, no clock, no random number.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/base/error.h"
 #include "scheduler/job/job.h"
+#include "scheduler/plan/outer_forecast.h"
 #include "scheduler/plan/plan.h"
 #include "scheduler/plan/simulate.h"
 #include "scheduler/topology/topology.h"
@@ -25,6 +27,7 @@ struct Choice {
   Plan plan;
   Forecast forecast;
   std::vector<RunnerUp> runners_up;
+  std::optional<OuterForecast> outer = {};  ///< of an island
 };
 
 /// Cuts, places and joins: the best of the layouts that the job allows (search.h). The plan is

@@ -17,6 +17,12 @@ std::string percent(double share) {
   return text;
 }
 
+std::string fixed(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
 std::string seconds_text(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f s", seconds);
@@ -34,6 +40,21 @@ void print_forecast(const Choice& choice, std::ostream& out) {
     out << "  line " << use.from << " to " << use.to << ": "
         << format_size(static_cast<std::uint64_t>(use.bytes)) << ", busy " << percent(use.busy)
         << '\n';
+  }
+}
+
+void print_outer(const Choice& choice, std::ostream& out) {
+  const job::LocalSteps local = *job::job_from_json(choice.plan.descriptor)->local_steps;
+  out << "\nforecast of local steps\n  each of " << local.fragments << " fragments is told every "
+      << local.inner_steps << " steps\n";
+  for (const OuterForecast::Way& way : choice.outer->ways) {
+    out << "  line to " << way.to << ": " << format_size(static_cast<std::uint64_t>(way.bytes))
+        << " each way in these, busy " << percent(way.busy) << "; an update takes "
+        << fixed(way.delay, 1) << " steps there and back\n";
+  }
+  if (choice.outer->inner_steps > static_cast<double>(local.inner_steps)) {
+    out << "  too much for a line: every " << fixed(choice.outer->inner_steps, 0)
+        << " steps will come of it; raise inner_steps, or use a smaller codec\n";
   }
 }
 
@@ -64,6 +85,7 @@ void print_actors(const Plan& plan, NodeIndex node, std::ostream& out) {
 void print_choice(const Choice& choice, std::ostream& out) {
   print_plan(choice.plan, out);
   print_forecast(choice, out);
+  if (choice.outer) print_outer(choice, out);
   print_runners_up(choice, out);
 }
 

@@ -83,6 +83,33 @@ TEST(Islands, AFasterDatacenterMakesMoreSteps) {
   EXPECT_EQ(equal[1].training.steps, 100u);
 }
 
+/// By hand: what a codec writes of all weights, halved over two homes, both ways of progress and
+/// updates.
+TEST(Islands, APlanSaysWhatTheLineWillCarry) {
+  job::Job job = sample_islands(1, 1);
+  job.local_steps->codec = "none";
+  job.local_steps->inner_steps = 10;
+  job.local_steps->fragments = 2;
+  const topology::Topology topology = sample_topology(2);
+  const auto choices = choose_plans(job, topology);
+  ASSERT_TRUE(choices.ok()) << choices.error().text();
+  double elements = 0;
+  for (const nn::Layer& layer : job::spec_of(job).layers) {
+    for (const nn::Parameter& one : layer.parameters)
+      elements += static_cast<double>(one.elements());
+  }
+  const double step = (*choices)[0].forecast.step_seconds, carried = elements * 4 * 8 / 100e6;
+  ASSERT_TRUE((*choices)[0].outer);
+  const OuterForecast& outer = *(*choices)[0].outer;
+  ASSERT_EQ(outer.ways.size(), 1u);
+  EXPECT_EQ(outer.ways[0].to, "west");
+  EXPECT_DOUBLE_EQ(outer.ways[0].bytes, elements * 4);
+  EXPECT_NEAR(outer.ways[0].busy, carried / (10 * step), 1e-9);
+  EXPECT_NEAR(outer.ways[0].delay, 2 + (carried + 0.02) / step, 1e-9);
+  EXPECT_NEAR(outer.inner_steps, std::max(10.0, carried / step), 1e-6);
+  EXPECT_FALSE(choose_plans(sample_job(1, 2), topology)->front().outer);
+}
+
 TEST(Islands, OneThatDoesNotFitIsNamed) {
   topology::Topology topology = sample_topology(4);
   topology.nodes[3].memory = 4096;
