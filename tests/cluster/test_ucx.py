@@ -47,9 +47,10 @@ class Ucx(ClusterTest):
         self.offers = ["shm", None, "shm", "shm,lo"]
         job = self.job(nodes=4, pp=4)
         shown = subprocess.run([ATOLL, "plan", job], capture_output=True, text=True, check=True).stdout
-        # The first and the last stage share the embedding; the first and the third nothing.
+        # The first stage, where the norm is, has something with each; the second offers nothing.
         self.assertEqual(re.findall(r"node (\S+) in .*, ucx \((\S+)\) to (.*)", shown),
-                         [("here-0", "shm", "here-3"), ("here-2", "shm", "here-3"), ("here-3", "shm,lo", "here-0, here-2")])
+                         [("here-0", "shm", "here-2, here-3"), ("here-2", "shm", "here-0, here-3"),
+                          ("here-3", "shm,lo", "here-0, here-2")])
 
     def test_a_wrong_device_is_named(self):
         self.offers = ["shm,,lo", "shm"]
