@@ -1,6 +1,7 @@
 #include "ops/cpu/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -10,18 +11,51 @@
 
 namespace reef::ops {
 
+namespace {
+
+/// How long a thread looks for work, or for the others' end, before it sleeps. Between two ops of a
+/// training step pass a few microseconds, and to wake a thread costs tens, in a virtual machine
+/// more.
+constexpr auto kPatience = std::chrono::microseconds(50);
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+/// Whether `ready` came true within kPatience.
+template <typename Ready>
+bool soon(const Ready& ready) {
+  constexpr int kLooks = 16;  // between two readings of the clock
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  do {
+    for (int look = 0; look < kLooks; ++look) {
+      if (ready()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return ready();
+}
+
+}  // namespace
+
 // A job is open from the moment parallel_for publishes it until all its tasks are taken. A worker
 // that wakes later finds no job and sleeps again; one that joined is counted in `active`, and
 // parallel_for returns when nobody is active, so `task` and `next` never serve two jobs at once.
+// All fields but `next` change under the mutex; the atomic ones are also looked at without it, to
+// spare a thread its sleep.
 struct ThreadPool::Workers {
   std::mutex mutex;
   std::condition_variable work;
   std::condition_variable done;
-  const TaskRef* task = nullptr;
+  std::atomic<const TaskRef*> task{nullptr};
   std::size_t tasks = 0;
-  std::uint64_t generation = 0;
-  std::size_t active = 0;
-  bool stopping = false;
+  std::atomic<std::uint64_t> generation{0};
+  std::atomic<std::size_t> active{0};
+  std::atomic<bool> stopping{false};
   std::atomic<std::size_t> next{0};
   std::vector<std::thread> threads;
 
@@ -31,10 +65,13 @@ struct ThreadPool::Workers {
 
   void serve() {
     std::uint64_t seen = 0;
-    std::unique_lock lock(mutex);
     while (true) {
-      work.wait(lock,
-                [this, &seen] { return stopping || (task != nullptr && generation != seen); });
+      const auto wanted = [this, seen] {
+        return stopping || (task != nullptr && generation != seen);
+      };
+      soon(wanted);
+      std::unique_lock lock(mutex);
+      work.wait(lock, wanted);
       if (stopping) return;
       seen = generation;
       const TaskRef& job = *task;
@@ -83,9 +120,14 @@ void ThreadPool::parallel_for(std::size_t tasks, TaskRef task) {
   }
   w.work.notify_all();
   w.take_tasks(task, tasks);
+  {
+    const std::lock_guard lock(w.mutex);
+    w.task = nullptr;
+  }
+  const auto finished = [&w] { return w.active == 0; };
+  if (soon(finished)) return;
   std::unique_lock lock(w.mutex);
-  w.task = nullptr;
-  w.done.wait(lock, [&w] { return w.active == 0; });
+  w.done.wait(lock, finished);
 }
 
 }  // namespace reef::ops

@@ -6,12 +6,14 @@
 
 // One operand is packed beforehand by all workers together and shared by all tiles: the one of
 // which the tiles reread most. Of the other, each tile packs what it needs into memory of its own,
-// small enough to stay in the second-level cache, or reads it where it lies.
+// small enough to stay in the second-level cache, or reads it where it lies. A weight gradient,
+// whose operands are both transposed to the sum, shares nothing: its tiles are columns, which the
+// first rows of a tile pack while they multiply, and the left operand is read where it lies.
 //
-// Roads that failed: packing both operands beforehand sends a weight gradient's 12 MB of
-// activations through memory twice more (6 % of the product's time); keeping packed weights between
-// products would save 0.7 %, which does not pay for the danger of a stale copy. Prefetching what a
-// tile packs next while it multiplies costs a weight gradient 2 % instead of saving any.
+// Roads that failed: packing both operands of a weight gradient beforehand sends 12 MB of
+// activations through memory twice more (6 % of the product's time), and packing what a tile needs
+// before it multiplies waits for memory (5 %); keeping packed weights between products would save
+// 0.7 %, which does not pay for the danger of a stale copy.
 
 namespace reef::ops::cpu {
 
@@ -75,7 +77,11 @@ class Multiplication {
         inner_(ceil_div(p_.inner, blocks_)) {}
 
   void run() {
-    const Side& shared = cut_.share_left ? left_ : right_;
+    if (cut_.shared == Shared::kNone) {
+      run_tiles(0, p_.rows, nullptr);
+      return;
+    }
+    const Side& shared = cut_.shared == Shared::kLeft ? left_ : right_;
     const Index unit = std::max<Index>(kLeastShared, kSharedFloats / std::max<Index>(1, p_.inner));
     const Index most = round_up(unit, shared.width);
     const Index padded = std::min(most, round_up(shared.lanes, shared.width));
@@ -113,9 +119,9 @@ class Multiplication {
   }
 
   /// The tiles over the shared lanes [first, first + count).
-  void run_tiles(Index first, Index count, const float* shared) const {
-    const Index padded = round_up(count, (cut_.share_left ? left_ : right_).width);
-    if (cut_.share_left) {
+  void run_tiles(Index first, Index count, float* shared) const {
+    const Index padded = round_up(count, (cut_.shared == Shared::kLeft ? left_ : right_).width);
+    if (cut_.shared != Shared::kRight) {
       const Index width = cut_.columns;
       workers_.run(static_cast<std::size_t>(ceil_div(p_.columns, width)), [&](std::size_t task) {
         const Index column = static_cast<Index>(task) * width;
@@ -136,10 +142,12 @@ class Multiplication {
   }
 
   /// `shared` holds `padded` lanes, of which this tile begins at `lane`.
-  void tile(Range rows, Range columns, const float* shared, Index padded, Index lane) const {
-    const Side& own = cut_.share_left ? right_ : left_;
-    const Range own_range = cut_.share_left ? columns : rows;
-    const bool packs = cut_.share_left || !cut_.direct;
+  void tile(Range rows, Range columns, float* shared, Index padded, Index lane) const {
+    const bool shares_left = cut_.shared == Shared::kLeft;
+    const bool shares_right = cut_.shared == Shared::kRight;
+    const Side& own = shares_right ? left_ : right_;
+    const Range own_range = shares_right ? rows : columns;
+    const bool packs = !shares_right || !cut_.direct;
     const auto packed = packs ? scratch(round_up(own_range.count, own.width) * inner_) : nullptr;
     const bool aside = p_.c.dtype != DType::kF32;
     const auto sums_memory = aside ? scratch(rows.count * columns.count) : nullptr;
@@ -149,22 +157,49 @@ class Multiplication {
     const Finish finish = finish_of(p_, rows.first, columns.first, sums, sums_stride);
     for (Index block = 0; block < blocks_; ++block) {
       const Range k = inner_block(block);
-      if (packs) {
+      const bool packs_as_it_multiplies = cut_.shared == Shared::kNone;
+      if (packs_as_it_multiplies) {
+        pack_ragged(columns, k, floats(packed));
+      } else if (packs) {
         own.pack_block(own_range.first, own_range.count, k.first, k.count, floats(packed));
       }
-      const float* common = shared + k.first * padded + lane * k.count;
-      const float* a = cut_.share_left ? common
-                       : packs         ? floats(packed)
-                                       : row_at(rows.first, k.first);
-      const float* b = cut_.share_left ? floats(packed) : common;
+      float* common = shared == nullptr ? nullptr : shared + k.first * padded + lane * k.count;
       const bool last = block + 1 == blocks_ && !is_plain(p_);
-      multiply_rows({rows.count, columns.count, k.count, a, packs ? 0 : p_.a.row_stride, b, sums,
-                     sums_stride, block > 0 || p_.accumulate, last ? &finish : nullptr, 0});
+      multiply_rows(
+          {.rows = rows.count,
+           .columns = columns.count,
+           .inner = k.count,
+           .a = shares_left   ? panel_rows(common, k.count)
+                : cut_.direct ? rows_where_they_lie(rows.first, k.first)
+                              : panel_rows(floats(packed), k.count),
+           .b = shares_right ? common : floats(packed),
+           .b_source = packs_as_it_multiplies ? right_floats(k.first, columns.first) : nullptr,
+           .b_source_stride = p_.b.row_stride,
+           .sums = sums,
+           .sums_stride = sums_stride,
+           .accumulate = block > 0 || p_.accumulate,
+           .finish = last ? &finish : nullptr,
+           .finish_row = 0});
     }
   }
 
-  const float* row_at(Index row, Index k) const {
-    return static_cast<const float*>(p_.a.data) + row * p_.a.row_stride + k;
+  /// The last columns, which fill no panel.
+  void pack_ragged(Range columns, Range k, float* panels) const {
+    const Index whole = columns.count / right_.width * right_.width;
+    if (whole == columns.count) return;
+    right_.pack_block(columns.first + whole, columns.count - whole, k.first, k.count,
+                      panels + whole * k.count);
+  }
+  LeftRows panel_rows(const float* panels, Index inner) const {
+    return {panels, 1, kernels_.rows, kernels_.rows * inner};
+  }
+  LeftRows rows_where_they_lie(Index row, Index k) const {
+    const float* first =
+        static_cast<const float*>(p_.a.data) + row * p_.a.row_stride + k * p_.a.column_stride;
+    return {first, p_.a.row_stride, p_.a.column_stride, kernels_.rows * p_.a.row_stride};
+  }
+  const float* right_floats(Index k, Index column) const {
+    return static_cast<const float*>(p_.b.data) + k * p_.b.row_stride + column;
   }
 
   /// In groups of rows of the left operand that stay in the second-level cache.
@@ -173,7 +208,8 @@ class Multiplication {
     for (Index row = 0; row < whole.rows; row += height) {
       Block block = whole;
       block.rows = std::min(height, whole.rows - row);
-      block.a += row * (whole.a_row_stride == 0 ? whole.inner : whole.a_row_stride);
+      block.a.data += row / kernels_.rows * whole.a.group_stride;
+      block.b_source = row == 0 ? whole.b_source : nullptr;
       block.sums += row * whole.sums_stride;
       block.finish_row = row;
       kernels_.multiply(block);
@@ -200,13 +236,19 @@ void Workers::run(std::size_t tasks, TaskRef task) const {
 
 Cut cut_of(const MicroKernels& kernels, const MatrixProduct& product, const Tiling& tiling) {
   const Operand& a = product.a;
-  const bool direct = a.dtype == DType::kF32 && a.column_stride == 1 && a.row_stride != 0;
-  if (direct) return {true, false, tiling.rows * kernels.rows, tiling.columns * kernels.columns};
+  const Operand& b = product.b;
+  const bool floats = a.dtype == DType::kF32;
+  if (floats && a.column_stride == 1 && a.row_stride != 0) {
+    return {true, Shared::kRight, tiling.rows * kernels.rows, tiling.columns * kernels.columns};
+  }
+  if (floats && a.row_stride == 1 && b.dtype == DType::kF32 && b.column_stride == 1) {
+    return {true, Shared::kNone, product.rows, tiling.packed_columns * kernels.columns};
+  }
   if (product.rows < product.columns) {
-    return {false, true, product.rows, tiling.packed_columns * kernels.columns};
+    return {false, Shared::kLeft, product.rows, tiling.packed_columns * kernels.columns};
   }
   // A tile that packs its rows takes all columns, so that they are packed once.
-  return {false, false, tiling.packed_rows * kernels.rows, product.columns};
+  return {false, Shared::kRight, tiling.packed_rows * kernels.rows, product.columns};
 }
 
 void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product,

@@ -19,10 +19,13 @@ struct Workers {
 void multiply(const MicroKernels& kernels, const Workers& workers, const MatrixProduct& product,
               const Tiling& tiling = {});
 
+/// The operand that all tiles share, packed beforehand by all workers together.
+enum class Shared : std::uint8_t { kNone, kLeft, kRight };
+
 /// The tiles of a product under a tiling.
 struct Cut {
-  bool direct;          ///< the left operand is read where it lies
-  bool share_left;      ///< which operand all tiles share, packed beforehand
+  bool direct;  ///< the left operand is read where it lies
+  Shared shared;
   Index rows, columns;  ///< of a tile
 };
 Cut cut_of(const MicroKernels& kernels, const MatrixProduct& product, const Tiling& tiling);

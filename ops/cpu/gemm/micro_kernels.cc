@@ -24,25 +24,61 @@ namespace {
 
 typedef std::int32_t IntQuad __attribute__((vector_size(16)));
 
-/// sums (Rows, kColumns) = or += a b. In panels the rows of one k are neighbours; else the k of one
-/// row are, and rows are `a_row_stride` apart.
-template <Index Rows, bool Panels>
-void multiply_micro(Index inner, const float* a, Index a_row_stride, const float* b, float* sums,
+/// How many k ahead memory is fetched that the processor's prefetcher does not follow: rows that
+/// are pages apart.
+constexpr Index kAhead = 16;
+/// Floats in a cache line.
+constexpr Index kLine = 16;
+
+/// The right operand's columns of a block: a panel, and where it is to be made from, or null.
+struct Panel {
+  float* data;
+  const float* source;
+  Index source_stride;
+};
+
+/// sums (Rows, kColumns) = or += a b, with the rows of one k as neighbours, or the k of one row;
+/// `Makes` the panel on the way, which costs next to nothing beside the multiply-adds.
+template <Index Rows, bool RowsNeighbours, bool Makes>
+void multiply_micro(Index inner, const LeftRows& left_rows, const Panel& panel, float* sums,
                     Index sums_stride, bool accumulate) {
   Vec sum[Rows][kVectors];
   ATOLL_UNROLL for (Index row = 0; row < Rows; ++row) {
     ATOLL_UNROLL for (Index v = 0; v < kVectors; ++v) sum[row][v] = Vec{};
     __builtin_prefetch(sums + row * sums_stride, 1);
   }
+  const float* a = left_rows.data;
+  const Index a_stride = RowsNeighbours ? left_rows.inner_stride : left_rows.row_stride;
+  float* b = panel.data;
+  const float* source = panel.source;
 #pragma GCC unroll 4
   for (Index k = 0; k < inner; ++k) {
     Vec right[kVectors];
-    ATOLL_UNROLL for (Index v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+    if constexpr (Makes) {
+      const float* next = source + kAhead * panel.source_stride;
+      __builtin_prefetch(next);
+      __builtin_prefetch(next + kColumns - 1);
+      ATOLL_UNROLL for (Index v = 0; v < kVectors; ++v) {
+        right[v] = load(source + v * kLanes);
+        store(b + v * kLanes, right[v]);
+      }
+      source += panel.source_stride;
+    } else {
+      ATOLL_UNROLL for (Index v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+    }
+    if constexpr (RowsNeighbours) {
+      const float* next = a + kAhead * a_stride;
+      __builtin_prefetch(next);
+      __builtin_prefetch(next + Rows - 1);
+    } else if (k % kLine == 0) {  // what the next rows will read first
+      ATOLL_UNROLL for (Index row = 0; row < Rows; ++row)
+          __builtin_prefetch(a + left_rows.group_stride + row * a_stride);
+    }
     ATOLL_UNROLL for (Index row = 0; row < Rows; ++row) {
-      const Vec left = all(Panels ? a[row] : a[row * a_row_stride]);
+      const Vec left = all(RowsNeighbours ? a[row] : a[row * a_stride]);
       ATOLL_UNROLL for (Index v = 0; v < kVectors; ++v) sum[row][v] += left * right[v];
     }
-    a += Panels ? kRows : 1;
+    a += RowsNeighbours ? a_stride : 1;
     b += kColumns;
   }
   ATOLL_UNROLL for (Index row = 0; row < Rows; ++row) {
@@ -53,27 +89,32 @@ void multiply_micro(Index inner, const float* a, Index a_row_stride, const float
   }
 }
 
-using Micro = void (*)(Index, const float*, Index, const float*, float*, Index, bool);
+using Micro = void (*)(Index, const LeftRows&, const Panel&, float*, Index, bool);
 
 /// multiply_micro for 1 to kRows rows, so that the last rows of a block cost what they are.
-template <bool Panels>
+template <bool RowsNeighbours, bool Makes>
 struct Micros {
   Micro by_rows[kRows + 1] = {};
   constexpr Micros() { fill<kRows>(); }
   template <Index Rows>
   constexpr void fill() {
-    by_rows[Rows] = multiply_micro<Rows, Panels>;
+    by_rows[Rows] = multiply_micro<Rows, RowsNeighbours, Makes>;
     if constexpr (Rows > 1) fill<Rows - 1>();
   }
 };
-constexpr Micros<true> kPanelMicros;
-constexpr Micros<false> kRowMicros;
+template <bool RowsNeighbours, bool Makes>
+constexpr Micros<RowsNeighbours, Makes> kMicros;
+
+const Micro* micros_of(bool rows_neighbours, bool makes) {
+  if (rows_neighbours) return makes ? kMicros<true, true>.by_rows : kMicros<true, false>.by_rows;
+  return makes ? kMicros<false, true>.by_rows : kMicros<false, false>.by_rows;
+}
 
 /// For the last panel's columns: a whole micro-kernel aside, of which `columns` are kept.
-void multiply_edge(Micro micro, Index rows, Index columns, const Block& block, const float* a,
-                   const float* b, float* sums) {
+void multiply_edge(Micro micro, Index rows, Index columns, const Block& block, const LeftRows& a,
+                   const Panel& panel, float* sums) {
   float aside[kRows * kColumns];
-  micro(block.inner, a, block.a_row_stride, b, aside, kColumns, false);
+  micro(block.inner, a, panel, aside, kColumns, false);
   for (Index row = 0; row < rows; ++row) {
     for (Index column = 0; column < columns; ++column) {
       float* at = sums + row * block.sums_stride + column;
@@ -84,22 +125,23 @@ void multiply_edge(Micro micro, Index rows, Index columns, const Block& block, c
 }
 
 void multiply(const Block& block) {
-  const bool panels = block.a_row_stride == 0;
-  const Index a_step = panels ? kRows * block.inner : kRows * block.a_row_stride;
-  const Micro* micros = panels ? kPanelMicros.by_rows : kRowMicros.by_rows;
+  const bool rows_neighbours = block.a.row_stride == 1;
+  const Micro* reads = micros_of(rows_neighbours, false);
+  const Micro* makes = block.b_source != nullptr ? micros_of(rows_neighbours, true) : reads;
   for (Index column = 0; column < block.columns; column += kColumns) {
     const Index left = block.columns - column;
     const Index columns = left < kColumns ? left : kColumns;
-    const float* a = block.a;
-    const float* b = block.b + column * block.inner;
-    for (Index row = 0; row < block.rows; row += kRows, a += a_step) {
+    LeftRows a = block.a;
+    const float* source = block.b_source == nullptr ? nullptr : block.b_source + column;
+    const Panel panel{block.b + column * block.inner, source, block.b_source_stride};
+    for (Index row = 0; row < block.rows; row += kRows, a.data += a.group_stride) {
       const Index rows = block.rows - row < kRows ? block.rows - row : kRows;
       float* sums = block.sums + row * block.sums_stride + column;
       if (columns == kColumns) {
-        micros[rows](block.inner, a, block.a_row_stride, b, sums, block.sums_stride,
-                     block.accumulate);
+        (row == 0 ? makes : reads)[rows](block.inner, a, panel, sums, block.sums_stride,
+                                         block.accumulate);
       } else {
-        multiply_edge(micros[rows], rows, columns, block, a, b, sums);
+        multiply_edge(reads[rows], rows, columns, block, a, panel, sums);
       }
     }
     if (block.finish != nullptr)
@@ -130,11 +172,9 @@ ATOLL_INLINE void copy_lanes(const Element* from, float* to) {
 }
 
 /// Lanes are neighbours in memory: panels are made by copying, all of them side by side, so that
-/// memory is read in the longest runs there are. The processor's prefetcher does not follow rows
-/// that are pages apart.
+/// memory is read in the longest runs there are.
 template <Index Width, typename Element>
 void copy_panels(const Element* from, Index inner_stride, Index inner, Index count, float* panels) {
-  constexpr Index kAhead = 8;
   for (Index k = 0; k < inner; ++k, from += inner_stride, panels += Width) {
     for (Index panel = 0; panel < count; ++panel) {
       const Element* next = from + panel * Width + kAhead * inner_stride;

@@ -51,12 +51,23 @@ struct Finish {
   Index out_stride;
 };
 
+/// Rows of the left operand, as micro-kernels read them: panels, or elements where they lie, if
+/// either the k of a row or the rows of a k are neighbours.
+struct LeftRows {
+  const float* data;
+  Index row_stride, inner_stride;  ///< one of them is 1
+  Index group_stride;              ///< between the rows of one micro-kernel and those of the next
+};
+
 /// One block of the result: sums (rows, columns) = or += a (rows, inner) b (inner, columns).
 struct Block {
   Index rows, columns, inner;
-  const float* a;      ///< panels, or the first row of elements whose k are neighbours
-  Index a_row_stride;  ///< 0 for panels
-  const float* b;      ///< panels
+  LeftRows a;
+  float* b;  ///< panels
+  /// If not null: the whole panels of b are not made yet but lie here, with columns as neighbours;
+  /// the first rows that multiply them make them.
+  const float* b_source;
+  Index b_source_stride;  ///< between one k and the next
   float* sums;
   Index sums_stride;
   bool accumulate;

@@ -53,7 +53,8 @@ class Rows:
 
     def __init__(self, steps=None):
         self.steps = steps
-        self.rows = [*self.pipeline(), *self.sync(), *self.local(), *self.encryption(), *self.ddp(), *self.predict()]
+        self.rows = [*self.pipeline(), *self.sync(), *self.local(), *self.changes(), *self.encryption(), *self.ddp(),
+                     *self.predict()]
 
     def count(self, usual):
         return self.steps or usual
@@ -100,6 +101,19 @@ class Rows:
                 Row("local-bytes", 400, False, (self.none, self.exact, *slow),
                     lambda kept: carried(kept, self.none, good(kept, slow, self.exact))),
                 Row("half-as-fast", 1.4, False, tuple(pace), lambda kept: medians(kept, "tokens_per_second_to_the_end", pace[:1], pace[1:]))]
+
+    def changes(self):
+        """A line that gets slower in the middle of the steps, and one that is cut for a minute: what the first datacenter keeps of its
+        speed. West's node, which hears nothing of the scheduler while the line is cut, is started again until it is in."""
+        steps = self.count(400)
+        told = local_steps(*TOLD[0])
+        slower = trained("local-200-to-10", LOCAL, line(200, 20), steps, datacenters=told, change="rate 10mbit")
+        cut = trained("local-50-cut", LOCAL, SLOW, steps, datacenters=told, cut=60)
+        whole = self.slow[0]
+        return [Row("adapt-seconds", 10, True, (slower,), lambda kept: alone(kept, slower, "adapt_seconds")),
+                Row("adapt", 0.9, False, (slower,), lambda kept: alone(kept, slower, "kept")),
+                Row("cut", 0.98, False, (cut,), lambda kept: alone(kept, cut, "kept_while_cut")),
+                Row("cut-loss", LOSS, True, (cut, whole), lambda kept: losses(kept, [cut], whole))]
 
     def encryption(self):
         """Nothing of Atoll's goes unsealed, so plain TCP has the same line to itself with as many flows."""
@@ -185,6 +199,13 @@ def medians(kept, figure, ours, theirs):
     note = "; ".join(f"{cell.name} {kept.median(cell, figure):.5g} ({kept.spread(cell, figure)}, {len(kept.runs(cell))} runs)"
                      for cell in (one, other))
     return kept.median(one, figure), kept.median(other, figure), note
+
+
+def alone(kept, cell, figure):
+    """A figure that is a ratio already, or seconds."""
+    if kept.median(cell, figure) is None:
+        return None
+    return kept.median(cell, figure), None, f"{cell.name} ({kept.spread(cell, figure)}, {len(kept.runs(cell))} runs)"
 
 
 def speeds(kept, ours, theirs):
