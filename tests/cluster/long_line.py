@@ -19,7 +19,8 @@ spec:
 
 
 # Runs a command again whenever it ends, until it is told to end itself.
-AGAIN = 'trap \'kill "$child"; wait "$child"; exit\' TERM; while :; do "$@" & child=$!; wait "$child"; sleep 1; done'
+AGAIN = """trap 'kill "$child"; wait "$child" 2>/dev/null; exit' TERM
+while :; do "$@" & child=$!; wait "$child" 2>/dev/null; sleep 1; done"""
 
 
 class LinkCluster:

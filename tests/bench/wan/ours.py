@@ -125,10 +125,11 @@ def losses_in(metrics):
 
 
 def figures_of(settings, run, summary):
-    """Of a job in lock-step; of datacenters by themselves what they make together, and else the first one's figures."""
+    """Of a job in lock-step; of datacenters by themselves what they make together, and else the first one's figures. Of one whose line
+    is cut the first one's alone."""
     if "datacenters" not in settings:
         return figures_in(settings, run, summary)
-    islands = [figures_in(settings, run / name, summary) for name in ("east", "west")]
+    islands = [figures_in(settings, run / name, summary) for name in ("east", "west")[:1 if "cut" in settings else 2]]
     return {**islands[0], "tokens_per_second": sum(one["tokens_per_second"] for one in islands),
             # From the first step to the last of whoever is last: that one waits for another counts, too.
             "tokens_per_second_to_the_end": sum(one["tokens"] for one in islands) / max(one["seconds"] for one in islands)}
