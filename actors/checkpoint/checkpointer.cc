@@ -85,7 +85,7 @@ class Checkpointer final : public Task {
     std::vector<std::string> names;
     for (const Exchange& exchange : exchanges_of(setup_.plan, sync)) {
       if (!exchange.saved) continue;
-      const auto gradients = gradients_of(setup_.model, sync, exchange.tied);
+      const auto gradients = gradients_of(setup_.model, sync, exchange);
       for (const Gradient& gradient : gradients) names.push_back(residual_name(gradient, exchange));
       if (warm_elements(gradients, exchange) > 0)
         names.push_back(warm_name(setup_.plan, sync, exchange));

@@ -16,9 +16,9 @@ namespace {
 
 using ops::Tensor;
 
-/// act offer: gradients -> [kept, sent]; act combine k: kept, received -> [kept, sent]; the last
-/// act: -> reduced, [tied reduced], [residuals]. Partners and order:
-/// collectives/algorithms/leaf_tree.h.
+/// act offer: gradients -> [kept, sent]; act combine k and act join k: kept, received -> [kept,
+/// sent]; the last act: -> reduced, [tied reduced], [residuals]. Partners and order:
+/// collectives/algorithms/leaf_tree.h and scheduler/plan/sync_steps.h.
 class GradientSync final : public Task {
  public:
   static Result<std::unique_ptr<Task>> make(const TaskSetup& setup, const plan::Actor& actor) {
@@ -31,8 +31,10 @@ class GradientSync final : public Task {
       : setup_(setup),
         actor_(actor),
         acts_(actor.acts),
+        steps_(plan::sync_steps(setup.plan, actor)),
         exchanges_(exchanges_of(setup.plan, actor)) {
     const auto all = gradients_of(setup.model, actor, false);
+    for (const Gradient& gradient : all) shapes_.push_back(gradient.shape);
     const bool split = acts_.back().outputs.size() > 1 &&
                        edge(acts_.size() - 1, 1).content == plan::Content::kGradient;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -58,7 +60,7 @@ class GradientSync final : public Task {
     const bool last = firing.act + 1 == acts_.size();
     if (!input.empty) {
       std::vector<Tensor> value = input.tensors;
-      if (firing.act > 0) ATOLL_TRY(combine(firing, value));
+      if (firing.act > 0) ATOLL_TRY(meet(firing, value));
       if (choice_) ATOLL_TRY(agree(firing));
       ATOLL_TRY(last ? finish(firing, value) : offer(firing, std::move(value)));
     }
@@ -83,8 +85,11 @@ class GradientSync final : public Task {
       const std::string& codec = edge(act, last ? 1 : 0).codec;
       if (codec.empty()) continue;
       std::vector<ops::Shape> shapes;
-      for (const Gradient& gradient : gradients_of(setup_.model, actor_, last))
-        shapes.push_back(gradient.shape);
+      if (last) {
+        for (const std::size_t i : tied_) shapes.push_back(shapes_[i]);
+      } else {
+        shapes = shapes_given(actor_.replica, act);
+      }
       ATOLL_ASSIGN(roundings_[act], Rounding::make(codec, shapes));
     }
     make_choice();
@@ -147,25 +152,80 @@ class GradientSync final : public Task {
     return slowest;
   }
 
-  Status combine(Firing& firing, std::vector<Tensor>& value) {
+  /// Of the gradients, or their strips, that act `act` gives away.
+  std::vector<ops::Shape> shapes_given(std::uint32_t replica, std::size_t act) const {
+    std::vector<ops::Shape> shapes;
+    const plan::Strip held = steps_.given(replica, static_cast<std::uint32_t>(act));
+    for (const ops::Shape& whole : shapes_) {
+      const ops::Shape part = part_of(whole, steps_.strips(), held);
+      if (part.elements() > 0) shapes.push_back(part);
+    }
+    return shapes;
+  }
+
+  /// Adds or joins to `value` what the partner gave.
+  Status meet(Firing& firing, std::vector<Tensor>& value) {
     const Token& received = *firing.inputs[1];
-    if (received.empty || received.round != firing.inputs[0]->round ||
-        received.tensors.size() != value.size()) {
-      return Error{Code::kProto, "gradients",
-                   "a partner sent the gradients of another round or stage"};
+    if (received.empty || received.round != firing.inputs[0]->round) {
+      return Error{Code::kProto, "gradients", "a partner sent the gradients of another round"};
     }
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (received.tensors[i].shape() != value[i].shape()) {
-        return Error{Code::kTensor, "gradients", "a partner's gradient has another shape"};
-      }
+    const auto act = static_cast<std::uint32_t>(firing.act);
+    const std::uint32_t partner = actor_.replica ^ steps_.distance(act - 1);
+    const std::vector<ops::Shape> expected = shapes_given(partner, act - 1);
+    if (!std::ranges::equal(received.tensors, expected, {}, &Tensor::shape))
+      return Error{Code::kTensor, "gradients", "a partner's gradients have other shapes"};
+    if (steps_.joins(act)) {
+      value = joined(firing, act, partner);
+      return {};
+    }
+    for (std::size_t i = 0; i < value.size(); ++i)
       value[i] = ops::add(firing.context, value[i], received.tensors[i]);
-    }
     return {};
+  }
+
+  /// Of each gradient the strips that both have, those that come first first.
+  std::vector<Tensor> joined(Firing& firing, std::uint32_t act, std::uint32_t partner) const {
+    const plan::Strip mine = steps_.given(actor_.replica, act - 1);
+    const plan::Strip theirs = steps_.given(partner, act - 1);
+    const bool lower = theirs.first < mine.first;
+    const plan::Strip both{lower ? theirs.first : mine.first, mine.count + theirs.count};
+    auto next = firing.inputs[0]->tensors.begin(), other = firing.inputs[1]->tensors.begin();
+    std::vector<Tensor> all;
+    for (const ops::Shape& whole : shapes_) {
+      std::vector<const Tensor*> parts;
+      if (part_of(whole, steps_.strips(), mine).elements() > 0) parts.push_back(&*next++);
+      if (part_of(whole, steps_.strips(), theirs).elements() > 0)
+        parts.insert(lower ? parts.begin() : parts.end(), &*other++);
+      if (parts.empty()) continue;
+      Tensor& to = all.emplace_back(Tensor::empty(firing.context.pool(), ops::DType::kF32,
+                                                  part_of(whole, steps_.strips(), both)));
+      std::byte* at = to.raw();
+      for (const Tensor* part : parts) {
+        firing.context.copy_within(at, part->raw(), part->size_bytes());
+        at += part->size_bytes();
+      }
+    }
+    return all;
+  }
+
+  /// The own strip of each, where the next exchange is the first over a line.
+  std::vector<Tensor> cut(const std::vector<Tensor>& whole) const {
+    const plan::Strip own{steps_.own(actor_.replica), 1};
+    std::vector<Tensor> strips;
+    for (const Tensor& tensor : whole) {
+      const ops::Shape part = part_of(tensor.shape(), steps_.strips(), own);
+      const std::int64_t first = first_of(tensor.shape(), steps_.strips(), own);
+      if (part.elements() == 0) continue;
+      strips.push_back(
+          tensor.reshape({tensor.elements()}).slice(first, part.elements()).reshape(part));
+    }
+    return strips;
   }
 
   /// What is kept is what the partner will see, so that both ends add the same numbers and replicas
   /// stay identical. The plan gives all pairs of a level the same codec, on a wire or not.
   Status offer(Firing& firing, std::vector<Tensor> value) const {
+    if (steps_.near > 0 && firing.act == steps_.near) value = cut(value);
     ATOLL_ASSIGN(firing.outputs[1]->encoded, round(firing, 1, value));
     firing.outputs[0]->tensors = value;
     firing.outputs[1]->tensors = std::move(value);
@@ -200,7 +260,7 @@ class GradientSync final : public Task {
       if (!exchange.saved) continue;
       const codec::Feedback& feedback = *roundings_[exchange.act]->feedback();
       std::size_t at = 0;
-      for (const Gradient& gradient : gradients_of(setup_.model, actor_, exchange.tied)) {
+      for (const Gradient& gradient : gradients_of(setup_.model, actor_, exchange)) {
         const auto elements = static_cast<std::size_t>(gradient.shape.elements());
         token.tensors.push_back(
             Tensor::from<float>(firing.context.staging(), gradient.shape,
@@ -217,7 +277,9 @@ class GradientSync final : public Task {
   const TaskSetup setup_;
   const plan::Actor& actor_;
   const std::vector<plan::Act>& acts_;
+  const plan::SyncSteps steps_;
   const std::vector<Exchange> exchanges_;
+  std::vector<ops::Shape> shapes_;                    ///< of its gradients, whole
   std::vector<std::unique_ptr<Rounding>> roundings_;  ///< by act; null where nothing rounds
   std::optional<CodecChoice> choice_;                 ///< where the edges' codec is "auto"
   std::vector<codec::Candidate> candidates_;          ///< its codecs

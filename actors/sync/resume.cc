@@ -1,5 +1,6 @@
 #include "actors/sync/resume.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "actors/checkpoint/format/checkpoint.h"
@@ -33,7 +34,7 @@ class Resume {
 
   Status same(const Exchange& exchange, codec::Feedback& feedback) const {
     std::size_t at = 0;
-    for (const Gradient& gradient : gradients_of(setup_.model, sync_, exchange.tied)) {
+    for (const Gradient& gradient : gradients_of(setup_.model, sync_, exchange)) {
       ATOLL_TRY(
           take(from_, residual_name(gradient, exchange), part(feedback, gradient, at), false));
     }
@@ -41,21 +42,35 @@ class Resume {
     return take(from_, warm_name(setup_.plan, sync_, exchange), feedback.warm, false);
   }
 
+  /// Of everything that was remembered of the gradients, what the exchange gives away.
   Status sum(const Exchange& exchange, codec::Feedback& feedback) const {
-    const std::vector<std::string> names = from_.names();
     std::size_t at = 0;
     for (const Gradient& gradient : gradients_of(setup_.model, sync_, exchange.tied)) {
-      const std::string prefix = gradient.name + std::string(checkpoint::kResidual);
-      const std::span<float> residual = part(feedback, gradient, at);
-      for (auto name = std::lower_bound(names.begin(), names.end(), prefix);
-           name != names.end() && name->starts_with(prefix); ++name) {
-        ATOLL_TRY(take(from_, *name, residual, true));
-      }
+      ATOLL_ASSIGN(const std::vector<float> whole, remembered(gradient));
+      const ops::Shape own = part_of(gradient.shape, exchange.strips, exchange.strip);
+      const auto first = whole.begin() + first_of(gradient.shape, exchange.strips, exchange.strip);
+      std::ranges::copy(first, first + own.elements(),
+                        part(feedback, {gradient.name, own}, at).begin());
     }
     return {};
   }
 
  private:
+  Result<std::vector<float>> remembered(const Gradient& gradient) const {
+    const std::vector<std::string> names = from_.names();
+    const std::string prefix = gradient.name + std::string(checkpoint::kResidual);
+    std::vector<float> whole(static_cast<std::size_t>(gradient.shape.elements()));
+    for (auto name = std::lower_bound(names.begin(), names.end(), prefix);
+         name != names.end() && name->starts_with(prefix); ++name) {
+      ATOLL_ASSIGN(const Exchange of, exchange_named(*name));
+      const auto first = static_cast<std::size_t>(first_of(gradient.shape, of.strips, of.strip));
+      const auto count =
+          static_cast<std::size_t>(part_of(gradient.shape, of.strips, of.strip).elements());
+      ATOLL_TRY(take(from_, *name, std::span(whole).subspan(first, count), true));
+    }
+    return whole;
+  }
+
   static std::span<float> part(codec::Feedback& feedback, const Gradient& gradient,
                                std::size_t& at) {
     const auto elements = static_cast<std::size_t>(gradient.shape.elements());

@@ -166,7 +166,13 @@ class Actors {
         f_.in_turn ? f_.layers_of(place.stage) : f_.buckets_of(place.stage).layers(sync);
     const ActorId actor = f_.add(ActorKind::kGradientSync, "sync" + f_.of_sync(place, sync, '/'),
                                  place, layers, sync_state(place, sync));
-    return add_exchanges(actor, f_.sync_firings(place.stage), exchange_priority());
+    const std::uint32_t firings = f_.sync_firings(place.stage);
+    std::vector<ActRef> acts = add_exchanges(actor, firings, exchange_priority());
+    const SyncSteps steps = f_.steps_of_sync(place.stage, place.rank);
+    for (std::uint32_t k = 0; k < steps.near; ++k)
+      acts.push_back(
+          f_.builder.add_act(actor, "join " + std::to_string(k), firings, exchange_priority()));
+    return acts;
   }
 
   /// offer, combine 0, combine 1, ...

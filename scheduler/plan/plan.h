@@ -43,6 +43,7 @@ enum class ActorKind : std::uint8_t {
                   ///<           and act loss: judged, statistics -> grad logits, [report]
   kGradientSync,  ///< of a bucket. act offer: gradients -> kept, sent
                   ///< act combine k: kept, received -> kept, sent
+                  ///< act join k, where sums cross in strips (sync_steps.h): the same, exact
                   ///< last act (offer of a single replica): ... -> reduced, [tied reduced],
                   ///< [residuals], of exchanges whose codec has feedback
                   ///< Partner at k: replica xor 2^k. What is kept and sent first passes through the

@@ -79,7 +79,8 @@ double Promise::rings(const Parallelism& p) const {
           (p.cp + 1) * (message(near_, keys) + message(near_, 4 * both)));
 }
 
-/// Shared out, halves of gradients, then of halves, and the same of weights back.
+/// Shared out, halves of gradients, then of halves, and the same of weights back; else whole ones,
+/// and strips where they cross a line, which are shown as they are.
 double Promise::exchanges(const Parallelism& p, double outer) const {
   const double gradients = 4.0 * static_cast<double>(all_.parameters) *
                            cost::codec_ratio(job_.codecs.gradients, ops::DType::kF32);
@@ -88,9 +89,11 @@ double Promise::exchanges(const Parallelism& p, double outer) const {
   const double replicas = p.replicas();
   const double inner = std::log2(replicas) - outer;
   const double left = std::exp2(-inner);
-  const double within = p.shares_state() ? (gradients + weights) * (1 - left) : gradients * inner;
+  const double shown = outer > 0 ? 4.0 * static_cast<double>(all_.parameters) * (1 - left) : 0;
+  const double within =
+      p.shares_state() ? (gradients + weights) * (1 - left) : gradients * inner + shown;
   const double across =
-      p.shares_state() ? (gradients + weights) * (left - 1.0 / replicas) : gradients * outer;
+      p.shares_state() ? (gradients + weights) * (left - 1.0 / replicas) : gradients * outer * left;
   return cost::transfer_seconds(far_, across * std::max(1.0, replicas / datacenters_)) +
          cost::transfer_seconds(near_, within / p.pp / p.tp);
 }

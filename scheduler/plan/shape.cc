@@ -5,6 +5,7 @@
 #include "scheduler/plan/leaf_order.h"
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/segments.h"
+#include "scheduler/plan/sync_steps.h"
 
 namespace reef::plan {
 namespace {
@@ -43,9 +44,12 @@ std::vector<ActShape> sync_shapes(const Plan& plan, const Actor& actor, std::uin
   const std::uint32_t syncs = sharing.weights     ? turns(plan, actor, micro)
                               : sharing.gradients ? micro
                                                   : 1;
+  SyncSteps steps = sync_steps(plan, actor);
+  steps.near = sharing.state ? 0 : std::min(steps.near, steps.exchanges - 1);
   std::vector<ActShape> shapes{{"g", "gg", syncs}};
-  for (std::uint32_t reach = 2; reach <= plan.replicas; reach *= 2) {
-    shapes.push_back({"gg", reach == plan.replicas ? last : "gg", syncs});
+  for (std::uint32_t act = 1; act < steps.acts(); ++act) {
+    const char* const given = act + 1 == steps.acts() ? last : act < steps.exchanges ? "gg" : "xx";
+    shapes.push_back({steps.joins(act) ? "xx" : "gg", given, syncs});
   }
   return shapes;
 }

@@ -112,8 +112,10 @@ class Checkpoint(ClusterTest):
 
     def test_what_feedback_holds_back_survives_a_restart(self):
         for codec in ("top-k:0.05", "power-sgd:2"):
-            for layout in ({"nodes": 2, "dp": 2}, {"nodes": 4, "dp": 2, "pp": 2},
-                           {"nodes": 2, "dp": 4}, {"nodes": 2, "dp": 2, "more": ", bucket_bytes: 20000"}):
+            two, strips = {"nodes": 2, "dp": 2, "pp": 2}, {"nodes": 4, "dp": 4}
+            for layout, after in (({"nodes": 2, "dp": 2}, strips), ({"nodes": 4, "dp": 2, "pp": 2}, two),
+                                  ({"nodes": 2, "dp": 4}, two), (strips, two),
+                                  ({"nodes": 2, "dp": 2, "more": ", bucket_bytes: 20000"}, two)):
                 with self.subTest(codec=codec, **layout):
                     job = self.job(gradients=codec, **layout)
                     status, whole, stderr, folder = self.run_job(job)
@@ -126,7 +128,7 @@ class Checkpoint(ClusterTest):
                     self.assertEqual(self.losses(folder), reference)
                     self.assertEqual(resumed["val_loss"], whole["val_loss"])
                     status, other, stderr, _ = self.run_job(
-                        self.job(nodes=2, dp=2, pp=2, gradients=codec, resume=f", resume: {middle}"))
+                        self.job(gradients=codec, resume=f", resume: {middle}", **after))
                     self.assertEqual(status, 0, stderr)
                     self.assertLess(abs(other["val_loss"] - whole["val_loss"]) / whole["val_loss"], 0.05)
 

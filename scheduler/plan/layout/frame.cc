@@ -91,6 +91,19 @@ std::vector<std::uint32_t> Frame::owners_heard(std::uint32_t replica) const {
   return owners;
 }
 
+SyncSteps Frame::steps_of_sync(std::uint32_t stage, std::uint32_t rank) const {
+  if (sharded) return {exchanges, 0};
+  const auto datacenter = [&](std::uint32_t replica) {
+    return topology.nodes[node({replica, stage, rank})].datacenter;
+  };
+  for (std::uint32_t k = 0; k < exchanges; ++k) {
+    for (std::uint32_t i = 0; i < shards.replicas; ++i) {
+      if (datacenter(i) != datacenter(i ^ (1u << k))) return {exchanges, k};
+    }
+  }
+  return {exchanges, 0};
+}
+
 StageSize Frame::segment_size(Place place, std::uint32_t segment) const {
   const Segments of_stage = segments_of(place.stage);
   if (of_stage.in_turn()) return size(place);

@@ -15,6 +15,7 @@
 #include "scheduler/plan/pieces.h"
 #include "scheduler/plan/segments.h"
 #include "scheduler/plan/stages.h"
+#include "scheduler/plan/sync_steps.h"
 #include "scheduler/topology/topology.h"
 
 namespace reef::plan {
@@ -59,7 +60,7 @@ struct Shard {
   std::vector<ActRef> forward, backward;  ///< by segment
   std::vector<ActRef> gradients;          ///< by sync, its last backward or the second half
   ActRef statistics, loss;                ///< of the last stage; statistics where ranks share it
-  std::vector<std::vector<ActRef>> sync;  ///< of each: offer, combine 0, combine 1, ...
+  std::vector<std::vector<ActRef>> sync;  ///< of each: offer, combine 0, ..., join 0, ...
   ActRef take, measure, update;           ///< take: the act that gets what was summed
   /// Of a sharded plan: offer, combine 0, combine 1, ..; of one that shares weights out of each
   /// direction.
@@ -120,6 +121,8 @@ struct Frame {
   }
   std::uint32_t segments(std::uint32_t stage) const { return segments_of(stage).count(); }
   StageSize segment_size(Place place, std::uint32_t segment) const;
+  /// How the replicas of a stage sum a rank's gradients.
+  SyncSteps steps_of_sync(std::uint32_t stage, std::uint32_t rank) const;
 
   /// Of one micro-batch.
   std::uint64_t token_bytes() const { return 4 * tokens; }

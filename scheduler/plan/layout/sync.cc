@@ -13,32 +13,38 @@ class Sync {
   Sync(Frame& frame, std::uint32_t sync) : f_(frame), sync_(sync) {}
 
   /// Recursive doubling, nearest first: after combine k a replica holds the sum of 2^(k+1)
-  /// neighbours, which is the balanced tree over the leaves that rule 7 asks for. In a sharded plan
-  /// recursive halving along the same tree: each gives away what its partner's half owns, once a
-  /// round or after each micro-batch.
+  /// neighbours, which is the balanced tree over the leaves that rule 7 asks for; over a line in
+  /// strips (sync_steps.h). In a sharded plan recursive halving along the same tree: each gives
+  /// away what its partner's half owns, once a round or after each micro-batch.
   void connect_sync(std::uint32_t s, std::uint32_t t) {
-    for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
-      const std::string suffix = "." + std::to_string(k);
+    const SyncSteps steps = f_.steps_of_sync(s, t);
+    for (std::uint32_t k = 0; k + 1 < steps.acts(); ++k) {
+      const bool shown = k >= steps.exchanges;
+      const Content content = shown ? Content::kExact : Content::kGradient;
+      const std::string suffix = "." + std::to_string(shown ? k - steps.exchanges : k);
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
         const Place place{i, s, t};
         const auto& sync = acts(place);
-        f_.builder.connect({"kept" + f_.of_sync(place, sync_) + suffix, sync[k], sync[k + 1],
-                            Content::kGradient, f_.sync_firings(s), 1, 0, exchanged(place, k),
-                            DType::kF32, rounding(place, k)});
+        f_.builder.connect({(shown ? "joined" : "kept") + f_.of_sync(place, sync_) + suffix,
+                            sync[k], sync[k + 1], content, f_.sync_firings(s), 1, 0,
+                            exchanged(place, k), DType::kF32,
+                            shown ? std::string() : rounding(place, k)});
       }
       for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
-        const Place place{i, s, t}, other{i ^ (1u << k), s, t};
-        f_.builder.connect({"sent" + f_.of_sync(place, sync_) + suffix,
+        const Place place{i, s, t}, other{i ^ steps.distance(k), s, t};
+        const auto parts =
+            parts_of(f_.synced(place, sync_)[0].size.parts, steps.strips(), steps.given(i, k));
+        f_.builder.connect({(shown ? "shown" : "sent") + f_.of_sync(place, sync_) + suffix,
                             acts(place)[k],
                             acts(other)[k + 1],
-                            Content::kGradient,
+                            content,
                             f_.sync_firings(s),
                             1,
                             0,
-                            exchanged(other, k),
+                            f_.sharded ? exchanged(other, k) : exchanged(place, k),
                             DType::kF32,
                             {},
-                            f_.synced(place, sync_)[0].size.parts});
+                            parts});
       }
     }
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) connect_reduced({i, s, t});
@@ -54,9 +60,12 @@ class Sync {
       sum.held += bytes;
       if (saves) sum.saved += bytes;
     };
-    for (std::uint32_t k = 0; (1u << k) < f_.shards.replicas; ++k) {
+    const SyncSteps steps = f_.steps_of_sync(place.stage, place.rank);
+    for (std::uint32_t k = 0; k < steps.exchanges; ++k) {
       if (rounding(place, k).empty()) continue;
-      count(size.all_gradients(), size.parts, place.replica >> k << k == place.replica);
+      count(exchanged(place, k),
+            parts_of(size.parts, steps.strips(), steps.given(place.replica, k)),
+            steps.first_alike(place.replica, k) == place.replica);
     }
     if (splits(place) && !tied_rounding(place.rank).empty())
       count(size.tied_gradients, size.tied_parts, place.replica == 0);
@@ -64,11 +73,17 @@ class Sync {
   }
 
  private:
-  /// What a replica keeps at exchange k of the sync, and its partner sends it.
+  /// What a replica keeps when act k gives something away; if replicas do not share state out, also
+  /// what it gives.
   std::uint64_t exchanged(Place place, std::uint32_t k) const {
+    const SyncSteps steps = f_.steps_of_sync(place.stage, place.rank);
     return largest(f_.synced(place, sync_), [&](const Bucket& bucket) {
-      return f_.sharded ? bytes_of(bucket.gradients, place.replica, k + 1)
-                        : bucket.size.all_gradients();
+      if (f_.sharded) return bytes_of(bucket.gradients, place.replica, k + 1);
+      std::uint64_t bytes = 0;
+      for (const codec::Matrix& part :
+           parts_of(bucket.size.parts, steps.strips(), steps.given(place.replica, k)))
+        bytes += sizeof(float) * part.elements();
+      return bytes;
     });
   }
 

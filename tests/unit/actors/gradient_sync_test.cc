@@ -13,12 +13,15 @@ namespace {
 /// Every replica's gradient sync of one stage, with the wires between them.
 class Ring {
  public:
-  Ring(std::uint32_t replicas, const std::string& codec) : rig_(job(replicas, codec), replicas) {
+  Ring(std::uint32_t replicas, const std::string& codec, std::uint32_t datacenters = 1)
+      : rig_(job(replicas, codec), replicas, datacenters) {
     for (const plan::Actor& actor : rig_.plan.actors) {
       if (actor.kind != plan::ActorKind::kGradientSync) continue;
       tasks_.push_back(rig_.make(actor).value());
       syncs_.push_back(&actor);
-      EXPECT_EQ(actor.acts.size(), collectives::leaf_tree_steps(replicas) + 1);
+      const std::uint32_t near = datacenters > 1 ? replicas / datacenters : 1;
+      EXPECT_EQ(actor.acts.size(),
+                1 + collectives::leaf_tree_steps(replicas) + collectives::leaf_tree_steps(near));
     }
     EXPECT_EQ(tasks_.size(), replicas);
   }
@@ -35,8 +38,10 @@ class Ring {
   /// What each replica's optimizer gets. What is sent passes through the codec as on a wire.
   std::vector<Token> reduce(std::vector<Token> kept) {
     const auto world = static_cast<std::uint32_t>(tasks_.size());
-    const std::uint32_t steps = collectives::leaf_tree_steps(world);
+    const plan::SyncSteps order = plan::sync_steps(rig_.plan, *syncs_[0]);
+    const std::uint32_t steps = order.acts() - 1;
     std::vector<Token> received(world);
+    travelled.assign(steps, 0);
     residuals.assign(world, {});
     codecs.clear();
     for (std::uint32_t step = 0; step <= steps; ++step) {
@@ -51,15 +56,19 @@ class Ring {
         const Status status = rig_.run(*tasks_[rank], step, inputs, outputs);
         EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().text());
       }
-      for (std::uint32_t rank = 0; step < steps && rank < world; ++rank)
-        received[rank] = across(sent[collectives::leaf_tree_partner(rank, step)]);
+      for (std::uint32_t rank = 0; step < steps && rank < world; ++rank) {
+        const Token& token = sent[rank ^ order.distance(step)];
+        for (const ops::Tensor& tensor : token.tensors) travelled[step] += tensor.elements();
+        received[rank] = step < order.exchanges ? across(token) : token;
+      }
       kept = std::move(next);
     }
     return kept;
   }
 
-  std::vector<Token> residuals;  ///< of the last reduce(), by replica
-  std::set<std::string> codecs;  ///< of all that travelled in it encoded
+  std::vector<Token> residuals;         ///< of the last reduce(), by replica
+  std::set<std::string> codecs;         ///< of all that travelled in it encoded
+  std::vector<std::int64_t> travelled;  ///< elements after each act
 
   Rig& rig() { return rig_; }
   Task& task(std::size_t replica) { return *tasks_[replica]; }
@@ -67,6 +76,7 @@ class Ring {
  private:
   static job::Job job(std::uint32_t replicas, const std::string& codec) {
     job::Job job = tiny_job(replicas, 1);
+    job.training.leaves = replicas;
     job.codecs.gradients = codec;
     return job;
   }
@@ -138,14 +148,15 @@ void expect_identical(const std::vector<Token>& reduced) {
 }
 
 TEST(GradientSync, KeepsReplicasIdenticalUnderEveryCodec) {
-  for (const std::uint32_t replicas : {2, 4}) {
+  for (const auto& [replicas, datacenters] : {std::pair{2, 1}, {4, 1}, {4, 2}, {8, 2}, {8, 4}}) {
     for (const char* codec :
          {"none", "none+zstd", "bf16", "bf16+zstd", "fp8", "int8", "int8+zstd", "int4",
           "int4+zstd3", "top-k:0.1", "top-k:0.1/64:int2", "power-sgd:2"}) {
-      SCOPED_TRACE(testing::Message() << replicas << " replicas, " << codec);
-      Ring ring(replicas, codec);
+      SCOPED_TRACE(testing::Message()
+                   << replicas << " replicas, " << datacenters << " datacenters, " << codec);
+      Ring ring(replicas, codec, datacenters);
       std::vector<Token> gradients;
-      for (std::uint32_t r = 0; r < replicas; ++r) gradients.push_back(ring.gradients(r));
+      for (int r = 0; r < replicas; ++r) gradients.push_back(ring.gradients(r));
       expect_identical(ring.reduce(gradients));
     }
   }
@@ -154,9 +165,12 @@ TEST(GradientSync, KeepsReplicasIdenticalUnderEveryCodec) {
 /// What was not sent is in the residuals of whoever did not send it, once, and leaves the actor
 /// with a snapshot.
 TEST(GradientSync, OwesWhatItsCodecHeldBack) {
-  for (const char* codec : {"top-k:0.05:none", "power-sgd:1:none"}) {
-    SCOPED_TRACE(codec);
-    Ring ring(4, codec);
+  for (const auto& [codec, datacenters] : {std::pair{"top-k:0.05:none", 1},
+                                           {"power-sgd:1:none", 1},
+                                           {"top-k:0.05:none", 2},
+                                           {"power-sgd:1:none", 2}}) {
+    SCOPED_TRACE(testing::Message() << codec << ", " << datacenters << " datacenters");
+    Ring ring(4, codec, datacenters);
     double given = 0, arrived = 0, owed = 0;
     for (std::uint32_t round = 0; round < 3; ++round) {
       std::vector<Token> gradients;
@@ -223,8 +237,10 @@ TEST(GradientSync, RefusesAPartnerThatChoosesAmongOtherCodecs) {
   EXPECT_EQ(ring.rig().run(ring.task(0), 1, {&kept, &partner}, {&out}).error().code, Code::kProto);
 }
 
-TEST(GradientSync, AddsAlongTheLeafTree) {
-  Ring ring(4, "none");
+class Datacenters : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(Datacenters, AddUpAlongTheLeafTree) {
+  Ring ring(4, "none", GetParam());
   std::vector<Token> g;
   for (std::uint32_t r = 0; r < 4; ++r) g.push_back(ring.gradients(r));
   const std::vector<Token> reduced = ring.reduce(g);
@@ -234,6 +250,20 @@ TEST(GradientSync, AddsAlongTheLeafTree) {
     const auto right = ops::add(context, g[2].tensors[i], g[3].tensors[i]);
     EXPECT_TRUE(same_bits(reduced[0].tensors[i], ops::add(context, left, right))) << i;
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(GradientSync, Datacenters, testing::Values(1, 2, 4));
+
+/// One replica's worth over each line, and in datacenters no more than they would add up anyway.
+TEST(GradientSync, SendsASumOverALineOnceADatacenter) {
+  Ring ring(8, "none", 2);
+  std::vector<Token> g;
+  std::int64_t all = 0;
+  for (std::uint32_t r = 0; r < 8; ++r) g.push_back(ring.gradients(r));
+  for (const ops::Tensor& tensor : g[0].tensors) all += tensor.elements();
+  expect_identical(ring.reduce(g));
+  EXPECT_EQ(ring.travelled,
+            (std::vector<std::int64_t>{8 * all, 8 * all, 2 * all, 2 * all, 4 * all}));
 }
 
 TEST(GradientSync, LeavesItsInputsAsTheyWere) {

@@ -50,11 +50,20 @@ inline job::Job tiny_job(std::uint32_t replicas, std::uint32_t stages) {
   return job;
 }
 
-inline plan::Plan plan_on(const job::Job& job, std::uint32_t nodes) {
+/// Of as many nodes in each of the datacenters.
+inline plan::Plan plan_on(const job::Job& job, std::uint32_t nodes, std::uint32_t datacenters = 1) {
+  const auto datacenter = [](std::uint32_t i) { return "there-" + std::to_string(i); };
   topology::Topology topology;
   topology.name = "here";
-  for (std::uint32_t i = 0; i < nodes; ++i)
-    topology.nodes.push_back({"node-" + std::to_string(i), "here", 1u << 30, 1, "127.0.0.1"});
+  for (std::uint32_t i = 0; i < nodes; ++i) {
+    topology.nodes.push_back({"node-" + std::to_string(i), datacenter(i / (nodes / datacenters)),
+                              1u << 30, 1, "127.0.0.1"});
+  }
+  for (std::uint32_t to = 0; to < datacenters; ++to) {
+    for (std::uint32_t from = 0; from < to; ++from)
+      topology.lines.push_back(
+          {datacenter(from), datacenter(to), 1e8, std::chrono::milliseconds(20)});
+  }
   auto plan = plan::make_plan(job, topology);
   EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().text());
   return plan.ok() ? *plan : plan::Plan{};
@@ -62,7 +71,8 @@ inline plan::Plan plan_on(const job::Job& job, std::uint32_t nodes) {
 
 /// Makes and runs tasks of one plan.
 struct Rig {
-  explicit Rig(job::Job of, std::uint32_t nodes = 1) : Rig(of, plan_on(of, nodes)) {}
+  explicit Rig(job::Job of, std::uint32_t nodes = 1, std::uint32_t datacenters = 1)
+      : Rig(of, plan_on(of, nodes, datacenters)) {}
   Rig(job::Job of, plan::Plan by)
       : job(std::move(of)), plan(std::move(by)), model(job::spec_of(job)) {}
 
