@@ -52,6 +52,7 @@ struct ActorState {
   std::uint32_t stream = 0;
   std::uint32_t first_act = 0;  ///< in acts_
   ActorKind kind = ActorKind::kDataLoader;
+  bool behind_training = false;  ///< snapshots pass it, and no step waits for these
   bool busy = false;
 };
 
@@ -103,6 +104,14 @@ class Simulation {
     }
     forecast_.nodes.resize(plan.nodes.size());
     for (const Edge& edge : plan.edges) {
+      // Tokens of snapshots are the last that a line carries: on a slow one they come with the
+      // next round's, or the one after it.
+      for (const ActorId end : {edge.producer, edge.consumer}) {
+        const ActorKind kind = plan.actors[end].kind;
+        if (edge.content == Content::kState && kind != ActorKind::kOptimizer &&
+            kind != ActorKind::kGradientSync)
+          actors_[end].behind_training = true;
+      }
       ends_.push_back({{edge.producer, edge.producer_act}, {edge.consumer, edge.consumer_act}});
     }
   }
@@ -220,8 +229,10 @@ class Simulation {
     ActorState& state = actors_[id];
     const ActRef ref{id, state.act};
     const std::uint64_t firing = state.firing;
-    double& end = round_end_[firing / acts_[state.first_act + ref.act].firings];
-    end = std::max(end, now_);
+    if (!state.behind_training) {
+      double& end = round_end_[firing / acts_[state.first_act + ref.act].firings];
+      end = std::max(end, now_);
+    }
     streams_[state.stream].busy = false;
     run_next(state.stream);
     // What goes over a wire is on its way first; carriers have one port on each side.

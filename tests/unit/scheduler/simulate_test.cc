@@ -126,6 +126,15 @@ TEST(Simulate, IsFasterOnAFasterLine) {
   EXPECT_LT(played.play().step_seconds, slow);
 }
 
+/// However slow the line is: what no step waits for may be a round late on it.
+TEST(Simulate, TakesAsManyTimesAsLongAsALineIsSlower) {
+  Played played(2, 2, 4);
+  played.topology.lines[0].rate = 1e5;
+  const double slow = played.play().step_seconds;
+  played.topology.lines[0].rate = 1e4;
+  EXPECT_NEAR(played.play().step_seconds / slow, 10, 0.5);
+}
+
 TEST(Simulate, CrossesALongLineOnceThereAndOnceBackBetweenTwoSteps) {
   const auto step_at = [](Duration round_trip) {
     Played played(1, 2, 2);
