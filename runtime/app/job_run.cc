@@ -19,6 +19,7 @@
 #include "runtime/device/open.h"
 #include "scheduler/plan/islands.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/print_choice.h"
 #include "scheduler/plan/print_json.h"
 
 namespace reef::app {
@@ -35,6 +36,10 @@ Status check_checkpoint(const job::Job& job) {
                            checkpoint.step())};
 }
 
+bool is_island(const plan::Plan& plan) {
+  return job::job_from_json(plan.descriptor)->local_steps.has_value();
+}
+
 /// The run folder gets it, so that it is all that is needed to use the checkpoints in it.
 Result<std::string> tokenizer_text(const job::Job& job) {
   const auto file = tokenizer_of(job.data.path);
@@ -44,27 +49,38 @@ Result<std::string> tokenizer_text(const job::Job& job) {
 
 }  // namespace
 
-Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor) {
+Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor,
+                                             const std::vector<topology::Line>& lines) {
   ATOLL_ASSIGN(auto job, job::read_job(descriptor));
   ATOLL_ASSIGN(auto topology, read_measured_topology(job.topology, job.training.precision));
-  ATOLL_ASSIGN(auto plans, plan::make_plans(job, topology));
+  for (topology::Line& line : topology.lines) {
+    for (const topology::Line& measured : lines) {
+      if (line.from == measured.from && line.to == measured.to) line = measured;
+    }
+  }
+  ATOLL_ASSIGN(auto choices, plan::choose_plans(job, topology));
+  std::ostringstream modes;
+  plan::print_modes(choices.front(), topology.lines, modes);
+  std::vector<plan::Plan> plans;
+  for (plan::Choice& choice : choices) plans.push_back(std::move(choice.plan));
   ATOLL_TRY(actors::check_data(job));
   for (const plan::Plan& plan : plans)
     ATOLL_TRY(check_checkpoint(job::job_from_json(plan.descriptor).value()));
   ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
-  return std::unique_ptr<JobRun>(
-      new JobRun(std::move(job), std::move(topology), std::move(plans), std::move(tokenizer)));
+  return std::unique_ptr<JobRun>(new JobRun(std::move(job), std::move(topology), std::move(plans),
+                                            modes.str(), std::move(tokenizer)));
 }
 
-void print_datacenter(const job::Job& job, const plan::Plan& plan, std::ostream& out) {
-  if (job.local_steps) out << "\ndatacenter    " << plan.nodes.front().datacenter << '\n';
+void print_datacenter(const plan::Plan& plan, std::ostream& out) {
+  if (is_island(plan)) out << "\ndatacenter    " << plan.nodes.front().datacenter << '\n';
 }
 
 JobRun::JobRun(job::Job job, topology::Topology topology, std::vector<plan::Plan> plans,
-               std::string tokenizer)
+               std::string modes, std::string tokenizer)
     : job_(std::move(job)),
       topology_(std::move(topology)),
       plans_(std::move(plans)),
+      modes_(std::move(modes)),
       tokenizer_(std::move(tokenizer)) {}
 
 Status JobRun::check_devices(const std::string& plugins) const {
@@ -86,10 +102,11 @@ Status JobRun::make_folder(const fs::path& folder) {
   if (failure) return Error{Code::kPath, folder.string(), "cannot create: " + failure.message()};
   folder_ = folder;
   std::ostringstream text;
+  text << modes_;
   for (const plan::Plan& plan : plans_) {
-    print_datacenter(job_, plan, text);
+    print_datacenter(plan, text);
     plan::print_plan(plan, text);
-    const fs::path own = job_.local_steps ? folder / plan.nodes.front().datacenter : folder;
+    const fs::path own = is_island(plan) ? folder / plan.nodes.front().datacenter : folder;
     fs::create_directories(own, failure);
     ATOLL_TRY(write_file(own / "plan.json", as_bytes(plan::plan_to_json(plan))));
     ATOLL_TRY(write_file(own / "job.json", as_bytes(plan.descriptor)));

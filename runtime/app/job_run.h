@@ -16,15 +16,16 @@
 namespace reef::app {
 
 /// A heading for the plan of an island; nothing above that of a job which has only one.
-void print_datacenter(const job::Job& job, const plan::Plan& plan, std::ostream& out);
+void print_datacenter(const plan::Plan& plan, std::ostream& out);
 
 /// Thread: one. Order: read() -> make_folder() -> submit() -> poll() until it says true ->
 /// finish().
 class JobRun {
  public:
   /// Reads and plans. What can be wrong with the input is found here, before a process is started
-  /// or a folder made.
-  static Result<std::unique_ptr<JobRun>> read(const std::string& descriptor);
+  /// or a folder made. `lines`: what was measured since the topology was written.
+  static Result<std::unique_ptr<JobRun>> read(const std::string& descriptor,
+                                              const std::vector<topology::Line>& lines = {});
 
   const job::Job& job() const { return job_; }
   const topology::Topology& topology() const { return topology_; }
@@ -61,7 +62,7 @@ class JobRun {
 
  private:
   JobRun(job::Job job, topology::Topology topology, std::vector<plan::Plan> plans,
-         std::string tokenizer);
+         std::string modes, std::string tokenizer);
   std::string paced() const;
   bool on(const node::ProgressReport& report);
   bool on(const node::CheckpointReport& report);
@@ -76,6 +77,7 @@ class JobRun {
   const job::Job job_;
   const topology::Topology topology_;
   const std::vector<plan::Plan> plans_;  ///< one, or one of each island
+  const std::string modes_;              ///< of mode auto: what was weighed, for people
   const std::string tokenizer_;          ///< of the job's data; empty for bytes
   std::filesystem::path folder_;
   std::unique_ptr<Client> client_;

@@ -70,6 +70,23 @@ Result<node::LineResult> test_line(Client& client, const node::TestLine& test) {
                "no measurement in " + format_duration(limit) + "; see the nodes' logs"};
 }
 
+Result<std::vector<topology::Line>> survey(Client& client, const topology::Topology& topology) {
+  std::vector<topology::Line> lines;
+  for (const LineEnds& ends : lines_to_measure(topology)) {
+    if (ends.from.empty() || ends.from_datacenter == ends.to_datacenter) continue;
+    topology::Line line =
+        topology::line_between(topology, ends.from_datacenter, ends.to_datacenter);
+    const node::TestLine test{ends.from, ends.to, {1, 8}, line.congestion, 2};
+    ATOLL_ASSIGN(const node::LineResult result, test_line(client, test));
+    ATOLL_TRY(result.report);
+    line.rate = std::max(1.0, result.report->best().rate);
+    line.round_trip = result.report->round_trip;
+    line.streams = result.report->best().streams;
+    lines.push_back(line);
+  }
+  return lines;
+}
+
 std::string line_text(const std::string& a, const std::string& b, const link::LineReport& report) {
   return fmt::format(
       "{{between: [{}, {}], rate: {}, roundTrip: {}us, streams: {}}}", a, b,

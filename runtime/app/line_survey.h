@@ -24,6 +24,11 @@ std::vector<LineEnds> lines_to_measure(const topology::Topology& topology);
 /// other. kTimedOut when no answer comes in the time that the trials need.
 Result<node::LineResult> test_line(Client& client, const node::TestLine& test);
 
+/// What the lines between these datacenters give now, in short trials, as lines of a topology; the
+/// scheduler keeps them, too. Those that nobody can measure are left out. Failure: test_line()'s,
+/// or a trial's.
+Result<std::vector<topology::Line>> survey(Client& client, const topology::Topology& topology);
+
 /// "{between: [east, west], rate: 98.1Mbit/s, roundTrip: 20100us, streams: 8}": as a topology says
 /// it.
 std::string line_text(const std::string& a, const std::string& b, const link::LineReport& report);

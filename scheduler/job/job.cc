@@ -107,19 +107,7 @@ Result<Duration> duration_from(const Json& group, const char* name, const std::s
   return complaint(document, Code::kJobValue, pointer + "/" + name, duration.error().what);
 }
 
-/// Sets what the job says of how datacenters work together.
-Status take_datacenters(const Json& from, const Document& document, Job& job) {
-  const std::string pointer = "/spec/datacenters";
-  std::string mode = "synchronous";
-  take(from, "mode", mode);
-  if (mode == "synchronous") {
-    for (const auto& [field, value] : from.items()) {
-      if (field != "mode")
-        return complaint(document, Code::kJobValue, pointer + "/" + field,
-                         "is of mode local_steps; leave it out, or say mode: local_steps");
-    }
-    return {};
-  }
+Result<LocalSteps> local_steps_from(const Json& from, const Document& document) {
   LocalSteps local;
   std::string pace = "own";
   take(from, "pace", pace);
@@ -132,8 +120,54 @@ Status take_datacenters(const Json& from, const Document& document, Job& job) {
   take(from, "outer_learning_rate", local.outer_learning_rate);
   take(from, "outer_momentum", local.outer_momentum);
   take(from, "quorum", local.quorum);
-  ATOLL_ASSIGN(local.grace, duration_from(from, "grace", pointer, local.grace, document));
-  job.local_steps = local;
+  ATOLL_ASSIGN(local.grace,
+               duration_from(from, "grace", "/spec/datacenters", local.grace, document));
+  return local;
+}
+
+/// What the planner chooses is not the job's to say.
+Status take_automatic(const Json& spec, const Document& document, Job& job) {
+  const Json& from = spec["datacenters"];
+  const auto chosen = [&](const std::string& pointer, const char* remedy) {
+    return complaint(
+        document, Code::kJobValue, pointer,
+        "is chosen by the planner where datacenters have mode auto; " + std::string(remedy));
+  };
+  for (const char* field : {"inner_steps", "fragments", "codec", "island"}) {
+    if (from.contains(field))
+      return chosen("/spec/datacenters/" + std::string(field),
+                    "leave it out, or say mode: local_steps");
+  }
+  if (spec.contains("codecs")) return chosen("/spec/codecs", "leave it out, or say a mode");
+  if (!spec.contains("parallelism")) job.parallelism.mode = Parallelism::Mode::kAuto;
+  if (job.parallelism.mode != Parallelism::Mode::kAuto)
+    return chosen("/spec/parallelism", "leave it out, or say mode: auto in it, too");
+  AutomaticMode automatic;
+  take(from, "extra_tokens", automatic.extra_tokens);
+  ATOLL_ASSIGN(automatic.local, local_steps_from(from, document));
+  job.automatic = std::move(automatic);
+  return {};
+}
+
+/// Sets what the job says of how datacenters work together. Behind parallelism.
+Status take_datacenters(const Json& spec, const Document& document, Job& job) {
+  const Json& from = group(spec, "datacenters");
+  const std::string pointer = "/spec/datacenters";
+  std::string mode = "synchronous";
+  take(from, "mode", mode);
+  if (mode == "auto") return take_automatic(spec, document, job);
+  if (from.contains("extra_tokens"))
+    return complaint(document, Code::kJobValue, pointer + "/extra_tokens",
+                     "is of mode auto; leave it out, or say mode: auto");
+  if (mode == "synchronous") {
+    for (const auto& [field, value] : from.items()) {
+      if (field != "mode")
+        return complaint(document, Code::kJobValue, pointer + "/" + field,
+                         "is of mode local_steps; leave it out, or say mode: local_steps");
+    }
+    return {};
+  }
+  ATOLL_ASSIGN(job.local_steps, local_steps_from(from, document));
   if (from.contains("island")) {
     job.island.emplace();
     take(from["island"], "index", job.island->index);
@@ -168,7 +202,7 @@ Result<Job> job_from(const Document& document) {
   take(group(spec, "codecs"), "activations", job.codecs.activations);
   take(group(spec, "codecs"), "gradients", job.codecs.gradients);
   take(group(spec, "codecs"), "weights", job.codecs.weights);
-  ATOLL_TRY(take_datacenters(group(spec, "datacenters"), document, job));
+  ATOLL_TRY(take_datacenters(spec, document, job));
   ATOLL_ASSIGN(job.peer_timeout,
                duration_from(spec, "peerTimeout", "/spec", job.peer_timeout, document));
   ATOLL_TRY(check_values(job, document));
@@ -203,17 +237,28 @@ Json parallelism_to(const Parallelism& parallelism) {
   return written;
 }
 
+/// Of local steps, what mode auto leaves to the job.
+Json outer_to(const LocalSteps& local) {
+  return {{"pace", local.own_pace ? "own" : "equal"},
+          {"outer_learning_rate", local.outer_learning_rate},
+          {"outer_momentum", local.outer_momentum},
+          {"quorum", local.quorum},
+          {"grace", duration_text(local.grace)}};
+}
+
 Json datacenters_to(const Job& job) {
+  if (job.automatic) {
+    Json written = outer_to(job.automatic->local);
+    written["mode"] = "auto";
+    written["extra_tokens"] = job.automatic->extra_tokens;
+    return written;
+  }
   const LocalSteps& local = *job.local_steps;
-  Json written = {{"mode", "local_steps"},
-                  {"pace", local.own_pace ? "own" : "equal"},
-                  {"inner_steps", local.inner_steps},
-                  {"fragments", local.fragments},
-                  {"codec", local.codec},
-                  {"outer_learning_rate", local.outer_learning_rate},
-                  {"outer_momentum", local.outer_momentum},
-                  {"quorum", local.quorum},
-                  {"grace", duration_text(local.grace)}};
+  Json written = outer_to(local);
+  written["mode"] = "local_steps";
+  written["inner_steps"] = local.inner_steps;
+  written["fragments"] = local.fragments;
+  written["codec"] = local.codec;
   if (job.island) {
     written["island"] = {{"index", job.island->index},
                          {"datacenters", job.island->datacenters},
@@ -316,12 +361,13 @@ std::string job_to_json(const Job& job) {
         {"keep", job.checkpoints.keep},
         {"resume", job.checkpoints.resume}}},
       {"parallelism", parallelism_to(job.parallelism)},
-      {"codecs",
-       {{"activations", job.codecs.activations},
-        {"gradients", job.codecs.gradients},
-        {"weights", job.codecs.weights}}},
       {"peerTimeout", duration_text(job.peer_timeout)}};
-  if (job.local_steps) spec["datacenters"] = datacenters_to(job);
+  if (!job.automatic) {
+    spec["codecs"] = {{"activations", job.codecs.activations},
+                      {"gradients", job.codecs.gradients},
+                      {"weights", job.codecs.weights}};
+  }
+  if (job.local_steps || job.automatic) spec["datacenters"] = datacenters_to(job);
   if (!job.datacenters.empty()) spec["placement"] = {{"datacenters", job.datacenters}};
   const Json document = {{"apiVersion", "atoll.dev/v1"},
                          {"kind", "TrainingJob"},

@@ -77,6 +77,7 @@ struct Job {
   Parallelism parallelism;
   Codecs codecs;
   std::optional<LocalSteps> local_steps = {};       ///< none: datacenters train in lock-step
+  std::optional<AutomaticMode> automatic = {};      ///< which of the two is not chosen yet
   std::optional<Island> island = {};                ///< of one datacenter's part of such a job
   Duration peer_timeout = std::chrono::seconds(5);  ///< silence after which a peer is given up
   bool operator==(const Job&) const = default;

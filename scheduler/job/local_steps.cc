@@ -1,6 +1,7 @@
 #include "scheduler/job/local_steps.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "scheduler/job/job.h"
@@ -27,6 +28,19 @@ Job at_pace(const Job& job, double factor) {
   own.checkpoints.every = scaled(job.checkpoints.every);
   own.local_steps->inner_steps =
       std::max<std::uint64_t>(scaled(job.local_steps->inner_steps), job.local_steps->fragments);
+  return own;
+}
+
+std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
+                                  const LocalSteps& local) {
+  const std::uint32_t leaves = std::bit_floor(job.training.leaves / datacenters);
+  if (leaves == 0) return std::nullopt;
+  Job own = job;
+  own.automatic.reset();
+  own.local_steps = local;
+  own.training.leaves = leaves;
+  own = at_pace(own, static_cast<double>(job.training.leaves) / (leaves * datacenters));
+  own.local_steps = local;
   return own;
 }
 

@@ -27,6 +27,16 @@ struct LocalSteps {
   bool operator==(const LocalSteps&) const = default;
 };
 
+/// Mode auto: the planner chooses between lock-step, with which codecs, and local steps, how far
+/// apart and how packed (scheduler/plan/modes.h).
+struct AutomaticMode {
+  /// The most text that a mode may be expected to need beyond that of lock-step without codecs, for
+  /// the same loss.
+  double extra_tokens = 0.5;
+  LocalSteps local = {};  ///< what is not chosen: how local steps are to be, if they are
+  bool operator==(const AutomaticMode&) const = default;
+};
+
 /// What one of the datacenters is told of its place among them. By the scheduler.
 struct Island {
   std::uint32_t index = 0;
@@ -41,6 +51,12 @@ struct Job;
 
 /// The job of one island: the user's, in its datacenter alone.
 Job island_of(const Job& job, Island island);
+
+/// A job that is described as in lock-step, by local steps of so many datacenters instead: their
+/// batches together are at most the job's, and the text is as much. None of more datacenters than
+/// leaves.
+std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
+                                  const LocalSteps& local);
 
 /// The same for a datacenter that makes `factor` times the steps of the job in the same time: what
 /// counts in steps counts as many more.

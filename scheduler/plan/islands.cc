@@ -55,6 +55,12 @@ Status give_each_its_pace(std::vector<Choice>& choices) {
 
 Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::Topology& topology) {
   ATOLL_ASSIGN(const topology::Topology meant, topology::within(topology, job.datacenters));
+  if (job.automatic) {
+    ATOLL_ASSIGN(std::vector<Mode> modes, weigh_modes(job, meant));
+    ATOLL_ASSIGN(auto chosen, choose_plans(modes.front().job, topology));
+    chosen.front().modes = std::move(modes);
+    return chosen;
+  }
   const std::vector<job::Job> parts = parts_of(job, meant);
   std::vector<Choice> choices;
   for (const job::Job& part : parts) {

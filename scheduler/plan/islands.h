@@ -11,7 +11,8 @@ namespace reef::plan {
 /// use.
 std::vector<job::Job> parts_of(const job::Job& job, const topology::Topology& topology);
 
-/// Of each part; with a pace of its own as many steps as it makes in the time of the others'.
+/// Of each part; with a pace of its own as many steps as it makes in the time of the others'. Where
+/// the job has mode auto, of the mode that was taken, as the plans' descriptors say.
 /// Failure: choose_plan()'s; of a job of islands it names the datacenter.
 Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::Topology& topology);
 Result<std::vector<Plan>> make_plans(const job::Job& job, const topology::Topology& topology);

@@ -68,6 +68,11 @@ Status check_shards(const job::Job& job, const topology::Topology& topology) {
 }  // namespace
 
 Result<Choice> choose_plan(const job::Job& job, const topology::Topology& whole) {
+  if (job.automatic) {
+    return Error{Code::kUsage, "spec.datacenters.mode",
+                 "auto may make several plans of a job, and one was asked for; say mode: "
+                 "synchronous or local_steps"};
+  }
   ATOLL_ASSIGN(const topology::Topology topology, topology::within(whole, job.datacenters));
   ATOLL_TRY(check_shards(job, topology));
   std::vector<Candidate> found = search(job, topology);

@@ -89,6 +89,28 @@ void print_choice(const Choice& choice, std::ostream& out) {
   print_runners_up(choice, out);
 }
 
+void print_modes(const Choice& choice, const std::vector<topology::Line>& lines,
+                 std::ostream& out) {
+  if (choice.modes.empty()) return;
+  out << "datacenters   mode auto, by the time to the loss of lock-step without codecs\n";
+  for (const topology::Line& line : lines) {
+    if (line.from == line.to) continue;
+    out << "  line " << line.from << " to " << line.to << ": " << format_rate(line.rate) << ", "
+        << format_duration(line.round_trip) << " there and back, " << topology::data_streams(line)
+        << " streams\n";
+  }
+  for (const Mode& mode : choice.modes) {
+    out << (&mode == &choice.modes.front() ? "  taken  " : "         ") << mode.what;
+    if (mode.tokens_per_second > 0) {
+      out << ": " << fixed(mode.tokens_per_second, 0) << " tokens/s, "
+          << fixed(100 * mode.extra_tokens, 1) << " % more text, " << fixed(mode.seconds, 0)
+          << " s";
+    }
+    out << (mode.why.empty() ? "" : "; " + mode.why) << '\n';
+  }
+  out << '\n';
+}
+
 void print_dot(const Plan& plan, std::ostream& out) {
   out << "digraph plan {\n  rankdir=LR;\n  node [shape=box];\n";
   for (NodeIndex node = 0; node < plan.nodes.size(); ++node) print_actors(plan, node, out);

@@ -49,9 +49,17 @@ Json json_of(const Edge& edge, const Plan& plan) {
           {"ratio", edge.ratio}};
 }
 
+Json json_of(const Mode& mode) {
+  return {{"mode", mode.what},
+          {"tokensPerSecond", mode.tokens_per_second},
+          {"extraTokens", mode.extra_tokens},
+          {"seconds", mode.seconds},
+          {"why", mode.why}};
+}
+
 }  // namespace
 
-std::string plan_to_json(const Plan& plan) {
+std::string plan_to_json(const Plan& plan, std::span<const Mode> modes) {
   const auto memory = memory_by_device(plan);
   Json nodes = Json::array(), actors = Json::array(), edges = Json::array(), routes = Json::array();
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
@@ -77,23 +85,24 @@ std::string plan_to_json(const Plan& plan) {
   for (std::uint32_t r = 0; r < plan.replicas; ++r)
     micro_batches.push_back(micro_batches_of(plan, r));
   const Json descriptor = Json::parse(plan.descriptor, nullptr, false);
-  const Json document = {{"job", plan.job},
-                         {"epoch", plan.epoch},
-                         {"descriptor", descriptor.is_discarded() ? Json() : descriptor},
-                         {"replicas", plan.replicas},
-                         {"stages", plan.stages},
-                         {"ranks", plan.ranks},
-                         {"context", plan.context},
-                         {"leaves", plan.leaves},
-                         {"microBatches", micro_batches},
-                         {"buckets", plan.buckets},
-                         {"layout", plan.layout},
-                         {"reproducible", plan.reproducible},
-                         {"predictedStepSeconds", plan.predicted_step_seconds},
-                         {"nodes", nodes},
-                         {"actors", actors},
-                         {"edges", edges},
-                         {"routes", routes}};
+  Json document = {{"job", plan.job},
+                   {"epoch", plan.epoch},
+                   {"descriptor", descriptor.is_discarded() ? Json() : descriptor},
+                   {"replicas", plan.replicas},
+                   {"stages", plan.stages},
+                   {"ranks", plan.ranks},
+                   {"context", plan.context},
+                   {"leaves", plan.leaves},
+                   {"microBatches", micro_batches},
+                   {"buckets", plan.buckets},
+                   {"layout", plan.layout},
+                   {"reproducible", plan.reproducible},
+                   {"predictedStepSeconds", plan.predicted_step_seconds},
+                   {"nodes", nodes},
+                   {"actors", actors},
+                   {"edges", edges},
+                   {"routes", routes}};
+  for (const Mode& mode : modes) document["modes"].push_back(json_of(mode));
   return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

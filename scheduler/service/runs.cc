@@ -55,6 +55,14 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
     const nn::Precision precision = run->job.training.precision;
     auto plans = plan::make_plans(
         run->job, options_.measured ? options_.measured(topology, precision) : topology);
+    // What mode auto has chosen stands in the plans.
+    if (plans.ok() && run->job.automatic) {
+      auto chosen = job::job_from_json(plans->front().descriptor);
+      if (chosen.ok())
+        run->job = std::move(*chosen);
+      else
+        plans = chosen.error();
+    }
     loop_.post([this, submission, text, run,
                 plans = std::make_shared<Result<std::vector<plan::Plan>>>(std::move(plans))] {
       if (shutting_down_ || planning_.erase(submission) == 0) return;

@@ -28,13 +28,14 @@ void add_plan(CLI::App& app, Action& action) {
       ATOLL_ASSIGN(const auto topology,
                    read_measured_topology(job.topology, job.training.precision));
       ATOLL_ASSIGN(const auto choices, plan::choose_plans(job, topology));
+      if (options->format == "text") plan::print_modes(choices.front(), topology.lines, std::cout);
       for (const plan::Choice& choice : choices) {
         if (options->format == "json") {
-          std::cout << plan::plan_to_json(choice.plan) << '\n';
+          std::cout << plan::plan_to_json(choice.plan, choice.modes) << '\n';
         } else if (options->format == "dot") {
           plan::print_dot(choice.plan, std::cout);
         } else {
-          print_datacenter(job, choice.plan, std::cout);
+          print_datacenter(choice.plan, std::cout);
           plan::print_choice(choice, std::cout);
         }
       }

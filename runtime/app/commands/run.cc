@@ -14,6 +14,7 @@
 #include "runtime/app/commands/address.h"
 #include "runtime/app/commands/commands.h"
 #include "runtime/app/job_run.h"
+#include "runtime/app/line_survey.h"
 #include "runtime/device/open.h"
 #include "security/crypto/process.h"
 
@@ -134,6 +135,30 @@ Status submit(const Jobs& jobs, const RunOptions& options, Connect&& connect) {
   return {};
 }
 
+/// A cluster that runs already, and who we are there.
+struct Site {
+  std::string host;
+  std::uint16_t port = 0;
+  node::Identity identity;
+};
+
+/// Jobs whose datacenters' mode the planner chooses are planned again, here as by the scheduler, by
+/// what the lines between these give now. An embedded cluster has no such lines: there the
+/// topology's word counts.
+Status plan_by_lines(Jobs& jobs, const RunOptions& options, const Site& site) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const job::Job& job = jobs[i]->job();
+    if (!job.automatic) continue;
+    if (!options.quiet)
+      std::cerr << "measuring the lines between the datacenters of job " << job.name << std::endl;
+    ATOLL_ASSIGN(const auto client, Client::connect(site.identity, site.host, site.port));
+    ATOLL_ASSIGN(const auto topology, topology::within(jobs[i]->topology(), job.datacenters));
+    ATOLL_ASSIGN(const auto lines, survey(*client, topology));
+    ATOLL_ASSIGN(jobs[i], JobRun::read(options.jobs[i], lines));
+  }
+  return {};
+}
+
 Status run_embedded(const RunOptions& options, const Jobs& jobs, const fs::path& folder) {
   const JobRun& first = *jobs.front();
   Cluster cluster(folder, first.topology(), first.job().topology, options.plugins);
@@ -155,13 +180,6 @@ Status run_embedded(const RunOptions& options, const Jobs& jobs, const fs::path&
   cluster.stop(failed ? Duration::zero() : std::chrono::seconds(3));
   return {};
 }
-
-/// A cluster that runs already, and who we are there.
-struct Site {
-  std::string host;
-  std::uint16_t port = 0;
-  node::Identity identity;
-};
 
 Result<std::optional<Site>> find_site(const RunOptions& options) {
   if (options.scheduler.empty()) return std::optional<Site>();
@@ -211,8 +229,9 @@ Result<int> run(const RunOptions& options) {
   if (options.scheduler.empty() != options.identity.empty())
     return Error{Code::kUsage, "--scheduler", "goes with --identity"};
   ATOLL_TRY(security::forbid_core_dumps());
-  ATOLL_ASSIGN(const Jobs jobs, read_jobs(options));
+  ATOLL_ASSIGN(Jobs jobs, read_jobs(options));
   ATOLL_ASSIGN(const auto site, find_site(options));
+  if (site) ATOLL_TRY(plan_by_lines(jobs, options, *site));
   const fs::path folder =
       fs::absolute(options.run_folder.empty() ? default_run_folder(jobs) : options.run_folder)
           .lexically_normal();

@@ -158,11 +158,15 @@ void print(const Played& played) {
 }
 
 Result<int> simulate(const SimulateOptions& options) {
-  ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));
+  ATOLL_ASSIGN(auto job, job::read_job_without_data(options.job));
   ATOLL_ASSIGN(const auto whole,
                read_measured_topology(options.topology.empty() ? job.topology : options.topology,
                                       job.training.precision));
   ATOLL_ASSIGN(const auto topology, topology::within(whole, job.datacenters));
+  if (job.automatic) {
+    ATOLL_ASSIGN(const auto modes, plan::weigh_modes(job, topology));
+    job = modes.front().job;
+  }
   const std::vector<job::Job> parts = plan::parts_of(job, topology);
   if (parts.size() > 1 && !options.trace.empty()) {
     return Error{Code::kUsage, "--trace",
@@ -174,7 +178,7 @@ Result<int> simulate(const SimulateOptions& options) {
     if (options.json) {
       std::cout << to_json(played).dump(2) << '\n';
     } else {
-      print_datacenter(job, played.plan, std::cout);
+      print_datacenter(played.plan, std::cout);
       print(played);
     }
   }

@@ -181,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "unit of ns us ms s min h d; for instance 250ms"},
         Refused{"mode: local_step",
                 "E_JOB_VALUE: x.yaml:15:17: spec.datacenters.mode: 'local_step' is not one of "
-                "synchronous, local_steps; did you mean 'local_steps'?"}));
+                "synchronous, local_steps, auto; did you mean 'local_steps'?"}));
 
 }  // namespace
 }  // namespace reef::plan
