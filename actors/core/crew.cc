@@ -3,9 +3,11 @@
 #include <caf/scoped_actor.hpp>
 #include <future>
 #include <limits>
+#include <optional>
 
 #include "actors/core/factory.h"
 #include "actors/store/local_steps/post.h"
+#include "actors/teach/lessons.h"
 #include "ops/nn/context_share.h"
 #include "ops/nn/needs.h"
 #include "ops/nn/tensor_rank.h"
@@ -23,7 +25,13 @@ constexpr double kLongestPace = 60;  ///< seconds of one act: more cannot be sto
 class LocalCrew final : public node::Crew {
  public:
   LocalCrew(CrewSite site, const node::CrewSetup& setup, job::Job job)
-      : site_(std::move(site)), setup_(setup), job_(std::move(job)) {}
+      : site_(std::move(site)), setup_(setup), job_(std::move(job)) {
+    if (!job_.distillation) return;
+    const auto send = [this](std::uint32_t teacher, node::Letter letter) {
+      return setup_.wire.send_letter(teacher, std::move(letter));
+    };
+    lessons_.emplace(job_, send, post_, site_.clock);
+  }
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.
   ~LocalCrew() override {
@@ -66,8 +74,15 @@ class LocalCrew final : public node::Crew {
     }
     for (const plan::Actor& actor : plan.actors) {
       if (actor.node != setup_.node) continue;
-      const TaskSetup tasks{plan,        job_,        models_[actor.rank], setup_.events,
-                            setup_.wire, site_.clock, setup_.run_folder,   &post_};
+      const TaskSetup tasks{plan,
+                            job_,
+                            models_[actor.rank],
+                            setup_.events,
+                            setup_.wire,
+                            site_.clock,
+                            setup_.run_folder,
+                            &post_,
+                            lessons_ ? &*lessons_ : nullptr};
       auto task = make_task(tasks, actor);
       if (!task.ok()) {
         const Error& error = task.error();
@@ -205,6 +220,7 @@ class LocalCrew final : public node::Crew {
   std::vector<nn::ModelSpec> models_;  ///< what each rank has
   Mailboxes mailboxes_;
   Post post_{letters_of(job_)};
+  std::optional<Lessons> lessons_;
   std::map<plan::ActorId, caf::actor> hosts_;
 };
 

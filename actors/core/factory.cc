@@ -14,6 +14,8 @@
 #include "actors/sync/gradient_sync.h"
 #include "actors/sync/halving.h"
 #include "actors/sync/join.h"
+#include "actors/teach/pupil.h"
+#include "actors/teach/teacher.h"
 #include "actors/wire/receive.h"
 #include "actors/wire/send.h"
 #include "scheduler/plan/pieces.h"
@@ -51,6 +53,10 @@ Result<std::unique_ptr<Task>> make_task(const TaskSetup& setup, const plan::Acto
       return make_all_reduce(setup, actor);
     case plan::ActorKind::kJoin:
       return make_join(setup, actor);
+    case plan::ActorKind::kPupil:
+      return make_pupil(setup, actor);
+    case plan::ActorKind::kTeacher:
+      return make_teacher(setup, actor);
   }
   return Error{Code::kProto, actor.name, "unknown kind of actor"};
 }

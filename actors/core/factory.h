@@ -13,6 +13,7 @@
 
 namespace reef::actors {
 
+class Lessons;
 class Post;
 
 /// What tasks are made from. Everything outlives the tasks.
@@ -24,7 +25,8 @@ struct TaskSetup {
   node::Wire& wire;
   const Clock& clock;
   std::string run_folder;  ///< where this node writes metrics and checkpoints
-  Post* post = nullptr;    ///< of the outer store, where there is one
+  Post* post = nullptr;    ///< of the outer store, where there is one, of a teacher or a student
+  Lessons* lessons = nullptr;  ///< of a student
 };
 
 /// Failure: what the task cannot open (data, a checkpoint to resume from), named.

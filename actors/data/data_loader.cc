@@ -17,7 +17,8 @@ class DataLoader final : public Task {
         order_(setup.plan),
         reader_(std::move(reader)),
         workers_(setup.job.data.workers),
-        schedule_(schedule) {}
+        schedule_(schedule),
+        student_(setup.job.distillation.has_value()) {}
 
   bool willing() const override {
     if (micro_ != 0) return true;  // a round that has begun is finished
@@ -49,6 +50,8 @@ class DataLoader final : public Task {
     for (std::size_t t = 0; t < ranks; ++t) {
       fill(*firing.outputs[t], batch.tokens);
       fill(*firing.outputs[ranks + t], batch.targets);
+      // Whoever asks teachers needs to know about what.
+      if (student_) firing.outputs[ranks + t]->tensors.push_back(batch.tokens);
     }
     micro_ = (micro_ + 1) % order_.micro_batches(replica_);
     return {};
@@ -67,6 +70,7 @@ class DataLoader final : public Task {
   BatchReader reader_;
   ops::ThreadPool workers_;
   RoundSchedule schedule_;
+  bool student_;
   Round round_;
   std::uint32_t micro_ = 0;
   bool begun_ = false;

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "actors/model/loss.h"
 #include "scheduler/plan/leaf_order.h"
 
 namespace reef::actors {
@@ -16,6 +17,7 @@ class Metrics final : public Task {
   Metrics(const TaskSetup& setup, std::ofstream file)
       : setup_(setup),
         order_(setup.plan),
+        student_(setup.job.distillation.has_value()),
         file_(std::move(file)),
         last_time_(setup.clock.now()),
         first_time_(last_time_) {}
@@ -27,10 +29,12 @@ class Metrics final : public Task {
     sums.round = token.round;
     if (firing.act < setup_.plan.replicas) {
       const auto replica = static_cast<std::uint32_t>(firing.act);
-      if (token.micro >= order_.micro_batches(replica) || token.scalars.size() != 2)
+      if (token.micro >= order_.micro_batches(replica) ||
+          token.scalars.size() != 2 + (student_ ? kLessonReport : 0))
         return Error{Code::kProto, "metrics", "a loss that belongs to no leaf of its replica"};
       sums.losses[place_of(replica, token.micro)] = token.scalars[0];
       sums.tokens += token.scalars[1];
+      if (student_) add_lesson(sums, replica, token);
       sums.reports += 1;
     } else {
       if (!token.empty) sums.norm = token.scalars.at(1);
@@ -55,7 +59,17 @@ class Metrics final : public Task {
     double norm = 0;
     std::uint32_t reports = 0;
     bool has_norm = false;
+    std::vector<double> distilled;  ///< of a student, as losses
+    double taught = 0, asked = 0, answer_bytes = 0;
   };
+
+  void add_lesson(Sums& sums, std::uint32_t replica, const Token& token) const {
+    sums.distilled.resize(sums.losses.size());
+    sums.distilled[place_of(replica, token.micro)] = token.scalars[2];
+    sums.taught += token.scalars[3];
+    sums.asked += token.scalars[4];
+    sums.answer_bytes += token.scalars[5];
+  }
 
   std::size_t place_of(std::uint32_t replica, std::uint32_t micro) const {
     return order_.leaf(replica, micro) * setup_.plan.context + replica % setup_.plan.context;
@@ -88,17 +102,24 @@ class Metrics final : public Task {
             mean(std::exchange(evaluation_loss_, 0), std::exchange(evaluation_tokens_, 0));
       }
     }
-    write(progress);
+    write(progress, sums);
     setup_.events.progress(progress);
   }
 
-  void write(const node::Progress& progress) {
+  void write(const node::Progress& progress, const Sums& sums) {
     const Time now = setup_.clock.now();
     const double took = seconds(now - std::exchange(last_time_, now));
     nlohmann::ordered_json line;
     line["step"] = progress.round.step;
     if (progress.round.training()) {
       line["loss"] = progress.loss;
+      if (student_) {
+        double distilled = 0;
+        for (const double leaf : sums.distilled) distilled += leaf;
+        line["distillation_loss"] = mean(distilled, sums.taught);
+        line["taught"] = mean(sums.taught, sums.asked);
+        line["answer_bytes"] = static_cast<std::uint64_t>(sums.answer_bytes);
+      }
       line["gradient_norm"] = progress.gradient_norm;
       line["learning_rate"] = progress.learning_rate;
       line["tokens_per_second"] = took > 0 ? static_cast<double>(progress.tokens) / took : 0.0;
@@ -113,6 +134,7 @@ class Metrics final : public Task {
 
   const TaskSetup setup_;
   plan::LeafOrder order_;
+  bool student_;
   std::ofstream file_;
   std::map<std::uint64_t, Sums> rounds_;
   double evaluation_loss_ = 0;

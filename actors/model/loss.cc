@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "actors/teach/lessons.h"
+#include "ops/nn/distillation.h"
 #include "ops/nn/shared_loss.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
@@ -10,7 +12,8 @@ namespace reef::actors {
 
 using ops::Tensor;
 
-Loss::Loss(const TaskSetup& setup) : model_(setup.model) {
+Loss::Loss(const TaskSetup& setup)
+    : model_(setup.model), distillation_(setup.job.distillation), lessons_(setup.lessons) {
   const job::Training& training = setup.job.training;
   // The gradient of the mean over the global batch: every leaf is scaled alike, so leaves only add
   // up. Where some targets do not count, it is as much smaller as there are fewer: how many a batch
@@ -23,8 +26,41 @@ Status Loss::run(Firing& firing) const {
   const Token& logits = *firing.inputs[0];
   const Token& targets = *firing.inputs[1];
   ATOLL_TRY(check(firing));
-  return give(firing, nn::cross_entropy(firing.context, logits.tensors[0], targets.tensors[0],
-                                        grad_scale_, logits.round.training()));
+  nn::LossResult loss = nn::cross_entropy(firing.context, logits.tensors[0], targets.tensors[0],
+                                          grad_scale_, logits.round.training());
+  std::vector<double> report(lessons_ == nullptr ? 0 : kLessonReport);
+  if (lessons_ != nullptr && logits.round.training()) ATOLL_TRY(learn(firing, loss, report));
+  return give(firing, std::move(loss), std::move(report));
+}
+
+/// Adds the teachers' gradient to the data's. The logits are looked at on the host.
+Status Loss::learn(Firing& firing, nn::LossResult& loss, std::vector<double>& report) const {
+  const Token& input = *firing.inputs[0];
+  const Lessons::Heard heard = lessons_->hear(input.round.number, input.micro);
+  const Tensor logits = ops::on_host(firing.context, input.tensors[0]);
+  const bool here = ops::is_host(firing.context.device());
+  const Tensor gradient = here ? loss.grad_logits
+                               : Tensor::zeros(ops::Pool::host(), ops::DType::kF32, logits.shape());
+  for (std::size_t entry = 0; entry < heard.lessons.size(); ++entry) {
+    if (!heard.lessons[entry]) continue;
+    const Lessons::Lesson& lesson = *heard.lessons[entry];
+    const std::size_t k = distillation_->top_k;
+    std::vector<nn::SoftTarget> targets;
+    for (std::size_t i = 0; i < lesson.places.size(); ++i) {
+      targets.push_back({lesson.places[i], std::span(lesson.said.tokens).subspan(i * k, k),
+                         std::span(lesson.said.values).subspan(i * k, k)});
+    }
+    const double scale = distillation_->teachers[entry].weight * double{grad_scale_};
+    report[0] += nn::distil(firing.context, logits, targets, distillation_->temperature, scale,
+                            gradient);
+    report[1] += static_cast<double>(targets.size());
+  }
+  report[2] = static_cast<double>(heard.asked);
+  report[3] = static_cast<double>(heard.bytes);
+  if (!here) {
+    ops::add_into(firing.context, loss.grad_logits, ops::on_device(firing.context, gradient));
+  }
+  return {};
 }
 
 Status Loss::statistics(Firing& firing) const {
@@ -71,7 +107,7 @@ Status Loss::check(const Firing& firing) const {
 }
 
 /// To the first input's micro-batch.
-Status Loss::give(Firing& firing, nn::LossResult loss) {
+Status Loss::give(Firing& firing, nn::LossResult loss, std::vector<double> report) {
   const Token& input = *firing.inputs[0];
   if (!std::isfinite(loss.loss_sum)) {
     return Error{Code::kPoison, "step " + std::to_string(input.round.step),
@@ -83,8 +119,11 @@ Status Loss::give(Firing& firing, nn::LossResult loss) {
   }
   firing.outputs[0]->empty = !input.round.training();
   if (input.round.training()) firing.outputs[0]->tensors = {std::move(loss.grad_logits)};
-  if (firing.outputs.size() > 1)
-    firing.outputs[1]->scalars = {loss.loss_sum, static_cast<double>(loss.tokens)};
+  if (firing.outputs.size() > 1) {
+    std::vector<double>& scalars = firing.outputs[1]->scalars;
+    scalars = {loss.loss_sum, static_cast<double>(loss.tokens)};
+    scalars.insert(scalars.end(), report.begin(), report.end());
+  }
   return {};
 }
 

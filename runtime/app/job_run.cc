@@ -7,8 +7,10 @@
 #include <sstream>
 
 #include "actors/checkpoint/format/checkpoint.h"
+#include "actors/checkpoint/format/huggingface.h"
 #include "actors/checkpoint/format/huggingface_export.h"
 #include "actors/data/data_loader.h"
+#include "actors/data/format/sha256.h"
 #include "actors/data/format/tokenizer.h"
 #include "ops/nn/needs.h"
 #include "runtime/app/measured.h"
@@ -40,9 +42,15 @@ bool is_island(const plan::Plan& plan) {
   return job::job_from_json(plan.descriptor)->local_steps.has_value();
 }
 
+/// What a teacher's node will read.
+Status check_model(const job::Job& job) {
+  const auto model = checkpoint::load_folder(job.model_from);
+  return model.ok() ? Status() : Status(model.error());
+}
+
 /// The run folder gets it, so that it is all that is needed to use the checkpoints in it.
 Result<std::string> tokenizer_text(const job::Job& job) {
-  const auto file = tokenizer_of(job.data.path);
+  const auto file = tokenizer_of(job.serves ? job.model_from : job.data.path);
   if (!file) return std::string();
   return read_file(*file, data::kMaxTokenizerBytes);
 }
@@ -58,15 +66,18 @@ Result<std::unique_ptr<JobRun>> JobRun::read(const std::string& descriptor,
       if (line.from == measured.from && line.to == measured.to) line = measured;
     }
   }
+  ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
+  const std::string vocabulary = tokenizer.empty() ? "" : data::sha256(as_bytes(tokenizer));
+  if (job.serves) job.serves->vocabulary = vocabulary;
+  if (job.distillation) job.distillation->vocabulary = vocabulary;
   ATOLL_ASSIGN(auto choices, plan::choose_plans(job, topology));
   std::ostringstream modes;
   plan::print_modes(choices.front(), topology.lines, modes);
   std::vector<plan::Plan> plans;
   for (plan::Choice& choice : choices) plans.push_back(std::move(choice.plan));
-  ATOLL_TRY(actors::check_data(job));
+  ATOLL_TRY(job.serves ? check_model(job) : actors::check_data(job));
   for (const plan::Plan& plan : plans)
     ATOLL_TRY(check_checkpoint(job::job_from_json(plan.descriptor).value()));
-  ATOLL_ASSIGN(auto tokenizer, tokenizer_text(job));
   return std::unique_ptr<JobRun>(new JobRun(std::move(job), std::move(topology), std::move(plans),
                                             modes.str(), std::move(tokenizer)));
 }
@@ -145,8 +156,15 @@ bool JobRun::poll(Duration wait) {
 
 void JobRun::cancel() {
   if (ended_) return;
-  line_->note("stopping after the next step with a checkpoint; Ctrl-C again ends at once");
+  line_->note(teaches() ? "stopping; Ctrl-C again ends at once"
+                        : "stopping after the next step with a checkpoint; Ctrl-C again ends at once");
   cancelled_ = true;
+  client_->cancel();
+}
+
+void JobRun::release() {
+  if (ended_ || std::exchange(released_, true)) return;
+  line_->note("nobody asks any more; stopping");
   client_->cancel();
 }
 
@@ -189,7 +207,7 @@ bool JobRun::on(const node::JobStatus& status) {
     waiting_ = told;
     return false;
   }
-  status_ = status.state;
+  status_ = released_ && status.state == "stopped" ? "succeeded" : status.state;
   traffic_ = status.traffic;
   if (!status.checkpoint.empty()) checkpoint_ = status.checkpoint;
   return true;
@@ -223,6 +241,32 @@ double JobRun::tokens_per_second() const {
   return training > 0 ? static_cast<double>(tokens_) / training : 0;
 }
 
+/// The last that the teacher has written down; nothing, if nobody has asked.
+nlohmann::ordered_json JobRun::served() const {
+  const auto lines = read_file((folder_ / "metrics.jsonl").string(), 64 << 20);
+  if (!lines.ok() || lines->empty()) return nlohmann::ordered_json::object();
+  const std::size_t end = lines->find_last_not_of('\n') + 1;
+  const std::size_t before = lines->rfind('\n', end - 1);
+  const std::size_t first = before == std::string::npos ? 0 : before + 1;
+  auto line = nlohmann::ordered_json::parse(lines->substr(first, end - first), nullptr, false);
+  return line.is_object() ? line : nlohmann::ordered_json::object();
+}
+
+std::string JobRun::served_text() const {
+  const auto line = served();
+  const auto count = [&line](const char* name) { return line.value(name, std::uint64_t{0}); };
+  std::string text =
+      fmt::format("{}: answered {} positions in {} requests ({} from the cache, {} refused)\n",
+                  status_, count("positions"), count("asks"), count("cached"), count("refused"));
+  text += fmt::format("sent {} of answers, where fp32 logits were {}\n",
+                      format_size(count("answer_bytes")), format_size(count("logits_bytes")));
+  if (line.contains("epsilon")) {
+    text += fmt::format("privacy spent: epsilon {:.4g} at delta {:.1g}, of {} positions let out\n",
+                        line.value("epsilon", 0.0), line.value("delta", 0.0), count("released"));
+  }
+  return text;
+}
+
 nlohmann::ordered_json JobRun::summary() const {
   const auto number = [](const std::optional<double>& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
@@ -230,11 +274,15 @@ nlohmann::ordered_json JobRun::summary() const {
   nlohmann::ordered_json json;
   json["job"] = job_.name;
   json["status"] = status_;
-  json["steps"] = steps_;
-  json["loss_first"] = number(loss_first_);
-  json["loss_last"] = number(loss_last_);
-  json["val_loss"] = number(validation_loss_);
-  json["tokens_per_second"] = tokens_per_second();
+  if (teaches()) {
+    json["served"] = served();
+  } else {
+    json["steps"] = steps_;
+    json["loss_first"] = number(loss_first_);
+    json["loss_last"] = number(loss_last_);
+    json["val_loss"] = number(validation_loss_);
+    json["tokens_per_second"] = tokens_per_second();
+  }
   json["seconds"] = seconds((ended_ ? over_ : system_clock().now()) - started_);
   json["wire_bytes"] = traffic_.wire_bytes;
   json["payload_bytes"] = traffic_.payload_bytes;
@@ -247,6 +295,7 @@ nlohmann::ordered_json JobRun::summary() const {
 
 std::string JobRun::text() const {
   if (withdrawn()) return "stopped before it began\n";
+  if (teaches()) return served_text();
   return fmt::format(
       "{}: {} steps, loss {:.3f} -> {:.3f}, validation loss {:.3f} nats/token, {:.0f} tokens/s\n"
       "sent {} for {} of tensors; model for other tools: {}/model\n",

@@ -47,6 +47,9 @@ class JobRun {
   bool poll(Duration wait);
   /// Asks for a clean stop with a checkpoint; of a job that has not begun, for its withdrawal.
   void cancel();
+  /// Of a teacher whom nobody will ask any more: the same, and that is its success.
+  void release();
+  bool teaches() const { return job_.serves.has_value(); }
   bool ended() const { return ended_; }
   /// Something has come of it: the scheduler knows the job.
   bool known() const { return known_; }
@@ -64,6 +67,8 @@ class JobRun {
   JobRun(job::Job job, topology::Topology topology, std::vector<plan::Plan> plans,
          std::string modes, std::string tokenizer);
   std::string paced() const;
+  nlohmann::ordered_json served() const;
+  std::string served_text() const;
   bool on(const node::ProgressReport& report);
   bool on(const node::CheckpointReport& report);
   bool on(const node::FailureReport& report);
@@ -86,6 +91,7 @@ class JobRun {
   Time now_{};           ///< of the event that is being taken
   bool known_ = false;
   bool cancelled_ = false;
+  bool released_ = false;
   bool ended_ = false;
 
   std::string status_ = "failed";

@@ -1,5 +1,6 @@
 #include "scheduler/job/check.h"
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
 
@@ -216,6 +217,48 @@ class Check {
     return {};
   }
 
+  /// The loss is held against teachers where whole rows of logits of whole sequences are.
+  Status distillation() const {
+    if (!job_.distillation) return {};
+    const Distillation& distillation = *job_.distillation;
+    const std::string pointer = "/spec/distillation";
+    for (std::size_t i = 0; i < distillation.teachers.size(); ++i) {
+      const Teacher& teacher = distillation.teachers[i];
+      const auto same = [&](const Teacher& other) {
+        return other.job == teacher.job && other.side == teacher.side;
+      };
+      const std::string place = pointer + "/teachers/" + std::to_string(i) + "/job";
+      if (std::ranges::count_if(distillation.teachers, same) > 1)
+        return no(place, teacher.job + " is asked twice about the same side");
+      if (teacher.job == job_.name) return no(place, "is this job; it cannot teach itself");
+    }
+    if (distillation.top_k > nn::vocabulary_of(job_.model)) {
+      return no(pointer + "/topK", text(distillation.top_k) + " tokens of a vocabulary of " +
+                                       text(nn::vocabulary_of(job_.model)));
+    }
+    const std::string with = job_.local_steps            ? "datacenters: {mode: local_steps}"
+                             : job_.parallelism.tp > 1 ? "tp " + text(job_.parallelism.tp)
+                             : job_.parallelism.cp > 1 ? "cp " + text(job_.parallelism.cp)
+                                                       : "";
+    if (!with.empty())
+      return no(pointer, "does not go together with " + with + "; use dp, pp and zero_stage");
+    return {};
+  }
+
+  Status serves() const {
+    const Serves& serves = *job_.serves;
+    const std::string pointer = "/spec/serves";
+    for (std::size_t i = 0; i < serves.jobs.size(); ++i) {
+      if (std::ranges::count(serves.jobs, serves.jobs[i]) > 1)
+        return no(pointer + "/jobs/" + std::to_string(i), serves.jobs[i] + " is listed twice");
+    }
+    if (serves.noise > 0 && serves.clip == 0)
+      return no(pointer + "/noise", "is a multiple of clip, which is not said; say clip: 10");
+    if (serves.epsilon > 0 && serves.noise == 0)
+      return no(pointer + "/epsilon", "cannot be promised without noise; say clip and noise");
+    return {};
+  }
+
   Status others() const {
     if (job_.peer_timeout < std::chrono::milliseconds(100)) {
       return no("/spec/peerTimeout",
@@ -266,12 +309,12 @@ class Check {
 
 bool can_share_layers(const Job& job, std::uint32_t ranks) {
   return ranks == 1 ||
-         (nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
+         (!job.distillation && nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
 }
 
 bool can_share_sequences(const Job& job, std::uint32_t replicas) {
   return replicas == 1 ||
-         (nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
+         (!job.distillation && nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
           activations_are_exact(job));
 }
 
@@ -300,6 +343,14 @@ Status check_values(const Job& job, const Document& document) {
   ATOLL_TRY(check.parallelism());
   ATOLL_TRY(check.codecs());
   ATOLL_TRY(check.local_steps());
+  ATOLL_TRY(check.distillation());
+  return check.others();
+}
+
+Status check_teacher(const Job& job, const Document& document) {
+  const Check check(job, document);
+  ATOLL_TRY(check.model());
+  ATOLL_TRY(check.serves());
   return check.others();
 }
 

@@ -11,6 +11,8 @@ namespace reef::job {
 
 /// kJobValue with the arithmetic, placed in `document`.
 Status check_values(const Job& job, const Document& document);
+/// The same of a TeacherService.
+Status check_teacher(const Job& job, const Document& document);
 
 /// Whether so many tensor-parallel ranks can share the layers of a checked job: its model and its
 /// codecs let them.

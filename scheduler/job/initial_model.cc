@@ -18,6 +18,15 @@ bool is_own(std::string_view field) {
   return std::ranges::find(kOwnFields, field) != kOwnFields.end();
 }
 
+/// Of a run that has ended the model that it has written for other tools.
+std::string whole_model_in(const std::string& folder) {
+  const std::filesystem::path run(folder);
+  std::error_code failure;
+  const bool ended = !std::filesystem::exists(run / "config.json", failure) &&
+                     std::filesystem::exists(run / "model" / "config.json", failure);
+  return ended ? (run / "model").string() : folder;
+}
+
 Result<nn::ModelConfig> read_config(const std::string& folder) {
   const std::string path = (std::filesystem::path(folder) / "config.json").string();
   ATOLL_ASSIGN(const std::string text, read_file(path, 1 << 20));
@@ -40,7 +49,8 @@ Json* model_of(Document& document) {
 Status complete_model(Document& document) {
   Json* model = model_of(document);
   if (model == nullptr || !model->contains("from") || !(*model)["from"].is_string()) return {};
-  const std::string folder = (*model)["from"];
+  const std::string folder = whole_model_in((*model)["from"]);
+  (*model)["from"] = folder;
   ATOLL_ASSIGN(const nn::ModelConfig config, read_config(folder));
   const Json known = nn::config_to_json(config);
   for (const auto& [name, value] : known.items()) {

@@ -178,7 +178,83 @@ Status take_datacenters(const Json& spec, const Document& document, Job& job) {
   return {};
 }
 
+Result<Distillation> distillation_from(const Json& from, const Document& document) {
+  Distillation distillation;
+  for (const Json& one : from["teachers"]) {
+    Teacher& teacher = distillation.teachers.emplace_back();
+    take(one, "job", teacher.job);
+    take(one, "weight", teacher.weight);
+    std::string side = name_of(teacher.side);
+    take(one, "side", side);
+    if (side == name_of(Teacher::Side::kSource)) teacher.side = Teacher::Side::kSource;
+  }
+  take(from, "temperature", distillation.temperature);
+  take(from, "topK", distillation.top_k);
+  std::string values = name_of(distillation.values);
+  take(from, "values", values);
+  if (values == name_of(SaidAs::kBF16)) distillation.values = SaidAs::kBF16;
+  ATOLL_ASSIGN(distillation.patience, duration_from(from, "patience", "/spec/distillation",
+                                                    distillation.patience, document));
+  take(from, "vocabulary", distillation.vocabulary);
+  return distillation;
+}
+
+Result<Serves> serves_from(const Json& from, const Document& document) {
+  Serves serves;
+  take(from, "jobs", serves.jobs);
+  take(from, "topK", serves.top_k);
+  take(from, "requestsPerSecond", serves.requests_per_second);
+  take(from, "clip", serves.clip);
+  take(from, "noise", serves.noise);
+  take(from, "delta", serves.delta);
+  take(from, "epsilon", serves.epsilon);
+  if (const auto cache = from.find("cache"); cache != from.end()) {
+    const auto size = parse_size(cache->get<std::string>());
+    if (!size.ok())
+      return complaint(document, Code::kJobValue, "/spec/serves/cache", size.error().what);
+    serves.cache = *size;
+  }
+  take(from, "vocabulary", serves.vocabulary);
+  return serves;
+}
+
+/// The schema of a teacher, with the model of a training job's.
+std::string teacher_schema() {
+  Json schema = Json::parse(schema::kTeacherSchema);
+  Json& model = schema["properties"]["spec"]["properties"]["model"];
+  model = Json::parse(schema::kJobSchema)["properties"]["spec"]["properties"]["model"];
+  return schema.dump();
+}
+
+bool is_teacher(const Document& document) {
+  const Json& value = document.value;
+  return value.is_object() && value.value("kind", Json()) == "TeacherService";
+}
+
+Result<Job> teacher_from(const Document& document) {
+  static const Schema schema(teacher_schema());
+  ATOLL_TRY(schema.check(document));
+  const Json& spec = document.value["spec"];
+  Job job;
+  take(document.value["metadata"], "name", job.name);
+  take(spec, "topology", job.topology);
+  take(group(spec, "placement"), "datacenters", job.datacenters);
+  ATOLL_ASSIGN(job.model, model_from(document));
+  take(spec["model"], "from", job.model_from);
+  job.training = training_from({});
+  job.training.context = static_cast<std::uint32_t>(nn::longest_context_of(job.model));
+  std::string precision(nn::name_of(job.training.precision));
+  take(spec, "precision", precision);
+  job.training.precision = nn::precision_named(precision).value();  // the schema has listed them
+  ATOLL_ASSIGN(job.serves, serves_from(spec["serves"], document));
+  ATOLL_ASSIGN(job.peer_timeout,
+               duration_from(spec, "peerTimeout", "/spec", job.peer_timeout, document));
+  ATOLL_TRY(check_teacher(job, document));
+  return job;
+}
+
 Result<Job> job_from(const Document& document) {
+  if (is_teacher(document)) return teacher_from(document);
   static const Schema schema(schema::kJobSchema);
   ATOLL_TRY(schema.check(document));
   const Json& spec = document.value["spec"];
@@ -203,6 +279,9 @@ Result<Job> job_from(const Document& document) {
   take(group(spec, "codecs"), "gradients", job.codecs.gradients);
   take(group(spec, "codecs"), "weights", job.codecs.weights);
   ATOLL_TRY(take_datacenters(spec, document, job));
+  if (spec.contains("distillation")) {
+    ATOLL_ASSIGN(job.distillation, distillation_from(spec["distillation"], document));
+  }
   ATOLL_ASSIGN(job.peer_timeout,
                duration_from(spec, "peerTimeout", "/spec", job.peer_timeout, document));
   ATOLL_TRY(check_values(job, document));
@@ -268,6 +347,52 @@ Json datacenters_to(const Job& job) {
   return written;
 }
 
+Json distillation_to(const Distillation& distillation) {
+  Json teachers = Json::array();
+  for (const Teacher& teacher : distillation.teachers) {
+    teachers.push_back(
+        {{"job", teacher.job}, {"weight", teacher.weight}, {"side", name_of(teacher.side)}});
+  }
+  return {{"teachers", teachers},
+          {"temperature", distillation.temperature},
+          {"topK", distillation.top_k},
+          {"values", name_of(distillation.values)},
+          {"patience", duration_text(distillation.patience)},
+          {"vocabulary", distillation.vocabulary}};
+}
+
+/// What is not 0, since that is how it is left out.
+Json serves_to(const Serves& serves) {
+  Json written = {{"jobs", serves.jobs},
+                  {"topK", serves.top_k},
+                  {"delta", serves.delta},
+                  {"cache", std::to_string(serves.cache) + "B"},
+                  {"vocabulary", serves.vocabulary}};
+  if (serves.requests_per_second > 0) written["requestsPerSecond"] = serves.requests_per_second;
+  if (serves.clip > 0) written["clip"] = serves.clip;
+  if (serves.noise > 0) written["noise"] = serves.noise;
+  if (serves.epsilon > 0) written["epsilon"] = serves.epsilon;
+  return written;
+}
+
+std::string document_of(const char* kind, const Job& job, Json spec) {
+  if (!job.datacenters.empty()) spec["placement"] = {{"datacenters", job.datacenters}};
+  const Json document = {{"apiVersion", "atoll.dev/v1"},
+                         {"kind", kind},
+                         {"metadata", {{"name", job.name}}},
+                         {"spec", std::move(spec)}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string teacher_to_json(const Job& job, Json model) {
+  return document_of("TeacherService", job,
+                     {{"topology", job.topology},
+                      {"model", std::move(model)},
+                      {"precision", nn::name_of(job.training.precision)},
+                      {"serves", serves_to(*job.serves)},
+                      {"peerTimeout", duration_text(job.peer_timeout)}});
+}
+
 Json optimizer_to(const Optimizer& optimizer) {
   return {{"name", "adamw"},
           {"learningRate", optimizer.learning_rate},
@@ -307,6 +432,7 @@ Result<Job> parse_job(std::string_view yaml, const std::string& file) {
 }
 
 Status check_data(const Job& job) {
+  if (job.serves) return {};  // it has none
   std::error_code failure;
   if (std::filesystem::is_directory(job.data.path, failure)) return {};
   return Error{Code::kData, job.data.path,
@@ -314,6 +440,25 @@ Status check_data(const Job& job) {
                "the folder "
                "with: atoll data prepare"};
 }
+
+namespace {
+
+/// What a descriptor's reader fills in, a user does not.
+Status check_as_written(const Job& job, const Document& document) {
+  const auto no = [&](const char* group) {
+    return complaint(document, Code::kJobValue, std::string("/spec/") + group + "/vocabulary",
+                     "is filled in by the command that reads this; leave it out");
+  };
+  if (job.distillation && !job.distillation->vocabulary.empty()) return no("distillation");
+  if (job.serves && !job.serves->vocabulary.empty()) return no("serves");
+  if (job.serves && job.model_from.empty()) {
+    return complaint(document, Code::kJobValue, "/spec/model/from",
+                     "is missing; a teacher needs a trained model: name its folder");
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<Job> read_job_without_data(const std::string& path) {
   ATOLL_ASSIGN(Document document, read_document(path));
@@ -323,9 +468,17 @@ Result<Job> read_job_without_data(const std::string& path) {
     return complaint(document, Code::kJobValue, "/spec/datacenters/island",
                      "is the scheduler's to say; leave it out");
   }
+  ATOLL_TRY(check_as_written(job, document));
   job.topology =
       (std::filesystem::path(path).parent_path() / job.topology).lexically_normal().string();
   return job;
+}
+
+Status check_trains(const Job& job) {
+  if (!job.serves) return {};
+  return Error{Code::kUsage, job.name,
+               "is a TeacherService, which trains nothing; see it with 'atoll plan', run it with "
+               "'atoll run'"};
 }
 
 Result<Job> read_job(const std::string& path) {
@@ -342,6 +495,7 @@ Result<Job> job_from_json(const std::string& json) {
 std::string job_to_json(const Job& job) {
   Json model = nn::config_to_json(job.model);
   if (!job.model_from.empty()) model["from"] = job.model_from;
+  if (job.serves) return teacher_to_json(job, std::move(model));
   Json spec = {
       {"topology", job.topology},
       {"model", std::move(model)},
@@ -368,12 +522,8 @@ std::string job_to_json(const Job& job) {
                       {"weights", job.codecs.weights}};
   }
   if (job.local_steps || job.automatic) spec["datacenters"] = datacenters_to(job);
-  if (!job.datacenters.empty()) spec["placement"] = {{"datacenters", job.datacenters}};
-  const Json document = {{"apiVersion", "atoll.dev/v1"},
-                         {"kind", "TrainingJob"},
-                         {"metadata", {{"name", job.name}}},
-                         {"spec", spec}};
-  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (job.distillation) spec["distillation"] = distillation_to(*job.distillation);
+  return document_of("TrainingJob", job, std::move(spec));
 }
 
 }  // namespace reef::job

@@ -1,5 +1,6 @@
 #pragma once
-// A job as the user described it, validated. Pure data.
+// A job as the user described it, validated: one that trains, or a teacher that serves others
+// (teaching.h). Pure data.
 
 #include <cstdint>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "runtime/base/error.h"
 #include "scheduler/job/local_steps.h"
 #include "scheduler/job/parallelism.h"
+#include "scheduler/job/teaching.h"
 
 namespace reef::job {
 
@@ -79,6 +81,8 @@ struct Job {
   std::optional<LocalSteps> local_steps = {};       ///< none: datacenters train in lock-step
   std::optional<AutomaticMode> automatic = {};      ///< which of the two is not chosen yet
   std::optional<Island> island = {};                ///< of one datacenter's part of such a job
+  std::optional<Distillation> distillation = {};    ///< of a student
+  std::optional<Serves> serves = {};                ///< a TeacherService, which trains nothing
   Duration peer_timeout = std::chrono::seconds(5);  ///< silence after which a peer is given up
   bool operator==(const Job&) const = default;
 };
@@ -101,6 +105,8 @@ Result<Job> read_job_without_data(const std::string& path);
 /// The same from text, without looking at the folders of data and model. `file` is used for
 /// complaints and to resolve `topology`.
 Result<Job> parse_job(std::string_view yaml, const std::string& file);
+/// kUsage for a TeacherService: of commands that are about training.
+Status check_trains(const Job& job);
 /// kData with the command that helps when data.path is not a folder.
 Status check_data(const Job& job);
 /// The same from JSON text, as it stands in a plan (already validated once; still checked).

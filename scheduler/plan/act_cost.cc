@@ -65,7 +65,8 @@ bool judges(const Act& act) { return act.name == "loss" || act.name == "statisti
 bool computes(ActorKind kind) {
   return kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
          kind == ActorKind::kGradientSync || kind == ActorKind::kAllGather ||
-         kind == ActorKind::kAllReduce || kind == ActorKind::kJoin;
+         kind == ActorKind::kAllReduce || kind == ActorKind::kJoin ||
+         kind == ActorKind::kTeacher;
 }
 
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,

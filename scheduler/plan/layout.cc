@@ -77,6 +77,11 @@ class Actors {
             f_.builder.add_act(shard.actor, "statistics", f_.micro(index), loss_priority());
       shard.loss = f_.builder.add_act(shard.actor, "loss", f_.micro(index), loss_priority());
     }
+    if (f_.job.distillation) {
+      replica.ask = f_.builder.add_act(
+          f_.add(ActorKind::kPupil, "pupil" + suffix, {index, f_.last}, lessons_state(index)), "ask",
+          f_.micro(index));
+    }
     // Backward ends at the first stage: where the others' sums are by then, they cost no time.
     replica.norm =
         f_.builder.add_act(f_.add(ActorKind::kClipNorm, "norm" + suffix, {index, 0}), "norm");
@@ -109,6 +114,15 @@ class Actors {
     for (const Bucket& bucket : f_.synced(place, sync))
       own += bytes_of(bucket.gradients, place.replica, f_.exchanges);
     return partial_sums(place.replica) * own;
+  }
+
+  /// What is asked and answered of the micro-batches that are under way.
+  std::uint64_t lessons_state(std::uint32_t replica) const {
+    const job::Distillation& distillation = *f_.job.distillation;
+    const std::uint64_t position =
+        said_bytes(distillation.top_k, distillation.values, nn::vocabulary_of(f_.job.model)) +
+        std::uint64_t{8} * distillation.top_k + 16;
+    return distillation.teachers.size() * position * f_.tokens * f_.micro(replica);
   }
 
   void add_store(Place place) {

@@ -9,6 +9,7 @@
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/search.h"
 #include "scheduler/plan/stages.h"
+#include "scheduler/plan/teaching.h"
 #include "scheduler/plan/validate.h"
 
 namespace reef::plan {
@@ -40,7 +41,7 @@ std::string traffic_text(const Candidate& candidate) {
 
 bool is_reproducible(const Plan& plan) {
   return plan.ranks == 1 && plan.context == 1 && plan.micro_batches.empty() &&
-         is_of_one_kind(plan) &&
+         is_of_one_kind(plan) && nodes_that_ask(plan).empty() &&
          std::none_of(plan.edges.begin(), plan.edges.end(), [](const Edge& edge) {
            return cost::codec_is_lossy(edge.codec, edge.dtype);
          });
@@ -74,6 +75,7 @@ Result<Choice> choose_plan(const job::Job& job, const topology::Topology& whole)
                  "synchronous or local_steps"};
   }
   ATOLL_ASSIGN(const topology::Topology topology, topology::within(whole, job.datacenters));
+  if (job.serves) return choose_teacher(job, topology);
   ATOLL_TRY(check_shards(job, topology));
   std::vector<Candidate> found = search(job, topology);
   if (found.empty()) {

@@ -32,6 +32,10 @@ std::string_view kind_name(ActorKind kind) {
       return "all-reduce";
     case ActorKind::kJoin:
       return "join";
+    case ActorKind::kPupil:
+      return "pupil";
+    case ActorKind::kTeacher:
+      return "teacher";
   }
   return "unknown";
 }

@@ -87,6 +87,9 @@ enum class ActorKind : std::uint8_t {
   kOuterStore,  ///< of an island's plan (scheduler/job/local_steps.h). act meet: progress [x
                 ///< owners, of each: x stages, of each: x ranks] -> correction [x replicas, of
                 ///< each: likewise], which the next round's updates take
+  kPupil,       ///< of a student's plan. act ask: asked -> targets. What a loader gives of targets
+                ///< passes here, with its tokens, and teachers are asked about them meanwhile
+  kTeacher,     ///< of a TeacherService, whose plan is this. act serve: (nothing) -> (nothing)
 };
 
 /// What an edge carries: decides its codec, lane and deadline.
@@ -201,8 +204,8 @@ struct Plan {
   /// Of a sharded plan: a shard's buckets compute in turn (segments.h), with weights that are
   /// gathered for each, forward and backward.
   bool shares_weights = false;
-  /// False when a lossy codec, sums over ranks, unequal micro-batches or devices of several kinds
-  /// break rule 7.
+  /// False when a lossy codec, sums over ranks, unequal micro-batches, devices of several kinds or
+  /// teachers break rule 7.
   bool reproducible = true;
   double predicted_step_seconds = 0;
   std::string layout;  ///< for people: what crosses the slow lines, and what the other layout would

@@ -13,6 +13,7 @@
 #include "scheduler/plan/names.h"
 #include "scheduler/plan/route.h"
 #include "scheduler/plan/shape.h"
+#include "scheduler/plan/teaching.h"
 
 namespace reef::plan {
 namespace {
@@ -61,7 +62,16 @@ std::string buckets_text(const Plan& plan) {
          " buckets of layers, each on its way while backward computes earlier ones\n";
 }
 
+void print_service(const Plan& plan, std::ostream& out) {
+  out << "service       " << plan.job << ", epoch " << plan.epoch << '\n'
+      << "placement     " << plan.layout << '\n'
+      << teaching_text(plan);
+  const std::string paced = paced_text(plan);
+  if (!paced.empty()) out << "PACED         " << paced << '\n';
+}
+
 void print_header(const Plan& plan, std::ostream& out) {
+  if (teaches(plan)) return print_service(plan, out);
   out << "job           " << plan.job << ", epoch " << plan.epoch << '\n'
       << "layout        " << plan.replicas << " replicas x " << plan.stages << " stages, "
       << (plan.ranks > 1 ? std::to_string(plan.ranks) + " ranks share each, " : "")
@@ -73,12 +83,14 @@ void print_header(const Plan& plan, std::ostream& out) {
           : plan.ranks > 1 || plan.context > 1
               ? "no: ranks add up what one device would sum in another order"
           : !is_of_one_kind(plan) ? "no: devices of several kinds compute, and round differently"
+          : !nodes_that_ask(plan).empty() ? "no: what teachers say, and whether in time, is theirs"
           : !plan.micro_batches.empty() ? "no: replicas take unequally many micro-batches, whose "
                                           "sums are no equal parts of a tree"
                                         : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
-      << " s predicted (event simulation, " << rates_text(plan) << ")\n";
+      << " s predicted (event simulation, " << rates_text(plan) << ")\n"
+      << teaching_text(plan);
   const std::string paced = paced_text(plan);
   if (!paced.empty()) out << "PACED         " << paced << '\n';
 }
@@ -189,6 +201,7 @@ void print_edges(const Plan& plan, std::ostream& out) {
     width = std::max(width, edge.name.size());
     codec = std::max(codec, edge.codec.size());
   }
+  if (shown.empty()) return;
   out << '\n'
       << padded("edge", width) << "  tokens  slots  " << padded("bytes", 10) << "  dtype  "
       << padded("codec", codec) << "  from -> to\n";

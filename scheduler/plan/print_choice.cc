@@ -7,6 +7,7 @@
 #include "runtime/base/units.h"
 #include "scheduler/plan/names.h"
 #include "scheduler/plan/print.h"
+#include "scheduler/plan/teaching.h"
 
 namespace reef::plan {
 namespace {
@@ -84,6 +85,7 @@ void print_actors(const Plan& plan, NodeIndex node, std::ostream& out) {
 
 void print_choice(const Choice& choice, std::ostream& out) {
   print_plan(choice.plan, out);
+  if (teaches(choice.plan)) return;  // it takes no step that could be forecast
   print_forecast(choice, out);
   if (choice.outer) print_outer(choice, out);
   print_runners_up(choice, out);

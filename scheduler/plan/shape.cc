@@ -221,6 +221,10 @@ std::vector<ActShape> shapes_of(const Actor& actor, const Plan& plan, Sharing sh
     case ActorKind::kAllReduce:
     case ActorKind::kJoin:
       return all_reduce_shapes(actor, plan.ranks, micro);
+    case ActorKind::kPupil:
+      return {{"t", "t", micro}};
+    case ActorKind::kTeacher:
+      return {{"", ""}};
   }
   return {};
 }

@@ -77,7 +77,11 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
 }
 
 Status Service::queue(Run run, const std::string& text, std::vector<plan::Plan> plans) {
+  ATOLL_TRY(check_teachers(run.job));
   ATOLL_ASSIGN(run.id, store_->add_job(run.name, text, run.run_folder));
+  if (run.job.serves && school_ == 0) {
+    ATOLL_ASSIGN(school_, store_->next_epoch(run.id));
+  }
   if (run.job.local_steps) return queue_islands(run, std::move(plans));
   run.plan = std::move(plans.front());
   run.plan.epoch = 0;  // given when the nodes are there
@@ -122,6 +126,8 @@ std::vector<std::size_t> Service::beginning_with(std::size_t first) const {
 
 /// Begins every job of the queue whose nodes are free of those before it.
 void Service::advance() {
+  while (refuse_untaught()) {
+  }
   std::set<std::string> claimed;
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     const std::vector<std::size_t> together = beginning_with(i);
@@ -134,7 +140,8 @@ void Service::advance() {
         free = claimed.insert(node.name).second && free;
       }
     }
-    if (free && before == nullptr) {
+    const std::string untaught = waits_for_teacher(queue_[i].job);
+    if (free && before == nullptr && untaught.empty()) {
       std::vector<Run> next;
       for (const std::size_t k : together) next.push_back(std::move(queue_[k]));
       for (auto k = together.rbegin(); k != together.rend(); ++k)
@@ -142,8 +149,9 @@ void Service::advance() {
       for (Run& run : next) begin(std::move(run));
       return advance();
     }
-    const std::string reason =
-        before != nullptr ? "job " + before->name + " has its nodes" : "others are before it";
+    const std::string reason = before != nullptr ? "job " + before->name + " has its nodes"
+                               : !free           ? "others are before it"
+                                                 : untaught;
     for (const std::size_t k : together) {
       if (std::exchange(queue_[k].told, reason) != reason) set_state(queue_[k], "waiting", reason);
     }
@@ -193,6 +201,7 @@ void Service::launch(Run& run) {
   run.plan.epoch = *epoch;
   if (run.anew) catch_up(run);
   assign(run);
+  if (const Status met = school_changed(run); !met.ok()) return fail(run, met.error());
   if (run.meeting == 0) return;
   if (const Status met = introduce_to_others(run); !met.ok()) fail(run, met.error());
 }
@@ -225,6 +234,7 @@ void Service::node_ready(Run& run, const std::string& name) {
   if (run.ready.size() < run.plan.nodes.size() || run.state != "waiting") return;
   set_state(run, "running");
   tell_nodes(run, node::signal_message(Kind::kStart, {run.plan.epoch, 0, ""}));
+  if (run.job.serves) advance();  // students may wait for it
 }
 
 void Service::suspect(Run& run, const Error& error) {
@@ -251,6 +261,7 @@ void Service::cancel(Run& run) {
     return fail(run, {Code::kCancelled, run.name, "stopped before it began"});
   if (run.state != "running") return;
   set_state(run, "stopping");
+  if (run.job.serves) return stop_nodes(run);  // it has no step to finish
   tell_nodes(run, node::signal_message(Kind::kHold, {run.plan.epoch, 0, ""}));
 }
 
@@ -273,6 +284,7 @@ void Service::check_finished(Run& run) {
 
 void Service::stop_nodes(Run& run) {
   if (std::exchange(run.ending, true)) return;
+  if (const Status met = school_changed(run); !met.ok()) log_error(met.error().text());
   tell_nodes(run, node::signal_message(Kind::kStop, {run.plan.epoch, 0, ""}));
   loop_.at(loop_.clock().now() + kFarewellTime, [this, id = run.id] {
     const auto found = runs_.find(id);

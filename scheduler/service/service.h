@@ -161,6 +161,19 @@ class Service {
   void forget_away(std::uint64_t meeting);
   node::Traffic traffic_of(const Run& run) const;
 
+  // teachers.cc
+  const Run* teacher_named(const std::string& name) const;
+  Status check_teachers(const job::Job& student) const;
+  Status may_teach(const Run& teacher, const job::Job& student) const;
+  std::string waits_for_teacher(const job::Job& student) const;
+  bool refuse_untaught();
+  Status introduce_school();
+  Result<std::vector<node::Partner>> students_of(const Run& teacher);
+  Result<std::vector<node::Partner>> teachers_of(const Run& student, plan::NodeIndex asks);
+  Result<node::Partner> partner_at(std::uint32_t number, const plan::Node& student,
+                                   const plan::Node& teacher, bool for_student);
+  Status school_changed(const Run& run);
+
   // runs.cc
   Status submit(std::uint64_t client, const node::Submit& submit);
   Status queue(Run run, const std::string& text, std::vector<plan::Plan> plans);
@@ -210,6 +223,7 @@ class Service {
   std::deque<Run> queue_;
   std::map<std::int64_t, Run> runs_;  ///< by id
   std::map<std::uint64_t, Meeting> meetings_;
+  std::uint64_t school_ = 0;  ///< the meeting of all teachers and students; 0: none yet
   std::map<std::uint64_t, LineTest> line_tests_;  ///< by ticket
   std::uint64_t next_ticket_ = 1;
   bool shutting_down_ = false;

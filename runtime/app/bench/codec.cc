@@ -138,6 +138,7 @@ class Training {
  public:
   static Result<std::unique_ptr<Training>> open(const std::string& path) {
     ATOLL_ASSIGN(job::Job job, job::read_job(path));
+    ATOLL_TRY(job::check_trains(job));
     // One leaf as large as all of them: the same gradient but for the order of its sum.
     job.training.sequences_per_leaf *= std::exchange(job.training.leaves, 1);
     ATOLL_ASSIGN(auto reader, actors::BatchReader::open(job));

@@ -100,12 +100,25 @@ Status make_folders(const Jobs& jobs, const fs::path& folder) {
   return {};
 }
 
+/// Those that were run for the sake of students of this run; alone they serve whoever comes.
+void release_teachers(const Jobs& jobs) {
+  bool students = false;
+  for (const auto& job : jobs) {
+    if (!job->teaches() && !job->ended()) return;
+    students = students || !job->teaches();
+  }
+  for (const auto& job : jobs) {
+    if (students && job->teaches()) job->release();
+  }
+}
+
 /// To the end of all of them, or a second Ctrl-C.
 void follow(const Jobs& jobs) {
   const auto share = kPollEvery / static_cast<int>(jobs.size());
   int seen = 0;
   while (!std::ranges::all_of(jobs, [](const auto& job) { return job->ended(); })) {
     for (const auto& job : jobs) job->poll(share);
+    release_teachers(jobs);
     const int now = interrupts;
     if (now >= 2) return;
     if (now > seen) {
@@ -258,7 +271,7 @@ void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand(
       "run",
-      "Run jobs, in an embedded cluster on this machine or on one that runs, and follow them");
+      "Run jobs and teachers, in an embedded cluster on this machine or on one that runs, and follow them");
   command->add_option("job", options->jobs, "Job descriptors (YAML)")->required();
   command->add_option(
       "--run-dir", options->run_folder,

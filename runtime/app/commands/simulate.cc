@@ -159,6 +159,7 @@ void print(const Played& played) {
 
 Result<int> simulate(const SimulateOptions& options) {
   ATOLL_ASSIGN(auto job, job::read_job_without_data(options.job));
+  ATOLL_TRY(job::check_trains(job));
   ATOLL_ASSIGN(const auto whole,
                read_measured_topology(options.topology.empty() ? job.topology : options.topology,
                                       job.training.precision));

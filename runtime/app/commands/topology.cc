@@ -50,6 +50,7 @@ Result<machine::Profiles> profile(const MeasureOptions& options, std::uint32_t c
   std::int64_t sequences = kBenchBatch, length = kBenchContext;
   if (!options.job.empty()) {
     ATOLL_ASSIGN(const auto job, job::read_job_without_data(options.job));
+    ATOLL_TRY(job::check_trains(job));
     model = job.model;
     sequences = job.training.sequences_per_leaf;
     length = job.training.context;

@@ -72,6 +72,7 @@ Result<int> measure(const RunOptions& options) {
   job::Job job;
   if (!options.job.empty()) {
     ATOLL_ASSIGN(job, job::read_job(options.job));
+    ATOLL_TRY(job::check_trains(job));
   }
   ops::tune::Tuner tuner(cache.path());
   const ops::tune::Tuning tuning(tuner);
@@ -91,6 +92,7 @@ Result<int> measure(const RunOptions& options) {
 /// Proposes the sizes that are found by trial.
 Result<int> propose(const RunOptions& options) {
   ATOLL_ASSIGN(const auto job, job::read_job(options.job));
+  ATOLL_TRY(job::check_trains(job));
   ATOLL_ASSIGN(const auto topology, topology::read_topology(job.topology));
   ops::tune::Tuner tuner(ops::tune::default_cache_path());
   const ops::tune::Tuning tuning(tuner);

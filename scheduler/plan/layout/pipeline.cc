@@ -77,9 +77,14 @@ class Pipeline {
       f_.builder.connect({"logits" + f_.of_rank(index_, t), shard.forward.back(), judge(shard),
                           Content::kActivation, f_.micro(index_), 1, 0, f_.logits_bytes(t)});
     }
+    if (f_.job.distillation) {
+      f_.builder.connect({"asked" + f_.of_replica(index_), replica_.load, replica_.ask,
+                          Content::kTokens, f_.micro(index_), 1, 0, 2 * token_bytes, DType::kI32});
+    }
     // Targets wait while their tokens do, and then while those pass through the pipeline.
     for (std::uint32_t t = 0; t < f_.shards.ranks; ++t) {
-      f_.builder.connect({"targets" + f_.of_rank(index_, t), replica_.load,
+      f_.builder.connect({"targets" + f_.of_rank(index_, t),
+                          f_.job.distillation ? replica_.ask : replica_.load,
                           judge(replica_.shards[f_.last][t]), Content::kTokens, f_.micro(index_),
                           slots_.stash(0) - 1 + f_.job.data.prefetch, 0, token_bytes, DType::kI32});
     }

@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
             "E_JOB_VALUE: x.yaml:4:3: metadata.name: 'My_Job' is not a name; 1 to 63 of a-z, 0-9 "
             "and -"},
         Row{"kind: TrainingJob", "kind: Job",
-            "E_JOB_VALUE: x.yaml:2:1: kind: 'Job' is not one of TrainingJob"}));
+            "E_JOB_VALUE: x.yaml:2:1: kind: 'Job' is not one of TrainingJob, TeacherService"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Syntax, BadDescriptor,
