@@ -86,7 +86,9 @@ Result<std::vector<Choice>> choose_plans(const job::Job& job, const topology::To
   }
   for (Choice& choice : choices) {
     const job::Job own = job::job_from_json(choice.plan.descriptor).value();
-    if (own.island) choice.outer = forecast_outer(own, topology, choice.forecast.step_seconds);
+    if (!own.island) continue;
+    choice.outer = forecast_outer(own, topology, choice.forecast.step_seconds);
+    choice.plan.predicted_step_seconds = choice.outer->step_seconds;
   }
   return choices;
 }

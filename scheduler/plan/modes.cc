@@ -146,13 +146,14 @@ class Weighing {
       const double seconds = island.forecast.step_seconds;
       job::Job own = mode.job;
       own.island = job::job_from_json(island.plan.descriptor)->island;
+      const auto own_steps = static_cast<double>(steps);
       const OuterForecast outer = forecast_outer(own, topology_, seconds);
-      speeds.push_back(1 / seconds);
+      speeds.push_back(1 / outer.step_seconds);
       for (const OuterForecast::Way& way : outer.ways) {
-        stretch = std::max(stretch, way.busy / kFull);
+        stretch = std::max({stretch, way.busy / kFull, outer.inner_steps / own_steps});
         delay = std::max(delay, way.delay);
         // All weights once more, when there is nothing left to do meanwhile.
-        settling = std::max(settling, way.busy * static_cast<double>(steps) * seconds);
+        settling = std::max(settling, way.busy * own_steps * seconds);
       }
     }
     double together = 0;

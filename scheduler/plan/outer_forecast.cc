@@ -13,18 +13,41 @@ namespace {
 /// Stores look at what has come once a step: at the home, and back.
 constexpr double kLooks = 2;
 
-/// All weights, as the codec writes them.
-double encoded_bytes(const job::Job& job) {
-  double elements = 0;
+/// A store tells no more while so many tellings are not counted
+/// (actors/store/local_steps/local_fragment.h).
+constexpr double kMostPending = 2;
+
+/// All weights, in f32 and as the codec writes them.
+struct Weights {
+  double bytes = 0, encoded = 0;
+};
+
+Weights weights_of(const job::Job& job) {
+  Weights weights;
   std::vector<codec::Matrix> parts;
   for (const nn::Layer& layer : job::spec_of(job).layers) {
     for (const nn::Parameter& parameter : layer.parameters) {
-      elements += static_cast<double>(nn::whole_elements(parameter));
+      weights.bytes += sizeof(float) * static_cast<double>(nn::whole_elements(parameter));
       parts.push_back(codec::matrix_of(nn::whole_shape(parameter)));
     }
   }
-  return sizeof(float) * elements *
-         cost::codec_ratio(job.local_steps->codec, ops::DType::kF32, parts);
+  weights.encoded =
+      weights.bytes * cost::codec_ratio(job.local_steps->codec, ops::DType::kF32, parts);
+  return weights;
+}
+
+/// Passes over a fragment from its telling to its correction, with what its codec does, and of a
+/// home as many more for each other island that tells it.
+constexpr double kPasses = 14, kPassesForAnother = 4;
+
+/// Of the processors, to tell all fragments once and be corrected, with the work of a home of those
+/// whose home is here.
+double work_seconds(const job::Job& job, const Weights& weights) {
+  const double others = job.island->count() - 1.0, homes = 1.0 / job.island->count();
+  const double passes = kPasses + homes * kPassesForAnother * others;
+  // What is told or updated leaves once for each other island, and comes back.
+  const double letters = 2 * 2 * homes * others * cost::message_seconds(weights.encoded);
+  return others == 0 ? 0 : passes * weights.bytes / cost::kMemoryBytesPerSecond + letters;
 }
 
 }  // namespace
@@ -32,9 +55,11 @@ double encoded_bytes(const job::Job& job) {
 OuterForecast forecast_outer(const job::Job& job, const topology::Topology& topology,
                              double step_seconds) {
   const job::Island& island = *job.island;
-  const double bytes = encoded_bytes(job);
+  const Weights weights = weights_of(job);
   const auto inner_steps = static_cast<double>(job.local_steps->inner_steps);
-  OuterForecast forecast{{}, inner_steps};
+  const double work = work_seconds(job, weights);
+  const double soonest = std::max(inner_steps, kLooks / kMostPending);
+  OuterForecast forecast{{}, soonest};
   for (const std::string& other : island.datacenters) {
     const std::string& own = island.datacenters[island.index];
     if (other == own) continue;
@@ -42,15 +67,18 @@ OuterForecast forecast_outer(const job::Job& job, const topology::Topology& topo
     OuterForecast::Way way;
     way.to = other;
     // Progress in fragments whose home is there, and updates of those whose home is here.
-    way.bytes = 2 * bytes / island.count();
+    way.bytes = 2 * weights.encoded / island.count();
     way.busy = cost::transfer_seconds(line, way.bytes) / (inner_steps * step_seconds);
     const double there_and_back =
-        2 * cost::transfer_seconds(line, bytes / job.local_steps->fragments) +
+        2 * cost::transfer_seconds(line, weights.encoded / job.local_steps->fragments) +
         seconds(line.round_trip);
     way.delay = kLooks + there_and_back / step_seconds;
-    forecast.inner_steps = std::max(forecast.inner_steps, inner_steps * way.busy);
+    forecast.inner_steps =
+        std::max({forecast.inner_steps, inner_steps * way.busy, way.delay / kMostPending});
     forecast.ways.push_back(std::move(way));
   }
+  forecast.step_seconds = step_seconds + work / forecast.inner_steps;
+  forecast.utilisation = (step_seconds + work / soonest) / forecast.step_seconds;
   return forecast;
 }
 

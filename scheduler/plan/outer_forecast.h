@@ -21,6 +21,11 @@ struct OuterForecast {
   /// Own steps from one telling of a fragment to the next: the job's, or more where a line is too
   /// slow for these, since a store that waits for updates tells no more (decision 0025).
   double inner_steps = 0;
+  /// Of a step with the exchange's work in it, which no line makes anybody wait for: it takes the
+  /// processors from training, so a slow line, on which less is told, costs no tokens a second.
+  double step_seconds = 0;
+  /// Tokens a second on these lines over those on lines without limits.
+  double utilisation = 1;
 };
 
 /// `job`: an island's, whose step takes `step_seconds`.

@@ -53,6 +53,8 @@ void print_outer(const Choice& choice, std::ostream& out) {
         << " each way in these, busy " << percent(way.busy) << "; an update takes "
         << fixed(way.delay, 1) << " steps there and back\n";
   }
+  out << "  tokens a second: " << fixed(choice.outer->utilisation, 3)
+      << " of those on lines without limits\n";
   if (choice.outer->inner_steps > static_cast<double>(local.inner_steps)) {
     out << "  too much for a line: every " << fixed(choice.outer->inner_steps, 0)
         << " steps will come of it; raise inner_steps, or use a smaller codec\n";

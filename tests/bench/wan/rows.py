@@ -22,6 +22,7 @@ PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
+PREDICTED_INNER = (1, 8, 32, 128)
 # What quality may cost.
 LOSS = 1.01
 
@@ -152,7 +153,20 @@ class Rows:
         for rate in PREDICTED_RATES:
             cells.append(trained(f"predict-sync-{rate}", SYNC, line(rate, 50), steps, codecs={"gradients": "int4"}, evaluation=0))
             cells.append(trained(f"predict-pipeline-{rate}", PIPELINE, line(rate, 40), steps, codecs=both("int8"), evaluation=0))
-        return [Row("predict", 0.10, True, tuple(cells), lambda kept: errors(kept, cells))]
+        return [Row("predict", 0.10, True, tuple(cells), lambda kept: errors(kept, cells)), self.predict_local(steps)]
+
+    def predict_local(self, steps):
+        """What a line leaves of the tokens a second of datacenters by themselves, against the unlimited line with as many inner steps:
+        the farthest that its prediction was off, as a share of what was measured."""
+        pairs = []
+        for inner in PREDICTED_INNER:
+            # Long enough for a fragment's third telling.
+            told, count = local_steps(inner, min(inner, 4), "int4+zstd"), max(steps, min(2 * inner, 80))
+            near = trained(f"predict-local-unlimited-{inner}", LOCAL, UNLIMITED, count, datacenters=told, evaluation=0)
+            pairs += [(trained(f"predict-local-{rate}-{inner}", LOCAL, line(rate, 50), count, datacenters=told, evaluation=0), near)
+                      for rate in PREDICTED_RATES]
+        cells = tuple({cell.name: cell for pair in pairs for cell in pair}.values())
+        return Row("predict-local", 0.10, True, cells, lambda kept: utilisations(kept, pairs))
 
 
 def both(codec):
@@ -233,3 +247,16 @@ def errors(kept, cells):
         off[cell.name] = abs(measured - predicted) / measured
     said = ", ".join(f"{name} {error:.3f}" for name, error in off.items())
     return max(off.values()), None, said
+
+
+def utilisations(kept, pairs):
+    known = [(far, near) for far, near in pairs if kept.runs(far) and kept.runs(near)]
+    if not known:
+        return None
+    off, said = [], []
+    for far, near in known:
+        measured = kept.median(far, "tokens_per_second") / kept.median(near, "tokens_per_second")
+        predicted = kept.median(near, "predicted_seconds") / kept.median(far, "predicted_seconds")
+        off.append(abs(predicted - measured) / measured)
+        said.append(f"{far.name} {predicted:.3f} predicted, {measured:.3f} measured")
+    return max(off), None, "; ".join(said)
