@@ -39,8 +39,8 @@ Status Loss::learn(Firing& firing, nn::LossResult& loss, std::vector<double>& re
   const Lessons::Heard heard = lessons_->hear(input.round.number, input.micro);
   const Tensor logits = ops::on_host(firing.context, input.tensors[0]);
   const bool here = ops::is_host(firing.context.device());
-  const Tensor gradient = here ? loss.grad_logits
-                               : Tensor::zeros(ops::Pool::host(), ops::DType::kF32, logits.shape());
+  const Tensor gradient =
+      here ? loss.grad_logits : Tensor::zeros(ops::Pool::host(), ops::DType::kF32, logits.shape());
   for (std::size_t entry = 0; entry < heard.lessons.size(); ++entry) {
     if (!heard.lessons[entry]) continue;
     const Lessons::Lesson& lesson = *heard.lessons[entry];
@@ -51,8 +51,8 @@ Status Loss::learn(Firing& firing, nn::LossResult& loss, std::vector<double>& re
                          std::span(lesson.said.values).subspan(i * k, k)});
     }
     const double scale = distillation_->teachers[entry].weight * double{grad_scale_};
-    report[0] += nn::distil(firing.context, logits, targets, distillation_->temperature, scale,
-                            gradient);
+    report[0] +=
+        nn::distil(firing.context, logits, targets, distillation_->temperature, scale, gradient);
     report[1] += static_cast<double>(targets.size());
   }
   report[2] = static_cast<double>(heard.asked);

@@ -12,8 +12,8 @@
 
 namespace reef::actors {
 
-/// Of a student's report, behind the loss and the targets that counted: the teachers' part, how many
-/// places it is of and how many were asked about, and the bytes of what they said.
+/// Of a student's report, behind the loss and the targets that counted: the teachers' part, how
+/// many places it is of and how many were asked about, and the bytes of what they said.
 inline constexpr std::size_t kLessonReport = 4;
 
 class Loss {

@@ -79,8 +79,8 @@ Lessons::Heard Lessons::hear(std::uint64_t round, std::uint32_t micro) {
   heard.lessons.resize(distillation_.teachers.size());
   for (const std::uint64_t number : numbers) {
     Question& question = questions_.at(number);
-    heard.asked += static_cast<std::uint64_t>(
-        std::ranges::count_if(question.places, [](const auto& place) { return place.has_value(); }));
+    heard.asked += static_cast<std::uint64_t>(std::ranges::count_if(
+        question.places, [](const auto& place) { return place.has_value(); }));
     heard.bytes += question.bytes;
     heard.lessons[question.entry] = std::move(question.lesson);
     questions_.erase(number);
@@ -128,7 +128,8 @@ Status Lessons::learn(Question& question, const node::Letter& letter) const {
     const auto words = as_text(letter.payload).substr(0, kLongestRefusal);
     return Error{Code::kRefused, "", "refused: " + printable(words, kLongestRefusal)};
   }
-  if (kind != Speech::kAnswer) return Error{Code::kProto, "", "a letter that a student does not know"};
+  if (kind != Speech::kAnswer)
+    return Error{Code::kProto, "", "a letter that a student does not know"};
   ATOLL_ASSIGN(Said said, read_said(letter.payload, question.places.size(), manner_));
   question.bytes = letter.payload.size();
   // Only what was asked for.

@@ -23,10 +23,10 @@ namespace reef::actors {
 /// gives it: that of the first entry with this teacher's name.
 std::uint32_t teacher_number(const job::Distillation& distillation, std::size_t entry);
 
-/// Thread: any; ask() of the io stream, hear() of the device's, which is the only reader of the post.
-/// Order: hear() of a micro-batch comes after its ask(). Memory: what is under way, which the plan's
-/// slots bound. Failure: a teacher that is not there, that refuses or that says what cannot be is
-/// gone on without; nothing that it sends ends the job.
+/// Thread: any; ask() of the io stream, hear() of the device's, which is the only reader of the
+/// post. Order: hear() of a micro-batch comes after its ask(). Memory: what is under way, which the
+/// plan's slots bound. Failure: a teacher that is not there, that refuses or that says what cannot
+/// be is gone on without; nothing that it sends ends the job.
 class Lessons {
  public:
   using Send = std::function<bool(std::uint32_t teacher, node::Letter)>;

@@ -37,8 +37,7 @@ class Pupil final : public Task {
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_pupil(const TaskSetup& setup, const plan::Actor& actor) {
-  if (setup.lessons == nullptr)
-    return Error{Code::kProto, actor.name, "the job is no student's"};
+  if (setup.lessons == nullptr) return Error{Code::kProto, actor.name, "the job is no student's"};
   return std::unique_ptr<Task>(std::make_unique<Pupil>(setup));
 }
 

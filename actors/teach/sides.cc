@@ -63,8 +63,8 @@ std::vector<Passage> passages_of(std::span<const std::int32_t> tokens,
       if (side == job::Teacher::Side::kTarget) {
         passages.push_back(target_of(own, runs[r], base));
       } else if (r > 0) {
-        Passage passage = source_of(own, runs[r - 1], own[runs[r].first],
-                                    theirs[runs[r].last - 1], base);
+        Passage passage =
+            source_of(own, runs[r - 1], own[runs[r].first], theirs[runs[r].last - 1], base);
         if (!passage.tokens.empty()) passages.push_back(std::move(passage));
       }
     }

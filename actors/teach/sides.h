@@ -20,8 +20,8 @@
 
 namespace reef::actors {
 
-/// Tokens that a teacher is shown, and where in the micro-batch what it says of each belongs: rows of
-/// the logits.
+/// Tokens that a teacher is shown, and where in the micro-batch what it says of each belongs: rows
+/// of the logits.
 struct Passage {
   std::vector<std::int32_t> tokens;
   /// By token; none: it was only shown.

@@ -38,23 +38,25 @@ class Teacher final : public Task {
         vocabulary_(nn::vocabulary_of(setup.job.model)),
         file_(std::move(file)),
         begun_(setup.clock.now()),
-        desk_(*setup.job.serves,
-              {vocabulary_, setup.job.training.context, plan::teaching_batch(setup.job),
-               [this](const auto& sequences) { return logits(sequences); },
-               [this](std::size_t count, const std::function<void(std::size_t)>& task) {
-                 context_->parallel_for(count, [&task](std::size_t i) { task(i); });
-               }},
-              [this](std::uint32_t student, node::Letter letter) {
-                setup_.wire.send_letter(student, std::move(letter));
-              },
-              Random(secret_seed(), "what leaves"), begun_) {}
-  ~Teacher() override { write(); }
+        desk_(
+            *setup.job.serves,
+            {vocabulary_, setup.job.training.context, plan::teaching_batch(setup.job),
+             [this](const auto& sequences) { return logits(sequences); },
+             [this](std::size_t count, const std::function<void(std::size_t)>& task) {
+               context_->parallel_for(count, [&task](std::size_t i) { task(i); });
+             }},
+            [this](std::uint32_t student, node::Letter letter) {
+              setup_.wire.send_letter(student, std::move(letter));
+            },
+            Random(secret_seed(), "what leaves"), begun_) {}
 
   Status run(Firing& firing) override {
     context_ = &firing.context;
     if (weights_.empty()) ATOLL_TRY(read_weights());
     // What one student asks while another is answered is answered together.
-    for (Post::Event& event : setup_.post->take(std::min(wait_, kLongestWait))) {
+    auto events = setup_.post->take(std::min(wait_, kLongestWait));
+    const bool idle = events.empty();  // or told to stop
+    for (Post::Event& event : events) {
       if (!event.present) {
         desk_.take(event.island, std::move(event.letter));
       } else if (!*event.present) {
@@ -62,7 +64,9 @@ class Teacher final : public Task {
       }
     }
     wait_ = desk_.serve(setup_.clock.now());
-    if (setup_.clock.now() - written_ >= kWriteEvery) write();
+    // What privacy has cost is known whenever the process ends.
+    const bool noisy = setup_.job.serves->noise > 0;
+    if (noisy || idle || setup_.clock.now() - written_ >= kWriteEvery) write();
     if (!file_) return Error{Code::kIo, setup_.run_folder + "/metrics.jsonl", "cannot be written"};
     return {};
   }

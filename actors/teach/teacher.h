@@ -1,7 +1,7 @@
 #pragma once
-// The teacher: the one actor of a TeacherService. It reads what students ask, has its model think of
-// many sequences at once, and answers (desk.h). While nobody asks, its act waits for letters on the
-// device's stream, on which nothing else is.
+// The teacher: the one actor of a TeacherService. It reads what students ask, has its model think
+// of many sequences at once, and answers (desk.h). While nobody asks, its act waits for letters on
+// the device's stream, on which nothing else is.
 
 #include <memory>
 

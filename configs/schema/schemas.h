@@ -5,7 +5,7 @@
 
 namespace reef::schema {
 
-extern const std::string_view kJobSchema;       ///< job.schema.json
+extern const std::string_view kJobSchema;  ///< job.schema.json
 /// teacher.schema.json; its `model` is that of a job, of which it says nothing.
 extern const std::string_view kTeacherSchema;
 extern const std::string_view kTopologySchema;  ///< topology.schema.json

@@ -156,8 +156,9 @@ bool JobRun::poll(Duration wait) {
 
 void JobRun::cancel() {
   if (ended_) return;
-  line_->note(teaches() ? "stopping; Ctrl-C again ends at once"
-                        : "stopping after the next step with a checkpoint; Ctrl-C again ends at once");
+  line_->note(teaches()
+                  ? "stopping; Ctrl-C again ends at once"
+                  : "stopping after the next step with a checkpoint; Ctrl-C again ends at once");
   cancelled_ = true;
   client_->cancel();
 }

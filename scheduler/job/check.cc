@@ -236,7 +236,7 @@ class Check {
       return no(pointer + "/topK", text(distillation.top_k) + " tokens of a vocabulary of " +
                                        text(nn::vocabulary_of(job_.model)));
     }
-    const std::string with = job_.local_steps            ? "datacenters: {mode: local_steps}"
+    const std::string with = job_.local_steps          ? "datacenters: {mode: local_steps}"
                              : job_.parallelism.tp > 1 ? "tp " + text(job_.parallelism.tp)
                              : job_.parallelism.cp > 1 ? "cp " + text(job_.parallelism.cp)
                                                        : "";
@@ -308,13 +308,14 @@ class Check {
 }  // namespace
 
 bool can_share_layers(const Job& job, std::uint32_t ranks) {
-  return ranks == 1 ||
-         (!job.distillation && nn::problem_of(job.model, ranks).empty() && sums_agree(job) && !remembers(job));
+  return ranks == 1 || (!job.distillation && nn::problem_of(job.model, ranks).empty() &&
+                        sums_agree(job) && !remembers(job));
 }
 
 bool can_share_sequences(const Job& job, std::uint32_t replicas) {
   return replicas == 1 ||
-         (!job.distillation && nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
+         (!job.distillation &&
+          nn::problem_of_context(job.model, replicas, job.training.context).empty() &&
           activations_are_exact(job));
 }
 

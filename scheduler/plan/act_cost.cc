@@ -65,8 +65,7 @@ bool judges(const Act& act) { return act.name == "loss" || act.name == "statisti
 bool computes(ActorKind kind) {
   return kind == ActorKind::kLayerShard || kind == ActorKind::kOptimizer ||
          kind == ActorKind::kGradientSync || kind == ActorKind::kAllGather ||
-         kind == ActorKind::kAllReduce || kind == ActorKind::kJoin ||
-         kind == ActorKind::kTeacher;
+         kind == ActorKind::kAllReduce || kind == ActorKind::kJoin || kind == ActorKind::kTeacher;
 }
 
 double act_seconds(const Plan& plan, const nn::ModelSpec& spec, std::uint64_t tokens,

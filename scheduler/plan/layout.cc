@@ -79,8 +79,8 @@ class Actors {
     }
     if (f_.job.distillation) {
       replica.ask = f_.builder.add_act(
-          f_.add(ActorKind::kPupil, "pupil" + suffix, {index, f_.last}, lessons_state(index)), "ask",
-          f_.micro(index));
+          f_.add(ActorKind::kPupil, "pupil" + suffix, {index, f_.last}, lessons_state(index)),
+          "ask", f_.micro(index));
     }
     // Backward ends at the first stage: where the others' sums are by then, they cost no time.
     replica.norm =

@@ -84,9 +84,9 @@ void print_header(const Plan& plan, std::ostream& out) {
               ? "no: ranks add up what one device would sum in another order"
           : !is_of_one_kind(plan) ? "no: devices of several kinds compute, and round differently"
           : !nodes_that_ask(plan).empty() ? "no: what teachers say, and whether in time, is theirs"
-          : !plan.micro_batches.empty() ? "no: replicas take unequally many micro-batches, whose "
-                                          "sums are no equal parts of a tree"
-                                        : "no: a codec that rounds is in use between nodes")
+          : !plan.micro_batches.empty()   ? "no: replicas take unequally many micro-batches, whose "
+                                            "sums are no equal parts of a tree"
+                                          : "no: a codec that rounds is in use between nodes")
       << '\n'
       << "step          " << number(plan.predicted_step_seconds, "%.3f")
       << " s predicted (event simulation, " << rates_text(plan) << ")\n"

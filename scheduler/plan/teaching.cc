@@ -30,7 +30,8 @@ std::uint64_t state_of(const job::Job& job) {
   const auto width = static_cast<std::uint64_t>(nn::width_of(job.model));
   const auto vocabulary = static_cast<std::uint64_t>(nn::vocabulary_of(job.model));
   const std::uint64_t batch = teaching_batch(job);
-  // Of a layer at a time: the widest is a feed-forward's, four times the hidden values or so, twice.
+  // Of a layer at a time: the widest is a feed-forward's, four times the hidden values or so,
+  // twice.
   return 2 * 4 * parameters + batch * 4 * (2 * vocabulary + 16 * width) + job.serves->cache;
 }
 
@@ -64,7 +65,8 @@ std::string service_text(const job::Job& job) {
                ? number(serves.requests_per_second) + " requests a second of each job\n"
                : "as many requests as come\n");
   if (serves.noise == 0) {
-    text += "privacy       no noise: nothing is promised of what answers tell of the model's data\n";
+    text +=
+        "privacy       no noise: nothing is promised of what answers tell of the model's data\n";
   } else {
     text += "privacy       zCDP rho " + number(2 / (serves.noise * serves.noise)) +
             " a position, accounted at delta " + number(serves.delta) +
@@ -138,10 +140,9 @@ std::vector<Lessons> lessons_of(const job::Job& student) {
   const std::uint64_t positions = std::uint64_t{student.training.leaves} *
                                   student.training.sequences_per_leaf * student.training.context;
   for (const job::Teacher& teacher : distillation.teachers) {
-    all.push_back(
-        {teacher.job,
-         positions * said_bytes(distillation.top_k, distillation.values, vocabulary),
-         positions * 4 * static_cast<std::uint64_t>(vocabulary)});
+    all.push_back({teacher.job,
+                   positions * said_bytes(distillation.top_k, distillation.values, vocabulary),
+                   positions * 4 * static_cast<std::uint64_t>(vocabulary)});
   }
   return all;
 }

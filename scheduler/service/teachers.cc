@@ -12,8 +12,8 @@
 namespace reef::service {
 namespace {
 
-constexpr std::size_t kMostPartners = 64;    ///< of one node
-constexpr std::uint32_t kNodeBits = 16;      ///< of a student's number; actors/teach/desk.h
+constexpr std::size_t kMostPartners = 64;  ///< of one node
+constexpr std::uint32_t kNodeBits = 16;    ///< of a student's number; actors/teach/desk.h
 
 bool is_there(const auto& run) { return run.plan.epoch != 0 && !run.ending; }
 
@@ -71,9 +71,9 @@ Status Service::check_teachers(const job::Job& student) const {
   for (const job::Teacher& asked : student.distillation->teachers) {
     const Run* const teacher = teacher_named(asked.job);
     if (teacher == nullptr) {
-      return Error{Code::kRefused, "teacher " + asked.job,
-                   "is no TeacherService that runs or waits here; submit it before job " +
-                       student.name};
+      return Error{
+          Code::kRefused, "teacher " + asked.job,
+          "is no TeacherService that runs or waits here; submit it before job " + student.name};
     }
     ATOLL_TRY(may_teach(*teacher, student));
   }
@@ -110,20 +110,21 @@ Result<node::Partner> Service::partner_at(std::uint32_t number, const plan::Node
                                           const plan::Node& teacher, bool for_student) {
   const bool can = plan::can_dial(student, teacher);
   if (!can && !plan::can_dial(teacher, student)) {
-    return Error{Code::kNoFit, student.name + " and " + teacher.name,
-                 "neither can dial the other, and teachers use no relay; place the one or the other "
-                 "on a node that can be dialled"};
+    return Error{
+        Code::kNoFit, student.name + " and " + teacher.name,
+        "neither can dial the other, and teachers use no relay; place the one or the other "
+        "on a node that can be dialled"};
   }
   const plan::Node& node = for_student ? teacher : student;
   const Member* const member = node_named(node.name);
   if (member == nullptr) return Error{Code::kPeerLost, "node " + node.name, "is not registered"};
   const topology::Line line =
       topology::line_between(topology_, student.datacenter, teacher.datacenter);
-  return node::Partner{number,
-                       can == for_student,
-                       {node.name, member->host, member->port,
-                        to_bytes(member->credential.noise_key), topology::data_streams(line),
-                        line.congestion}};
+  return node::Partner{
+      number,
+      can == for_student,
+      {node.name, member->host, member->port, to_bytes(member->credential.noise_key),
+       topology::data_streams(line), line.congestion}};
 }
 
 Result<std::vector<node::Partner>> Service::students_of(const Run& teacher) {
@@ -135,16 +136,15 @@ Result<std::vector<node::Partner>> Service::students_of(const Run& teacher) {
     for (const plan::NodeIndex asking : plan::nodes_that_ask(student.plan)) {
       const plan::Node& node = student.plan.nodes[asking];
       const auto place = std::ranges::find(topology_.nodes, node.name, &topology::Node::name);
-      const auto number =
-          static_cast<std::uint32_t>(listed - jobs.begin()) << kNodeBits |
-          static_cast<std::uint32_t>(place - topology_.nodes.begin());
+      const auto number = static_cast<std::uint32_t>(listed - jobs.begin()) << kNodeBits |
+                          static_cast<std::uint32_t>(place - topology_.nodes.begin());
       ATOLL_ASSIGN(partners.emplace_back(), partner_at(number, node, teacher.plan.nodes[0], false));
     }
   }
   if (partners.size() <= kMostPartners) return partners;
-  return Error{Code::kNoFit, "teacher " + teacher.name,
-               std::to_string(partners.size()) + " nodes ask it; limit " +
-                   std::to_string(kMostPartners)};
+  return Error{
+      Code::kNoFit, "teacher " + teacher.name,
+      std::to_string(partners.size()) + " nodes ask it; limit " + std::to_string(kMostPartners)};
 }
 
 Result<std::vector<node::Partner>> Service::teachers_of(const Run& student,

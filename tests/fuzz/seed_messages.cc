@@ -3,6 +3,7 @@
 #include <iterator>
 #include <vector>
 
+#include "actors/teach/speech.h"
 #include "ops/codec/codec.h"
 #include "runtime/link/relay/wire.h"
 #include "runtime/link/secure/record.h"
@@ -420,6 +421,35 @@ void letters() {
   }
 }
 
+/// An ask and an answer as they are, a teacher that is asked, and a student that is told.
+void teaching() {
+  const actors::Ask ask{1, 2, job::SaidAs::kInt8, {{1, 2, 3}, {4}}};
+  seed("teach", "ask", Output().number(byte(0)).rest(actors::encode(ask, 12)));
+  const actors::Said said{{1, 5, 0, 11}, {-1, -2, -0.5f, -3}};
+  for (const job::SaidAs as : {job::SaidAs::kInt8, job::SaidAs::kBF16}) {
+    seed("teach", std::string("answer-") + job::name_of(as),
+         Output().number(byte(1)).rest(actors::encode(said, {2, as, 12})));
+  }
+  for (int noisy = 0; noisy < 2; ++noisy) {
+    Output output;
+    output.number(byte(2)).number(byte(noisy)).number(byte(1 - noisy));
+    for (int turn = 0; turn < 4; ++turn) {
+      const Bytes bytes = actors::encode(ask, 12);
+      output.number(byte(turn % 2)).number(byte(0)).number(byte(1)).number(byte(1));
+      output.number(byte(turn)).number(byte(0)).piece(bytes).number(byte(0)).number(byte(3));
+    }
+    seed("teach", noisy == 0 ? "asked" : "asked-noisy", output);
+  }
+  Output output;
+  output.number(byte(3)).number(byte(2));
+  output.number(byte(0)).number(byte(1)).number(byte(2)).number(byte(0)).number(byte(0));
+  output.rest(
+      actors::encode({{1, 5, 0, 11, 2, 3}, {-1, -2, -1, -2, -1, -2}}, {2, job::SaidAs::kInt8, 12}));
+  output.number(byte(1)).number(byte(1)).number(byte(3)).number(byte(1)).number(byte(1));
+  output.number(byte(2)).rest(as_bytes("no"));
+  seed("teach", "told", output);
+}
+
 void enrolments() {
   const fuzz::Cluster& cluster = fuzz::Cluster::get();
   const security::SecretBytes text = cluster.token->text();
@@ -506,6 +536,7 @@ void fuzz::seed_messages() {
   relays();
   collectives();
   letters();
+  teaching();
   enrolments();
   statements();
 }

@@ -269,9 +269,9 @@ Result<int> run(const RunOptions& options) {
 
 void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand(
-      "run",
-      "Run jobs and teachers, in an embedded cluster on this machine or on one that runs, and follow them");
+  CLI::App* command = app.add_subcommand("run",
+                                         "Run jobs and teachers, in an embedded cluster on this "
+                                         "machine or on one that runs, and follow them");
   command->add_option("job", options->jobs, "Job descriptors (YAML)")->required();
   command->add_option(
       "--run-dir", options->run_folder,

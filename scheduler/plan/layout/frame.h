@@ -69,7 +69,7 @@ struct Shard {
 
 struct Replica {
   ActRef load, norm, record;
-  ActRef ask;  ///< of a student
+  ActRef ask;                              ///< of a student
   std::vector<std::vector<Shard>> shards;  ///< by stage, then rank
 };
 

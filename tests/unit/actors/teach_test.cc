@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "actors/teach/desk.h"
+#include "actors/teach/lessons.h"
 
 namespace reef::actors {
 namespace {
@@ -315,6 +316,135 @@ TEST_F(DeskTest, LetsOutNoMoreThanItMay) {
   desk.serve(now_);
   EXPECT_EQ(said_.size(), 1u);
   EXPECT_EQ(desk.account().positions(), 3u);
+}
+
+// One window of two pairs, padded: a b <sep> x y <end>  c <sep> z <end>  <end> <end>
+const std::vector<std::int32_t> kWindow{1, 2, 90, 11, 12, 91, 3, 90, 13, 91, 91, 91};
+const std::vector<std::int32_t> kCounted{-1, -1, 11, 12, 91, -1, -1, 13, 91, -1, -1, -1};
+
+TEST(Sides, TargetsAreWhatCounts) {
+  const auto passages = passages_of(kWindow, kCounted, 12, job::Teacher::Side::kTarget);
+  const std::vector<Passage> expected{{{90, 11, 12}, {2, 3, 4}}, {{90, 13}, {7, 8}}};
+  EXPECT_EQ(passages, expected);
+  // Of a text that is no pairs, all of each window.
+  const std::vector<std::int32_t> text{1, 2, 3, 4}, next{2, 3, 4, 5};
+  const std::vector<Passage> whole{{{1, 2}, {0, 1}}, {{3, 4}, {2, 3}}};
+  EXPECT_EQ(passages_of(text, next, 2, job::Teacher::Side::kTarget), whole);
+  EXPECT_TRUE(passages_of(text, next, 2, job::Teacher::Side::kSource).empty());
+}
+
+TEST(Sides, SourcesAreShownAsTheirTeacherWasTrained) {
+  const auto passages = passages_of(kWindow, kCounted, 12, job::Teacher::Side::kSource);
+  // Of "c" alone nothing is asked: what follows it is the separator.
+  const std::vector<Passage> expected{{{90, 1}, {std::nullopt, 0}}};
+  EXPECT_EQ(passages, expected);
+}
+
+/// A student of two teachers, with a clock that moves while it waits.
+class LessonsTest : public testing::Test {
+ protected:
+  LessonsTest() {
+    job_.model = nn::GptConfig{.vocab_size = 100, .n_positions = 12};
+    job_.training.context = 12;
+    job_.distillation.emplace();
+    job_.distillation->teachers = {{"es", 1, job::Teacher::Side::kTarget},
+                                   {"en", 1, job::Teacher::Side::kSource}};
+    job_.distillation->top_k = 2;
+    job_.distillation->patience = 500ms;
+  }
+  Lessons lessons() {
+    return Lessons(
+        job_,
+        [this](std::uint32_t teacher, node::Letter letter) {
+          sent_.emplace_back(teacher, std::move(letter));
+          return true;
+        },
+        post_, system_clock());
+  }
+  /// What the teacher says to the letter that was sent `index`-th.
+  void answer(std::size_t index, std::size_t positions) {
+    Said said;
+    for (std::size_t i = 0; i < positions; ++i) {
+      said.tokens.insert(said.tokens.end(), {4, 5});
+      said.values.insert(said.values.end(), {std::log(0.5f), std::log(0.25f)});
+    }
+    node::Letter letter;
+    letter.kind = static_cast<std::uint16_t>(Speech::kAnswer);
+    letter.number = sent_.at(index).second.number;
+    letter.payload = encode(said, {2, SaidAs::kInt8, 100});
+    post_.put({sent_[index].first, std::nullopt, std::move(letter)});
+  }
+
+  job::Job job_;
+  Post post_{1 << 20};
+  std::vector<std::pair<std::uint32_t, node::Letter>> sent_;
+};
+
+TEST_F(LessonsTest, AreHeardOfTheMicroBatchThatWasAskedAbout) {
+  Lessons lessons = this->lessons();
+  lessons.ask(0, 0, kWindow, kCounted);
+  lessons.ask(0, 1, kWindow, kCounted);
+  ASSERT_EQ(sent_.size(), 4u);
+  EXPECT_EQ(sent_[1].first, 1u);
+  for (const std::size_t index : {3u, 2u, 1u, 0u}) answer(index, index % 2 == 0 ? 5 : 2);
+  for (const std::uint32_t micro : {0u, 1u}) {
+    const Lessons::Heard heard = lessons.hear(0, micro);
+    ASSERT_TRUE(heard.lessons[0] && heard.lessons[1]);
+    EXPECT_EQ(heard.lessons[0]->places, (std::vector<std::size_t>{2, 3, 4, 7, 8}));
+    EXPECT_EQ(heard.lessons[1]->places,
+              std::vector<std::size_t>{0});  // the separator's is nobody's
+    EXPECT_EQ(heard.lessons[1]->said.tokens.size(), 2u);
+    EXPECT_EQ(heard.asked, 6u);
+    EXPECT_EQ(heard.bytes, 7 * job::said_bytes(2, SaidAs::kInt8, 100));
+  }
+  EXPECT_EQ(lessons.hear(0, 0).asked, 0u);
+}
+
+TEST_F(LessonsTest, GoOnWithoutATeacherThatSaysWhatCannotBe) {
+  Lessons lessons = this->lessons();
+  lessons.ask(0, 0, kWindow, kCounted);
+  answer(0, 4);  // of fewer positions
+  node::Letter refusal;
+  refusal.kind = static_cast<std::uint16_t>(Speech::kRefusal);
+  refusal.number = sent_[1].second.number;
+  refusal.payload = to_bytes(as_bytes("no"));
+  post_.put({0, std::nullopt, refusal});  // another's answer counts for nothing
+  post_.put({1, std::nullopt, refusal});
+  const Time begun = system_clock().now();
+  const Lessons::Heard heard = lessons.hear(0, 0);
+  EXPECT_FALSE(heard.lessons[0] || heard.lessons[1]);
+  EXPECT_EQ(heard.asked, 6u);
+  EXPECT_EQ(heard.bytes, 0u);
+  EXPECT_LT(system_clock().now() - begun, job_.distillation->patience);
+}
+
+TEST_F(LessonsTest, AreAskedForAgainWhenATeacherIsBack) {
+  Lessons lessons = this->lessons();
+  lessons.ask(0, 0, kWindow, kCounted);
+  post_.put({0, true, {}});
+  post_.put({0, false, {}});
+  post_.put({1, true, {}});
+  answer(1, 2);
+  const Lessons::Heard heard = lessons.hear(0, 0);  // for a lost one nobody waits
+  EXPECT_TRUE(!heard.lessons[0] && heard.lessons[1]);
+  lessons.ask(1, 0, kWindow, kCounted);
+  post_.put({0, true, {}});
+  const std::size_t before = sent_.size();
+  answer(before - 1, 2);
+  EXPECT_FALSE(lessons.hear(1, 0).lessons[0]);  // it was asked again, but has not answered
+  ASSERT_EQ(sent_.size(), before + 1);
+  EXPECT_EQ(sent_.back().second.number, sent_[before - 2].second.number);
+}
+
+TEST_F(LessonsTest, PatienceIsLostOnceWithOneThatDoesNotCome) {
+  Lessons lessons = this->lessons();
+  for (const std::uint64_t round : {0u, 1u}) {
+    lessons.ask(round, 0, kWindow, kCounted);
+    const Time begun = system_clock().now();
+    EXPECT_FALSE(lessons.hear(round, 0).lessons[0]);
+    const Duration took = system_clock().now() - begun;
+    EXPECT_EQ(took >= job_.distillation->patience, round == 0);
+  }
 }
 
 }  // namespace
