@@ -1,5 +1,6 @@
 #pragma once
-// What datacenters that train by local steps tell each other (docs/decisions/0025-local-steps.md).
+// What datacenters that train by local steps tell each other (docs/decisions/0025-local-steps.md),
+// and teachers and students (docs/teachers.md).
 
 #include <cstdint>
 #include <string>
@@ -10,10 +11,10 @@ namespace reef::node {
 
 inline constexpr std::size_t kLongestLetterCodec = 64;  ///< bytes of its name
 
-/// What the outer stores of two islands tell each other. The node carries it and understands none
+/// What the outer stores of two islands, or a teacher and a student, tell each other. The node carries it and understands none
 /// of it.
 struct Letter {
-  std::uint16_t kind = 0;  ///< the stores' own
+  std::uint16_t kind = 0;  ///< the writers' own
   std::uint32_t fragment = 0;
   std::uint64_t number = 0, tokens = 0, included = 0;
   std::string codec;  ///< at most kLongestLetterCodec bytes
