@@ -49,12 +49,12 @@ void Lessons::ask(std::uint64_t round, std::uint32_t micro, std::span<const std:
 }
 
 /// If the teacher is not there: when it comes.
-void Lessons::send(std::uint64_t number, const Question& question) {
+void Lessons::send(std::uint64_t number, Question& question) {
   node::Letter letter;
   letter.kind = static_cast<std::uint16_t>(Speech::kAsk);
   letter.number = number;
   letter.payload = question.payload;
-  send_(teacher_number(distillation_, question.entry), std::move(letter));
+  question.sent = send_(teacher_number(distillation_, question.entry), std::move(letter));
 }
 
 Lessons::Heard Lessons::hear(std::uint64_t round, std::uint32_t micro) {
@@ -103,10 +103,10 @@ void Lessons::changed(std::uint32_t teacher, bool present) {
   if (teacher >= distillation_.teachers.size()) return;
   presence_[teacher] = present ? Presence::kThere : Presence::kAway;
   log_info("teacher " + name_of(teacher) + (present ? " is there" : " is away"));
-  if (!present) return;
-  for (const auto& [number, question] : questions_) {
-    const bool its = teacher_number(distillation_, question.entry) == teacher;
-    if (its && !question.over) send(number, question);
+  for (auto& [number, question] : questions_) {
+    if (teacher_number(distillation_, question.entry) != teacher || question.over) continue;
+    if (!present) question.sent = false;
+    if (!question.sent && present) send(number, question);
   }
 }
 

@@ -59,11 +59,12 @@ class Lessons {
     std::vector<std::optional<std::size_t>> places;
     std::optional<Lesson> lesson;
     std::uint64_t bytes = 0;
+    bool sent = false;  ///< over the channel that there is
     bool over = false;  ///< answered or refused
   };
   enum class Presence : std::uint8_t { kUnknown, kThere, kAway };
 
-  void send(std::uint64_t number, const Question& question);
+  void send(std::uint64_t number, Question& question);
   void take(std::vector<Post::Event> events);
   void changed(std::uint32_t teacher, bool present);
   void answered(std::uint32_t teacher, const node::Letter& letter);

@@ -356,6 +356,7 @@ class LessonsTest : public testing::Test {
     return Lessons(
         job_,
         [this](std::uint32_t teacher, node::Letter letter) {
+          if (teacher == away_) return false;
           sent_.emplace_back(teacher, std::move(letter));
           return true;
         },
@@ -378,6 +379,7 @@ class LessonsTest : public testing::Test {
   job::Job job_;
   Post post_{1 << 20};
   std::vector<std::pair<std::uint32_t, node::Letter>> sent_;
+  std::optional<std::uint32_t> away_;
 };
 
 TEST_F(LessonsTest, AreHeardOfTheMicroBatchThatWasAskedAbout) {
@@ -427,13 +429,29 @@ TEST_F(LessonsTest, AreAskedForAgainWhenATeacherIsBack) {
   answer(1, 2);
   const Lessons::Heard heard = lessons.hear(0, 0);  // for a lost one nobody waits
   EXPECT_TRUE(!heard.lessons[0] && heard.lessons[1]);
+  away_ = 0;
   lessons.ask(1, 0, kWindow, kCounted);
-  post_.put({0, true, {}});
   const std::size_t before = sent_.size();
+  EXPECT_EQ(sent_.back().first, 1u);
   answer(before - 1, 2);
+  away_.reset();
+  post_.put({0, true, {}});
   EXPECT_FALSE(lessons.hear(1, 0).lessons[0]);  // it was asked again, but has not answered
   ASSERT_EQ(sent_.size(), before + 1);
-  EXPECT_EQ(sent_.back().second.number, sent_[before - 2].second.number);
+  EXPECT_EQ(sent_.back().first, 0u);
+  EXPECT_EQ(sent_.back().second.number, sent_[before - 1].second.number - 1);
+}
+
+TEST_F(LessonsTest, AreAskedForOnceBeforeATeacherIsSaidToBeThere) {
+  Lessons lessons = this->lessons();
+  lessons.ask(0, 0, kWindow, kCounted);
+  const std::size_t before = sent_.size();
+  post_.put({0, true, {}});
+  post_.put({1, true, {}});
+  answer(0, 5);
+  answer(1, 2);
+  EXPECT_TRUE(lessons.hear(0, 0).lessons[0]);
+  EXPECT_EQ(sent_.size(), before);
 }
 
 TEST_F(LessonsTest, PatienceIsLostOnceWithOneThatDoesNotCome) {
