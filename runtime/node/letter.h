@@ -1,6 +1,5 @@
 #pragma once
-// What datacenters that train by local steps tell each other (docs/decisions/0025-local-steps.md),
-// and teachers and students (docs/teachers.md).
+// What islands (docs/decisions/0025-local-steps.md), and teachers and students, tell each other.
 
 #include <cstdint>
 #include <string>
@@ -11,8 +10,8 @@ namespace reef::node {
 
 inline constexpr std::size_t kLongestLetterCodec = 64;  ///< bytes of its name
 
-/// What the outer stores of two islands, or a teacher and a student, tell each other. The node carries it and understands none
-/// of it.
+/// What the outer stores of two islands, or a teacher and a student, tell each other. The node
+/// carries it and understands none of it.
 struct Letter {
   std::uint16_t kind = 0;  ///< the writers' own
   std::uint32_t fragment = 0;

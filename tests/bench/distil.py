@@ -10,10 +10,9 @@ answers over those of fp32 logits. Data, sizes and settings are those of configs
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
-
-import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ATOLL = ROOT / "build/release/bin/atoll"
@@ -32,13 +31,21 @@ class Bench:
             sys.exit(f"atoll {' '.join(map(str, arguments))}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
 
-    def descriptor(self, name, to=None, change=lambda spec: None):
+    def descriptor(self, name, to=None, steps=None, **more):
         """A descriptor of configs/jobs, changed, in the work folder."""
-        job = yaml.safe_load((ROOT / f"configs/jobs/{name}.yaml").read_text())
-        job["spec"]["topology"] = str(ROOT / "configs/topologies/three-datacenters.yaml")
-        change(job["spec"])
+        text = (ROOT / f"configs/jobs/{name}.yaml").read_text()
+        text = text.replace("../topologies/three-datacenters.yaml", str(ROOT / "configs/topologies/three-datacenters.yaml"))
+        if steps is not None:
+            text = re.sub(r"training: {steps: \d+", f"training: {{steps: {steps}, seed: {more.get('seed', 1)}", text)
+            text = re.sub(r"warmupSteps: \d+", f"warmupSteps: {min(30, steps // 4)}", text)
+            text = re.sub(r"every: \d+", "every: 0", text)
+        for teacher, weight in more.get("weights", {}).items():
+            line = re.search(rf"^ *- {{job: teacher-{teacher}, weight: [\d.]+.*\n", text, re.M)[0]
+            text = text.replace(line, re.sub(r"weight: [\d.]+", f"weight: {weight}", line) if weight > 0 else "")
+        if not more.get("taught", True):
+            text = text[:text.index("  distillation:")]
         path = self.work / f"{to or name}.yaml"
-        path.write_text(yaml.safe_dump(job, sort_keys=False))
+        path.write_text(text)
         return path
 
     def prepare(self):
@@ -53,10 +60,8 @@ class Bench:
                            "data/en-es/tokenizer.json")
             run = f"runs/language-{language}"
             if not (self.work / run / "summary.json").exists():
-                def steps(spec):
-                    spec["training"]["steps"] = self.options.language_steps
-                    spec["optimizer"]["warmupSteps"] = min(30, self.options.language_steps // 4)
-                self.atoll("run", self.descriptor(f"language-{language}", change=steps), "--run-dir", run, "--json")
+                descriptor = self.descriptor(f"language-{language}", steps=self.options.language_steps)
+                self.atoll("run", descriptor, "--run-dir", run, "--json")
 
     def student(self, seed, taught):
         """The run's scores, and the bytes of answers and of logits."""
@@ -64,20 +69,8 @@ class Bench:
         if taught:
             name += f"-{self.options.weights}"
 
-        def change(spec):
-            spec["training"].update(steps=self.options.steps, seed=seed)
-            spec["optimizer"]["warmupSteps"] = min(30, self.options.steps // 4)
-            spec["evaluation"] = {"rounds": 4}
-            if not taught:
-                del spec["distillation"]
-                return
-            weights = dict(zip(("spanish", "english"), map(float, self.options.weights.split(","))))
-            teachers = spec["distillation"]["teachers"]
-            for teacher in teachers:
-                teacher["weight"] = weights.get(teacher["job"].removeprefix("teacher-"), 0)
-            spec["distillation"]["teachers"] = [teacher for teacher in teachers if teacher["weight"] > 0]
-
-        job = self.descriptor("distil", name, change)
+        weights = dict(zip(("spanish", "english"), map(float, self.options.weights.split(","))))
+        job = self.descriptor("distil", name, self.options.steps, seed=seed, taught=taught, weights=weights)
         teachers = [self.descriptor(f"teacher-{language}") for language in LANGUAGES.values()] if taught else []
         run = self.work / "runs" / name
         own = run / "distil" if taught else run
