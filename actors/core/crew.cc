@@ -126,8 +126,10 @@ class LocalCrew final : public node::Crew {
   }
 
  private:
-  /// Bytes that another island may have to say before the store looks: snapshots of all, twice.
+  /// Bytes that another island may have to say before the store looks: snapshots of all, twice; or
+  /// a student, of whom many may ask one teacher.
   static std::size_t letters_of(const job::Job& job) {
+    if (job.serves) return std::size_t{16} << 20;
     std::size_t elements = 0;
     for (const nn::Layer& layer : job::spec_of(job).layers) {
       for (const nn::Parameter& parameter : layer.parameters)

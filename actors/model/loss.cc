@@ -50,7 +50,9 @@ Status Loss::learn(Firing& firing, nn::LossResult& loss, std::vector<double>& re
       targets.push_back({lesson.places[i], std::span(lesson.said.tokens).subspan(i * k, k),
                          std::span(lesson.said.values).subspan(i * k, k)});
     }
-    const double scale = distillation_->teachers[entry].weight * double{grad_scale_};
+    const double weight =
+        distillation_->teachers[entry].weight * job::share_of(*distillation_, input.round.step);
+    const double scale = weight * double{grad_scale_};
     report[0] +=
         nn::distil(firing.context, logits, targets, distillation_->temperature, scale, gradient);
     report[1] += static_cast<double>(targets.size());

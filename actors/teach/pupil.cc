@@ -10,13 +10,16 @@ namespace {
 class Pupil final : public Task {
  public:
   explicit Pupil(const TaskSetup& setup)
-      : model_(setup.model), training_(setup.job.training), lessons_(*setup.lessons) {}
+      : model_(setup.model),
+        training_(setup.job.training),
+        distillation_(*setup.job.distillation),
+        lessons_(*setup.lessons) {}
 
   Status run(Firing& firing) override {
     const Token& asked = *firing.inputs[0];
     follow_input(firing);
     firing.outputs[0]->tensors = {asked.tensors.at(0)};
-    if (!asked.round.training()) return {};
+    if (!asked.round.training() || job::share_of(distillation_, asked.round.step) == 0) return {};
     const ops::Tensor &targets = asked.tensors[0], &tokens = asked.tensors.at(1);
     const ops::Shape shape{training_.sequences_per_leaf, training_.context};
     if (targets.shape() != shape || tokens.shape() != shape)
@@ -31,6 +34,7 @@ class Pupil final : public Task {
  private:
   const nn::ModelSpec& model_;
   const job::Training training_;
+  const job::Distillation distillation_;
   Lessons& lessons_;
 };
 

@@ -166,6 +166,7 @@ void JobRun::cancel() {
 void JobRun::release() {
   if (ended_ || std::exchange(released_, true)) return;
   line_->note("nobody asks any more; stopping");
+  cancelled_ = true;
   client_->cancel();
 }
 

@@ -188,6 +188,7 @@ Result<Distillation> distillation_from(const Json& from, const Document& documen
     take(one, "side", side);
     if (side == name_of(Teacher::Side::kSource)) teacher.side = Teacher::Side::kSource;
   }
+  take(from, "until", distillation.until);
   take(from, "temperature", distillation.temperature);
   take(from, "topK", distillation.top_k);
   std::string values = name_of(distillation.values);
@@ -354,6 +355,7 @@ Json distillation_to(const Distillation& distillation) {
         {{"job", teacher.job}, {"weight", teacher.weight}, {"side", name_of(teacher.side)}});
   }
   return {{"teachers", teachers},
+          {"until", distillation.until},
           {"temperature", distillation.temperature},
           {"topK", distillation.top_k},
           {"values", name_of(distillation.values)},

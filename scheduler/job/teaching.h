@@ -52,6 +52,9 @@ inline const char* name_of(Teacher::Side side) {
 /// The loss is the data's and weight * distillation (ops/nn/distillation.h) of each teacher.
 struct Distillation {
   std::vector<Teacher> teachers;
+  /// The last step at which they are asked; weights fall to nothing until then, evenly. 0: to the
+  /// end, with the same weights.
+  std::uint64_t until = 0;
   double temperature = 1;
   std::uint32_t top_k = 16;
   SaidAs values = SaidAs::kInt8;
@@ -60,6 +63,13 @@ struct Distillation {
   std::string vocabulary = {};  ///< as Serves::vocabulary, of the student's data
   bool operator==(const Distillation&) const = default;
 };
+
+/// What a teacher's weight is multiplied with in a step (1-based); 0: nobody is asked.
+inline double share_of(const Distillation& distillation, std::uint64_t step) {
+  if (distillation.until == 0) return 1;
+  if (step > distillation.until) return 0;
+  return 1 - static_cast<double>(step - 1) / static_cast<double>(distillation.until);
+}
 
 /// Of a position in an answer: tokens of 2 bytes, or 4 where a vocabulary needs them, and values.
 inline std::uint64_t said_bytes(std::uint32_t top_k, SaidAs values, std::int64_t vocabulary) {

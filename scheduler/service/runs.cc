@@ -78,6 +78,10 @@ Status Service::submit(std::uint64_t client, const node::Submit& submit) {
 
 Status Service::queue(Run run, const std::string& text, std::vector<plan::Plan> plans) {
   ATOLL_TRY(check_teachers(run.job));
+  if (run.job.serves && teacher_named(run.name) != nullptr) {
+    return Error{Code::kRefused, "teacher " + run.name,
+                 "runs or waits here already; give it another metadata.name"};
+  }
   ATOLL_ASSIGN(run.id, store_->add_job(run.name, text, run.run_folder));
   if (run.job.serves && school_ == 0) {
     ATOLL_ASSIGN(school_, store_->next_epoch(run.id));

@@ -73,6 +73,13 @@ class Teachers(ClusterTest):
         self.assertEqual(status, 0, said)
         self.assertGreater(self.steps(folder / "test")[-1]["distillation_loss"], steps[-1]["distillation_loss"])
 
+    def test_nobody_is_asked_behind_the_last_step_of_lessons(self):
+        status, summaries, said, folder = self.run_all(self.teacher(), self.student(more=", until: 8"))
+        self.assertEqual(status, 0, said)
+        bytes_of = [line["answer_bytes"] for line in self.steps(folder / "test")]
+        self.assertEqual([count > 0 for count in bytes_of], [True] * 8 + [False] * 12)
+        self.assertEqual(summaries["wise"]["served"]["positions"], 8 * 8 * 32)
+
     def test_every_layout_of_a_student(self):
         losses = []
         for nodes, fields in ((2, {}), (4, {"dp": 2}), (4, {"pp": 2}), (4, {"pp": 2, "schedule": "zero-bubble"}),

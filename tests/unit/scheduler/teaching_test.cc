@@ -39,7 +39,7 @@ TEST(Teaching, DescriptorsComeBackAsTheyWere) {
                      "delta: 1e-7, epsilon: 3, cache: 1MiB"),
         student_yaml("teachers: [{job: wise}]"),
         student_yaml("teachers: [{job: wise, weight: 0.25, side: source}, {job: wise}], "
-                     "temperature: 2, topK: 8, values: bf16, patience: 250ms")}) {
+                     "until: 50, temperature: 2, topK: 8, values: bf16, patience: 250ms")}) {
     const auto job = job::parse_job(yaml, "x.yaml");
     ASSERT_TRUE(job.ok()) << job.error().text();
     const auto again = job::job_from_json(job::job_to_json(*job));
@@ -88,6 +88,15 @@ TEST(Teaching, WhatCannotBeIsRefusedWhereItStands) {
               std::string::npos)
         << said;
   }
+}
+
+TEST(Teaching, WeightsFallToNothing) {
+  job::Distillation distillation;
+  EXPECT_EQ(job::share_of(distillation, 1000), 1);
+  distillation.until = 4;
+  const double expected[] = {1, 0.75, 0.5, 0.25, 0, 0};
+  for (std::uint64_t step = 1; step <= 6; ++step)
+    EXPECT_EQ(job::share_of(distillation, step), expected[step - 1]) << step;
 }
 
 TEST(Teaching, OnlyReadersOfDescriptorsSayWhatTokensMean) {
