@@ -30,7 +30,7 @@ class LocalCrew final : public node::Crew {
     const auto send = [this](std::uint32_t teacher, node::Letter letter) {
       return setup_.wire.send_letter(teacher, std::move(letter));
     };
-    lessons_.emplace(job_, send, post_, site_.clock);
+    lessons_.emplace(job_, setup_.plan.epoch, send, post_, site_.clock);
   }
 
   /// Tasks refer to the crew, and hosts to the node: none of them may outlive it.

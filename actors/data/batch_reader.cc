@@ -25,6 +25,14 @@ Result<data::TokenShards> open_split(const job::Job& job, const char* split) {
                      " tokens; one sample needs more than the context of " +
                      std::to_string(job.training.context)};
   }
+  const bool about_sources =
+      job.distillation && std::ranges::count(job.distillation->teachers,
+                                             job::Teacher::Side::kSource, &job::Teacher::side) > 0;
+  if (about_sources && !shards.pairs()) {
+    return Error{Code::kJobValue, "spec.distillation.teachers",
+                 "side: source asks about what is to be translated, but " + job.data.path +
+                     " holds no pairs; say side: target, or prepare the data with --pairs"};
+  }
   if (shards.pairs() && shards.pairs()->window != job.training.context) {
     return Error{Code::kData, job.data.path,
                  "holds pairs in windows of " + std::to_string(shards.pairs()->window) +

@@ -49,7 +49,7 @@ class LayerShard final : public Task {
     in_halves_ = actor.acts.size() > 2 * std::size_t{segments.count()} + judging;
     for (std::uint32_t b = 0; b < segments.buckets().count(); ++b)
       add_bucket(setup.model, segments, b);
-    if (stage_.is_last()) loss_.emplace(setup);
+    if (stage_.is_last()) loss_.emplace(setup, actor.replica);
   }
 
   Status run(Firing& firing) override {

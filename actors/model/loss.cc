@@ -12,8 +12,11 @@ namespace reef::actors {
 
 using ops::Tensor;
 
-Loss::Loss(const TaskSetup& setup)
-    : model_(setup.model), distillation_(setup.job.distillation), lessons_(setup.lessons) {
+Loss::Loss(const TaskSetup& setup, std::uint32_t replica)
+    : replica_(replica),
+      model_(setup.model),
+      distillation_(setup.job.distillation),
+      lessons_(setup.lessons) {
   const job::Training& training = setup.job.training;
   // The gradient of the mean over the global batch: every leaf is scaled alike, so leaves only add
   // up. Where some targets do not count, it is as much smaller as there are fewer: how many a batch
@@ -36,7 +39,7 @@ Status Loss::run(Firing& firing) const {
 /// Adds the teachers' gradient to the data's. The logits are looked at on the host.
 Status Loss::learn(Firing& firing, nn::LossResult& loss, std::vector<double>& report) const {
   const Token& input = *firing.inputs[0];
-  const Lessons::Heard heard = lessons_->hear(input.round.number, input.micro);
+  const Lessons::Heard heard = lessons_->hear({input.round.number, replica_, input.micro});
   const Tensor logits = ops::on_host(firing.context, input.tensors[0]);
   const bool here = ops::is_host(firing.context.device());
   const Tensor gradient =

@@ -18,7 +18,7 @@ inline constexpr std::size_t kLessonReport = 4;
 
 class Loss {
  public:
-  explicit Loss(const TaskSetup& setup);
+  Loss(const TaskSetup& setup, std::uint32_t replica);
 
   /// logits, targets -> grad logits, report
   Status run(Firing& firing) const;
@@ -32,6 +32,7 @@ class Loss {
   Status learn(Firing& firing, nn::LossResult& loss, std::vector<double>& report) const;
   static Status give(Firing& firing, nn::LossResult loss, std::vector<double> report = {});
 
+  const std::uint32_t replica_;
   const nn::ModelSpec& model_;
   float grad_scale_;
   const std::optional<job::Distillation> distillation_;

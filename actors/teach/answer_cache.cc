@@ -5,7 +5,7 @@
 
 namespace reef::actors {
 
-std::size_t AnswerCache::Hash::operator()(const Question& question) const {
+std::size_t hash_of(const Question& question) {
   const std::string_view tokens(reinterpret_cast<const char*>(question.tokens.data()),
                                 question.tokens.size() * sizeof(std::int32_t));
   return std::hash<std::string_view>()(tokens);
@@ -17,7 +17,7 @@ std::size_t AnswerCache::cost_of(const Entry& entry) {
 }
 
 const Bytes* AnswerCache::find(const Question& question) {
-  const auto [first, last] = places_.equal_range(Hash()(question));
+  const auto [first, last] = places_.equal_range(hash_of(question));
   for (auto place = first; place != last; ++place) {
     if (place->second->question != question) continue;
     entries_.splice(entries_.begin(), entries_, place->second);
@@ -33,14 +33,14 @@ void AnswerCache::put(Question question, Bytes answer) {
   if (cost > limit_) return;
   while (bytes_ + cost > limit_) {
     const auto oldest = std::prev(entries_.end());
-    const auto [first, last] = places_.equal_range(Hash()(oldest->question));
+    const auto [first, last] = places_.equal_range(hash_of(oldest->question));
     places_.erase(std::find_if(first, last, [&](const auto& one) { return one.second == oldest; }));
     bytes_ -= cost_of(*oldest);
     entries_.erase(oldest);
   }
   bytes_ += cost;
   entries_.push_front(std::move(entry));
-  places_.emplace(Hash()(entries_.front().question), entries_.begin());
+  places_.emplace(hash_of(entries_.front().question), entries_.begin());
 }
 
 }  // namespace reef::actors

@@ -20,6 +20,10 @@ struct Question {
   bool operator==(const Question&) const = default;
 };
 
+/// Of its tokens. A peer could find questions that collide: those are held against each other in
+/// full.
+std::size_t hash_of(const Question& question);
+
 /// Thread: one. Memory: `limit` bytes; what was asked longest ago goes first.
 class AnswerCache {
  public:
@@ -37,10 +41,6 @@ class AnswerCache {
     Bytes answer;
   };
   using Entries = std::list<Entry>;
-  /// A peer could find questions that collide: those are held against each other in full.
-  struct Hash {
-    std::size_t operator()(const Question& question) const;
-  };
   static std::size_t cost_of(const Entry& entry);
 
   std::size_t limit_;

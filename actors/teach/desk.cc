@@ -42,6 +42,23 @@ bool take_top(std::span<const float> logits, const Question& question,
 
 }  // namespace
 
+std::size_t Desk::Thoughts::find(const Question& question) const {
+  const auto [first, last] = places.equal_range(hash_of(question));
+  const auto found = std::find_if(
+      first, last, [&](const auto& place) { return all[place.second].question == question; });
+  return found == last ? all.size() : found->second;
+}
+
+void Desk::Thoughts::add(Question question, std::uint64_t first_row) {
+  places.emplace(hash_of(question), all.size());
+  all.push_back({std::move(question), first_row, {}});
+}
+
+void Desk::Thoughts::cut_back(std::size_t size) {
+  all.resize(size);
+  std::erase_if(places, [size](const auto& place) { return place.second >= size; });
+}
+
 Desk::Desk(const job::Serves& serves, Model model, Reply reply, Random noise, Time now)
     : serves_(serves),
       model_(std::move(model)),
@@ -72,18 +89,23 @@ void Desk::take(std::uint32_t student, node::Letter letter) {
   auto ask = read_ask(letter.payload, model_.vocabulary, model_.longest, serves_.top_k);
   if (!ask.ok()) return refuse(student, letter.number, ask.error().what);
   auto& waiting = waiting_[student];
-  if (waiting.size() == kMostWaiting)
+  std::size_t tokens = 0, before = 0;
+  for (const auto& sequence : ask->sequences) tokens += sequence.size();
+  for (const Waiting& one : waiting) before += one.tokens;
+  if (waiting.size() == kMostWaiting || before + tokens > kMostWaitingTokens)
     return refuse(student, letter.number, "too many asks wait for this teacher already");
-  waiting.push_back({letter.number, std::move(*ask)});
+  if (tokens * job::said_bytes(ask->top_k, ask->values, model_.vocabulary) > job::kMostAnswer)
+    return refuse(student, letter.number, "an answer would be larger than a letter may be");
+  waiting.push_back({letter.number, tokens, std::move(*ask)});
 }
 
 Duration Desk::serve(Time now) {
   std::vector<Draft> drafts;
-  std::vector<Thought> thoughts;
+  Thoughts thoughts;
   admit(now, drafts, thoughts);
-  think(thoughts);
-  for (Draft& draft : drafts) answer(draft, thoughts);
-  for (Thought& thought : thoughts) {
+  think(thoughts.all);
+  for (Draft& draft : drafts) answer(draft, thoughts.all);
+  for (Thought& thought : thoughts.all) {
     if (!thought.answer.empty()) cache_.put(std::move(thought.question), std::move(thought.answer));
   }
   Duration next = kNothingToDo;
@@ -94,10 +116,10 @@ Duration Desk::serve(Time now) {
 }
 
 /// In turns, so that nobody waits behind all that another has asked.
-void Desk::admit(Time now, std::vector<Draft>& drafts, std::vector<Thought>& thoughts) {
-  std::size_t admitted = 0, passed_over = 0;
+void Desk::admit(Time now, std::vector<Draft>& drafts, Thoughts& thoughts) {
+  std::size_t admitted = 0, tokens = 0, passed_over = 0;
   auto turn = waiting_.lower_bound(next_student_);
-  while (admitted < kMostAtOnce && passed_over < waiting_.size()) {
+  while (admitted < kMostAtOnce && tokens < kTokensAtOnce && passed_over < waiting_.size()) {
     if (turn == waiting_.end()) turn = waiting_.begin();
     const auto student = turn++;
     if (student->second.empty() || !limit_of(student->first).take(now)) {
@@ -108,34 +130,36 @@ void Desk::admit(Time now, std::vector<Draft>& drafts, std::vector<Thought>& tho
     ++admitted;
     Waiting next = std::move(student->second.front());
     student->second.pop_front();
+    tokens += next.tokens;
     draft(student->first, std::move(next), drafts, thoughts);
   }
   next_student_ = turn == waiting_.end() ? 0 : turn->first;
 }
 
 void Desk::draft(std::uint32_t student, Waiting waiting, std::vector<Draft>& drafts,
-                 std::vector<Thought>& thoughts) {
+                 Thoughts& thoughts) {
   Draft draft{student, waiting.number, {}, {}, 0, 0};
-  const std::size_t before = thoughts.size();
+  const std::size_t before = thoughts.all.size();
   std::uint64_t row = next_row_;
   for (auto& sequence : waiting.ask.sequences) {
     Question question{waiting.ask.temperature, waiting.ask.top_k, waiting.ask.values,
                       std::move(sequence)};
     const std::size_t length = question.tokens.size();
     draft.positions += length;
-    const auto same = std::ranges::find(thoughts, question, &Thought::question);
-    const Bytes* const known = same == thoughts.end() ? cache_.find(question) : nullptr;
+    const std::size_t same = thoughts.find(question);
+    const bool thought = same < thoughts.all.size();
+    const Bytes* const known = thought ? nullptr : cache_.find(question);
     draft.parts.push_back(known == nullptr ? Bytes() : *known);
     draft.thoughts.emplace_back();
-    if (known != nullptr || same != thoughts.end()) draft.cached += length;
+    if (known != nullptr || thought) draft.cached += length;
     if (known != nullptr) continue;
-    draft.thoughts.back() = static_cast<std::size_t>(same - thoughts.begin());
-    if (same != thoughts.end()) continue;
-    thoughts.push_back({std::move(question), row, {}});
+    draft.thoughts.back() = same;
+    if (thought) continue;
+    thoughts.add(std::move(question), row);
     row += length;
   }
   if (serves_.epsilon > 0 && !account_.allows(row - next_row_, serves_.epsilon)) {
-    thoughts.resize(before);
+    thoughts.cut_back(before);
     return refuse(student, waiting.number,
                   "what this teacher may let out (spec.serves.epsilon) has been let out");
   }

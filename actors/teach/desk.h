@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "actors/teach/answer_cache.h"
@@ -34,12 +35,14 @@ struct Served {
   std::uint64_t bytes = 0;      ///< of answers
 };
 
-/// Thread: one. Memory: at most kMostWaiting asks of a student, the cache, and the logits of one
-/// batch. Failure: what a student may not ask is refused in words; nothing that it sends ends the
-/// service.
+/// Thread: one. Memory: at most kMostWaiting asks and kMostWaitingTokens tokens of a student, the
+/// answers to kTokensAtOnce tokens and one ask more, the cache, and the logits of one batch.
+/// Failure: what a student may not ask is refused in words; nothing that it sends ends the service.
 class Desk {
  public:
   static constexpr std::size_t kMostWaiting = 64;
+  static constexpr std::size_t kMostWaitingTokens = 2 * job::kMostAsked;
+  static constexpr std::size_t kTokensAtOnce = 1 << 16;  ///< so that a stop is soon seen
 
   struct Model {
     std::int64_t vocabulary = 0;
@@ -70,6 +73,7 @@ class Desk {
  private:
   struct Waiting {
     std::uint64_t number = 0;
+    std::size_t tokens = 0;
     Ask ask;
   };
   /// A sequence that must be thought about.
@@ -77,6 +81,16 @@ class Desk {
     Question question;
     std::uint64_t first_row = 0;  ///< of the noise
     Bytes answer;                 ///< empty: the model gave no numbers
+  };
+  /// Each question once.
+  struct Thoughts {
+    std::vector<Thought> all;
+    std::unordered_multimap<std::size_t, std::size_t> places;  ///< by hash
+
+    /// Its index; all.size() if it is not there.
+    std::size_t find(const Question& question) const;
+    void add(Question question, std::uint64_t first_row);
+    void cut_back(std::size_t size);
   };
   /// An ask on its way to an answer: of each sequence what is in the cache, or the thought that
   /// will be.
@@ -89,9 +103,9 @@ class Desk {
   };
 
   void refuse(std::uint32_t student, std::uint64_t number, const std::string& why);
-  void admit(Time now, std::vector<Draft>& drafts, std::vector<Thought>& thoughts);
+  void admit(Time now, std::vector<Draft>& drafts, Thoughts& thoughts);
   void draft(std::uint32_t student, Waiting waiting, std::vector<Draft>& drafts,
-             std::vector<Thought>& thoughts);
+             Thoughts& thoughts);
   void think(std::vector<Thought>& thoughts);
   void think(std::span<Thought* const> batch);
   Bytes say(std::span<float> logits, const Thought& thought) const;

@@ -19,18 +19,20 @@ std::uint32_t teacher_number(const job::Distillation& distillation, std::size_t 
   return static_cast<std::uint32_t>(first - teachers.begin());
 }
 
-Lessons::Lessons(const job::Job& job, Send send, Post& post, const Clock& clock)
+Lessons::Lessons(const job::Job& job, std::uint64_t epoch, Send send, Post& post,
+                 const Clock& clock)
     : distillation_(*job.distillation),
       manner_{distillation_.top_k, distillation_.values, nn::vocabulary_of(job.model)},
       window_(job.training.context),
       send_(std::move(send)),
       post_(post),
-      clock_(clock) {}
+      clock_(clock),
+      next_number_(epoch << 32) {}
 
-void Lessons::ask(std::uint64_t round, std::uint32_t micro, std::span<const std::int32_t> tokens,
+void Lessons::ask(const Batch& batch, std::span<const std::int32_t> tokens,
                   std::span<const std::int32_t> targets) {
   const std::lock_guard lock(mutex_);
-  auto& numbers = asked_[{round, micro}];
+  auto& numbers = asked_[batch];
   for (std::size_t entry = 0; entry < distillation_.teachers.size(); ++entry) {
     auto passages = passages_of(tokens, targets, window_, distillation_.teachers[entry].side);
     if (passages.empty()) continue;
@@ -57,11 +59,11 @@ void Lessons::send(std::uint64_t number, Question& question) {
   question.sent = send_(teacher_number(distillation_, question.entry), std::move(letter));
 }
 
-Lessons::Heard Lessons::hear(std::uint64_t round, std::uint32_t micro) {
+Lessons::Heard Lessons::hear(const Batch& batch) {
   std::vector<std::uint64_t> numbers;
   {
     const std::lock_guard lock(mutex_);
-    if (auto found = asked_.extract({round, micro})) numbers = std::move(found.mapped());
+    if (auto found = asked_.extract(batch)) numbers = std::move(found.mapped());
   }
   const Time late = clock_.now() + distillation_.patience;
   for (Duration patience{};; patience = kLookAgain) {
@@ -111,6 +113,7 @@ void Lessons::changed(std::uint32_t teacher, bool present) {
 }
 
 void Lessons::answered(std::uint32_t teacher, const node::Letter& letter) {
+  if (teacher < distillation_.teachers.size()) presence_[teacher] = Presence::kThere;
   const auto found = questions_.find(letter.number);
   if (found == questions_.end()) return;  // it came too late, or twice
   Question& question = found->second;
@@ -158,7 +161,8 @@ bool Lessons::waits_for(const std::vector<std::uint64_t>& numbers) const {
   });
 }
 
-/// One that has not come yet is waited for no more until it has.
+/// One that has not come yet is waited for no more until it has; one that is silent, until it says
+/// something.
 void Lessons::give_up(const std::vector<std::uint64_t>& numbers) {
   for (const std::uint64_t number : numbers) {
     const Question& question = questions_.at(number);
@@ -166,7 +170,7 @@ void Lessons::give_up(const std::vector<std::uint64_t>& numbers) {
     const std::uint32_t teacher = teacher_number(distillation_, question.entry);
     Presence& presence = presence_[teacher];
     complain(teacher, presence == Presence::kThere ? "no answer in time" : "is not there");
-    if (presence != Presence::kThere) presence = Presence::kAway;
+    presence = Presence::kAway;
   }
 }
 

@@ -42,14 +42,23 @@ class Lessons {
   };
 
   /// All outlive the lessons.
-  Lessons(const job::Job& job, Send send, Post& post, const Clock& clock);
+  /// `epoch`: of this run of the job, so that its numbers are no earlier run's.
+  Lessons(const job::Job& job, std::uint64_t epoch, Send send, Post& post, const Clock& clock);
 
-  /// `tokens` and `targets` of micro-batch `micro`: whole windows.
-  void ask(std::uint64_t round, std::uint32_t micro, std::span<const std::int32_t> tokens,
+  /// A micro-batch of this job; replicas of one node have lessons in common.
+  struct Batch {
+    std::uint64_t round = 0;
+    std::uint32_t replica = 0;
+    std::uint32_t micro = 0;
+    auto operator<=>(const Batch&) const = default;
+  };
+
+  /// `tokens` and `targets` of the micro-batch: whole windows.
+  void ask(const Batch& batch, std::span<const std::int32_t> tokens,
            std::span<const std::int32_t> targets);
   /// Waits for whoever is there, and has not been waited for in vain since it was, as long as the
   /// job's patience. Nothing asked: nothing heard.
-  Heard hear(std::uint64_t round, std::uint32_t micro);
+  Heard hear(const Batch& batch);
 
  private:
   struct Question {
@@ -81,9 +90,9 @@ class Lessons {
   Post& post_;
   const Clock& clock_;
   std::mutex mutex_;  ///< guards all below
-  std::uint64_t next_number_ = 1;
+  std::uint64_t next_number_;
   std::map<std::uint64_t, Question> questions_;  ///< by number
-  std::map<std::pair<std::uint64_t, std::uint32_t>, std::vector<std::uint64_t>> asked_;
+  std::map<Batch, std::vector<std::uint64_t>> asked_;
   std::map<std::uint32_t, Presence> presence_;
   std::map<std::uint32_t, std::size_t> complaints_;
 };

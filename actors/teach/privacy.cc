@@ -7,6 +7,7 @@ namespace reef::actors {
 
 void clip_logits(std::span<float> logits, double clip) {
   if (clip == 0) return;
+  for (float& logit : logits) logit = std::isfinite(logit) ? logit : 0;
   double sum = 0, squares = 0;
   for (const float logit : logits) sum += double{logit};
   const double mean = sum / static_cast<double>(logits.size());

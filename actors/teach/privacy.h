@@ -20,7 +20,8 @@
 
 namespace reef::actors {
 
-/// Moves a position's logits around 0 and shortens them to `clip`; 0: leaves them as they are.
+/// Moves a position's logits around 0 and shortens them to `clip`, what is no number counted as 0,
+/// so that it tells no more than others; 0: leaves them as they are.
 void clip_logits(std::span<float> logits, double clip);
 
 /// Adds noise that nobody can guess who does not know the key of `noise`: position `row` of it must

@@ -9,8 +9,9 @@ namespace {
 /// act ask: asked -> targets
 class Pupil final : public Task {
  public:
-  explicit Pupil(const TaskSetup& setup)
-      : model_(setup.model),
+  explicit Pupil(const TaskSetup& setup, std::uint32_t replica)
+      : replica_(replica),
+        model_(setup.model),
         training_(setup.job.training),
         distillation_(*setup.job.distillation),
         lessons_(*setup.lessons) {}
@@ -26,12 +27,13 @@ class Pupil final : public Task {
       return Error{Code::kTensor, "pupil", "tokens or targets of another shape than a micro-batch"};
     ATOLL_TRY(nn::check_tokens(model_.config, tokens));
     ATOLL_TRY(nn::check_targets(model_.config, targets));
-    lessons_.ask(asked.round.number, asked.micro, tokens.values<std::int32_t>(),
+    lessons_.ask({asked.round.number, replica_, asked.micro}, tokens.values<std::int32_t>(),
                  targets.values<std::int32_t>());
     return {};
   }
 
  private:
+  const std::uint32_t replica_;
   const nn::ModelSpec& model_;
   const job::Training training_;
   const job::Distillation distillation_;
@@ -42,7 +44,7 @@ class Pupil final : public Task {
 
 Result<std::unique_ptr<Task>> make_pupil(const TaskSetup& setup, const plan::Actor& actor) {
   if (setup.lessons == nullptr) return Error{Code::kProto, actor.name, "the job is no student's"};
-  return std::unique_ptr<Task>(std::make_unique<Pupil>(setup));
+  return std::unique_ptr<Task>(std::make_unique<Pupil>(setup, actor.replica));
 }
 
 }  // namespace reef::actors

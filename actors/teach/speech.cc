@@ -117,7 +117,7 @@ Result<Ask> read_ask(BytesView payload, std::int64_t vocabulary, std::size_t lon
       return refuse("a sequence of " + std::to_string(length) + " tokens; the model takes 1 to " +
                     std::to_string(longest));
     tokens += length;
-    if (tokens > kMostAsked) return refuse("an ask with too many tokens");
+    if (tokens > job::kMostAsked) return refuse("an ask with too many tokens");
   }
   const std::size_t size = token_size(vocabulary);
   if (payload.size() != kHead + 4 * count + size * tokens)

@@ -23,7 +23,6 @@ namespace reef::actors {
 enum class Speech : std::uint16_t { kAsk = 1, kAnswer = 2, kRefusal = 3 };
 
 inline constexpr std::size_t kMostSequences = 1 << 16;  ///< of an ask
-inline constexpr std::size_t kMostAsked = 1 << 20;      ///< tokens of an ask
 inline constexpr std::size_t kLongestRefusal = 512;     ///< bytes
 inline constexpr double kHighestTemperature = 100;
 

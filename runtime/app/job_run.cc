@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
 
 #include "actors/checkpoint/format/checkpoint.h"
@@ -243,19 +244,28 @@ double JobRun::tokens_per_second() const {
   return training > 0 ? static_cast<double>(tokens_) / training : 0;
 }
 
-/// The last that the teacher has written down; nothing, if nobody has asked.
+/// The last that the teacher has written down; nothing, if nobody has asked or it was on another
+/// machine.
 nlohmann::ordered_json JobRun::served() const {
-  const auto lines = read_file((folder_ / "metrics.jsonl").string(), 64 << 20);
-  if (!lines.ok() || lines->empty()) return nlohmann::ordered_json::object();
-  const std::size_t end = lines->find_last_not_of('\n') + 1;
-  const std::size_t before = lines->rfind('\n', end - 1);
+  constexpr std::streamoff kLongestLine = 1 << 20;
+  std::ifstream file(folder_ / "metrics.jsonl", std::ios::binary | std::ios::ate);
+  const std::streamoff size = file ? std::streamoff{file.tellg()} : 0;
+  std::string lines(static_cast<std::size_t>(std::min(size, kLongestLine)), '\0');
+  file.seekg(size - static_cast<std::streamoff>(lines.size()));
+  if (lines.empty() || !file.read(lines.data(), static_cast<std::streamsize>(lines.size())))
+    return nlohmann::ordered_json::object();
+  const std::size_t end = lines.find_last_not_of('\n') + 1;
+  const std::size_t before = lines.rfind('\n', end - 1);
   const std::size_t first = before == std::string::npos ? 0 : before + 1;
-  auto line = nlohmann::ordered_json::parse(lines->substr(first, end - first), nullptr, false);
+  auto line = nlohmann::ordered_json::parse(lines.substr(first, end - first), nullptr, false);
   return line.is_object() ? line : nlohmann::ordered_json::object();
 }
 
 std::string JobRun::served_text() const {
   const auto line = served();
+  if (line.empty())
+    return status_ + ": nobody asked, or what was served stands in " +
+           (folder_ / "metrics.jsonl").string() + " on the teacher's machine\n";
   const auto count = [&line](const char* name) { return line.value(name, std::uint64_t{0}); };
   std::string text =
       fmt::format("{}: answered {} positions in {} requests ({} from the cache, {} refused)\n",

@@ -7,6 +7,7 @@
 #include "ops/codec/edge.h"
 #include "ops/nn/context_share.h"
 #include "ops/nn/tensor_rank.h"
+#include "runtime/base/units.h"
 #include "scheduler/cost/cost.h"
 
 namespace reef::job {
@@ -242,6 +243,16 @@ class Check {
                                                        : "";
     if (!with.empty())
       return no(pointer, "does not go together with " + with + "; use dp, pp and zero_stage");
+    const std::uint64_t asked =
+        std::uint64_t{job_.training.sequences_per_leaf} * job_.training.context;
+    const std::uint64_t answer =
+        asked * said_bytes(distillation.top_k, distillation.values, nn::vocabulary_of(job_.model));
+    if (asked > kMostAsked || answer > kMostAnswer) {
+      return no(pointer,
+                "asks about " + text(asked) + " tokens of a micro-batch and is answered in " +
+                    format_size(answer) + "; limit " + text(kMostAsked) + " tokens and " +
+                    format_size(kMostAnswer) + ", so lower topK or spec.training.sequencesPerLeaf");
+    }
     return {};
   }
 

@@ -11,6 +11,9 @@
 
 namespace reef::job {
 
+inline constexpr std::size_t kMostAsked = 1 << 18;                     ///< tokens of an ask
+inline constexpr std::uint64_t kMostAnswer = std::uint64_t{32} << 20;  ///< bytes
+
 /// How a log-probability travels.
 enum class SaidAs : std::uint8_t {
   kInt8,  ///< a byte: sixteenths of a nat below 0, down to -15.9375

@@ -23,7 +23,8 @@ std::string number(double value) {
   return text;
 }
 
-/// Weights in what they are read from and computed in, a batch's logits and hidden values, answers.
+/// Weights in what they are read from and computed in, a batch's logits and hidden values, answers
+/// that are kept, and those that are on their way.
 std::uint64_t state_of(const job::Job& job) {
   const nn::ModelSpec spec = job::spec_of(job);
   const auto parameters = static_cast<std::uint64_t>(nn::parameter_count(spec));
@@ -32,7 +33,8 @@ std::uint64_t state_of(const job::Job& job) {
   const std::uint64_t batch = teaching_batch(job);
   // Of a layer at a time: the widest is a feed-forward's, four times the hidden values or so,
   // twice.
-  return 2 * 4 * parameters + batch * 4 * (2 * vocabulary + 16 * width) + job.serves->cache;
+  return 2 * 4 * parameters + batch * 4 * (2 * vocabulary + 16 * width) + job.serves->cache +
+         4 * job::kMostAnswer;
 }
 
 Plan plan_on(const job::Job& job, const topology::Node& node) {

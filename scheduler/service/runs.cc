@@ -82,6 +82,7 @@ Status Service::queue(Run run, const std::string& text, std::vector<plan::Plan> 
     return Error{Code::kRefused, "teacher " + run.name,
                  "runs or waits here already; give it another metadata.name"};
   }
+  ATOLL_TRY(check_apart(run, plans.front()));
   ATOLL_ASSIGN(run.id, store_->add_job(run.name, text, run.run_folder));
   if (run.job.serves && school_ == 0) {
     ATOLL_ASSIGN(school_, store_->next_epoch(run.id));

@@ -164,6 +164,7 @@ class Service {
   // teachers.cc
   const Run* teacher_named(const std::string& name) const;
   Status check_teachers(const job::Job& student) const;
+  Status check_apart(const Run& run, const plan::Plan& plan) const;
   Status may_teach(const Run& teacher, const job::Job& student) const;
   std::string waits_for_teacher(const job::Job& student) const;
   bool refuse_untaught();

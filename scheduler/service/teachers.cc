@@ -80,6 +80,26 @@ Status Service::check_teachers(const job::Job& student) const {
   return {};
 }
 
+/// A teacher has its node for itself and to no end: nobody waits for one that holds it, neither
+/// another teacher nor a student that it waits for in turn.
+Status Service::check_apart(const Run& run, const plan::Plan& plan) const {
+  const auto holds = [](const plan::Plan& one, const std::string& node) {
+    return std::ranges::count(one.nodes, node, &plan::Node::name) > 0;
+  };
+  const auto check = [&](const Run& teacher) -> Status {
+    if (!teacher.job.serves || teacher.ending) return {};
+    if (!run.job.serves && !asks(run.job, teacher.name)) return {};
+    const std::string& node = teacher.plan.nodes[0].name;
+    if (!holds(plan, node)) return {};
+    return Error{Code::kRefused, "node " + node,
+                 "is teacher " + teacher.name + "'s, who keeps it; place job " + run.name +
+                     " in other datacenters with spec.placement.datacenters"};
+  };
+  for (const auto& [id, teacher] : runs_) ATOLL_TRY(check(teacher));
+  for (const Run& teacher : queue_) ATOLL_TRY(check(teacher));
+  return {};
+}
+
 /// Empty: all of them run.
 std::string Service::waits_for_teacher(const job::Job& student) const {
   if (!student.distillation) return {};
@@ -142,9 +162,10 @@ Result<std::vector<node::Partner>> Service::students_of(const Run& teacher) {
     }
   }
   if (partners.size() <= kMostPartners) return partners;
-  return Error{
-      Code::kNoFit, "teacher " + teacher.name,
-      std::to_string(partners.size()) + " nodes ask it; limit " + std::to_string(kMostPartners)};
+  return Error{Code::kNoFit, "teacher " + teacher.name,
+               std::to_string(partners.size()) + " nodes ask it; limit " +
+                   std::to_string(kMostPartners) +
+                   "; use fewer replicas, or a second teacher of the same model"};
 }
 
 Result<std::vector<node::Partner>> Service::teachers_of(const Run& student,

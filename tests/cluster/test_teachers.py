@@ -82,7 +82,7 @@ class Teachers(ClusterTest):
 
     def test_every_layout_of_a_student(self):
         losses = []
-        for nodes, fields in ((2, {}), (4, {"dp": 2}), (4, {"pp": 2}), (4, {"pp": 2, "schedule": "zero-bubble"}),
+        for nodes, fields in ((2, {}), (2, {"dp": 2}), (4, {"dp": 2}), (4, {"pp": 2}), (4, {"pp": 2, "schedule": "zero-bubble"}),
                               (4, {"dp": 2, "zero": 3})):
             with self.subTest(**fields):
                 status, _, said, folder = self.run_all(self.teacher(nodes=nodes), self.student(nodes=nodes, **fields))
@@ -128,6 +128,14 @@ class Teachers(ClusterTest):
         status, _, said, _ = self.run_all(self.teacher(serves=", topK: 4"), self.student())
         self.assertEqual(status, 4, said)
         self.assertIn("says at most 4 tokens of a position, job test asks for 16", said)
+
+    def test_a_teacher_keeps_its_node(self):
+        status, _, said, _ = self.run_all(self.teacher(), self.student(datacenter="east"))
+        self.assertEqual(status, 4, said)
+        self.assertIn("E_REFUSED: node east-0: is teacher wise's, who keeps it; place job test in other datacenters", said)
+        status, _, said, _ = self.run_all(self.teacher(jobs="test"), self.teacher(name="wiser"), self.student())
+        self.assertEqual(status, 4, said)
+        self.assertIn("place job wiser in other datacenters", said)
 
     def test_noise_is_accounted_for_and_ends(self):
         serves = ", clip: 20, noise: 400, delta: 1e-5, epsilon: 1"

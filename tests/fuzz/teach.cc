@@ -126,10 +126,10 @@ void learn(fuzz::Input& input) {
   job.distillation->patience = Duration::zero();
   actors::Post post(1 << 20);
   actors::Lessons lessons(
-      job, [](std::uint32_t, const node::Letter&) { return true; }, post, system_clock());
+      job, 1, [](std::uint32_t, const node::Letter&) { return true; }, post, system_clock());
   const std::vector<std::int32_t> tokens{1, 2, 10, 3, 4, 11}, targets{-1, -1, 3, 4, 11, -1};
   for (std::uint64_t round = 0; round < 4 && !input.empty(); ++round) {
-    lessons.ask(round, 0, tokens, targets);
+    lessons.ask({round, 0, 0}, tokens, targets);
     for (std::size_t i = input.below(6); i > 0; --i) {
       const auto from = static_cast<std::uint32_t>(input.below(3));
       if (input.below(8) == 0) {
@@ -142,7 +142,7 @@ void learn(fuzz::Input& input) {
       letter.payload = to_bytes(input.take(input.below(2) == 0 ? 18 : input.below(32)));
       post.put({from, std::nullopt, std::move(letter)});
     }
-    const auto heard = lessons.hear(round, 0);
+    const auto heard = lessons.hear({round, 0, 0});
     for (const auto& lesson : heard.lessons) {
       if (!lesson) continue;
       CHECK(lesson->said.tokens.size() == 2 * lesson->places.size());

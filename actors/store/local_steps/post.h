@@ -32,7 +32,7 @@ class Post {
     const std::lock_guard lock(mutex_);
     const std::uint32_t island = event.island;
     std::size_t& bytes = bytes_[island];
-    bytes += event.letter.payload.size();
+    bytes += sizeof event + event.letter.payload.size() + event.letter.codec.size();
     events_.push_back(std::move(event));
     if (bytes > limit_) {
       std::erase_if(events_, [island](const Event& one) { return one.island == island; });

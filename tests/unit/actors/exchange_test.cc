@@ -373,7 +373,7 @@ TEST(Exchange, ASnapshotMayBeTheLastOfAll) {
 }
 
 TEST(Post, ThrowsAwayWhatIsMoreThanAnybodyHasToSay) {
-  Post post(100);
+  Post post(100 + 2 * sizeof(Post::Event));
   const auto letter = [](std::uint32_t island, std::size_t bytes) {
     Post::Event event{island, std::nullopt, {}};
     event.letter.payload.resize(bytes);

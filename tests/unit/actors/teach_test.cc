@@ -354,7 +354,7 @@ class LessonsTest : public testing::Test {
   }
   Lessons lessons() {
     return Lessons(
-        job_,
+        job_, 3,
         [this](std::uint32_t teacher, node::Letter letter) {
           if (teacher == away_) return false;
           sent_.emplace_back(teacher, std::move(letter));
@@ -384,13 +384,13 @@ class LessonsTest : public testing::Test {
 
 TEST_F(LessonsTest, AreHeardOfTheMicroBatchThatWasAskedAbout) {
   Lessons lessons = this->lessons();
-  lessons.ask(0, 0, kWindow, kCounted);
-  lessons.ask(0, 1, kWindow, kCounted);
+  lessons.ask({0, 0, 0}, kWindow, kCounted);
+  lessons.ask({0, 0, 1}, kWindow, kCounted);
   ASSERT_EQ(sent_.size(), 4u);
   EXPECT_EQ(sent_[1].first, 1u);
   for (const std::size_t index : {3u, 2u, 1u, 0u}) answer(index, index % 2 == 0 ? 5 : 2);
   for (const std::uint32_t micro : {0u, 1u}) {
-    const Lessons::Heard heard = lessons.hear(0, micro);
+    const Lessons::Heard heard = lessons.hear({0, 0, micro});
     ASSERT_TRUE(heard.lessons[0] && heard.lessons[1]);
     EXPECT_EQ(heard.lessons[0]->places, (std::vector<std::size_t>{2, 3, 4, 7, 8}));
     EXPECT_EQ(heard.lessons[1]->places,
@@ -399,12 +399,12 @@ TEST_F(LessonsTest, AreHeardOfTheMicroBatchThatWasAskedAbout) {
     EXPECT_EQ(heard.asked, 6u);
     EXPECT_EQ(heard.bytes, 7 * job::said_bytes(2, SaidAs::kInt8, 100));
   }
-  EXPECT_EQ(lessons.hear(0, 0).asked, 0u);
+  EXPECT_EQ(lessons.hear({0, 0, 0}).asked, 0u);
 }
 
 TEST_F(LessonsTest, GoOnWithoutATeacherThatSaysWhatCannotBe) {
   Lessons lessons = this->lessons();
-  lessons.ask(0, 0, kWindow, kCounted);
+  lessons.ask({0, 0, 0}, kWindow, kCounted);
   answer(0, 4);  // of fewer positions
   node::Letter refusal;
   refusal.kind = static_cast<std::uint16_t>(Speech::kRefusal);
@@ -413,7 +413,7 @@ TEST_F(LessonsTest, GoOnWithoutATeacherThatSaysWhatCannotBe) {
   post_.put({0, std::nullopt, refusal});  // another's answer counts for nothing
   post_.put({1, std::nullopt, refusal});
   const Time begun = system_clock().now();
-  const Lessons::Heard heard = lessons.hear(0, 0);
+  const Lessons::Heard heard = lessons.hear({0, 0, 0});
   EXPECT_FALSE(heard.lessons[0] || heard.lessons[1]);
   EXPECT_EQ(heard.asked, 6u);
   EXPECT_EQ(heard.bytes, 0u);
@@ -422,21 +422,21 @@ TEST_F(LessonsTest, GoOnWithoutATeacherThatSaysWhatCannotBe) {
 
 TEST_F(LessonsTest, AreAskedForAgainWhenATeacherIsBack) {
   Lessons lessons = this->lessons();
-  lessons.ask(0, 0, kWindow, kCounted);
+  lessons.ask({0, 0, 0}, kWindow, kCounted);
   post_.put({0, true, {}});
   post_.put({0, false, {}});
   post_.put({1, true, {}});
   answer(1, 2);
-  const Lessons::Heard heard = lessons.hear(0, 0);  // for a lost one nobody waits
+  const Lessons::Heard heard = lessons.hear({0, 0, 0});  // for a lost one nobody waits
   EXPECT_TRUE(!heard.lessons[0] && heard.lessons[1]);
   away_ = 0;
-  lessons.ask(1, 0, kWindow, kCounted);
+  lessons.ask({1, 0, 0}, kWindow, kCounted);
   const std::size_t before = sent_.size();
   EXPECT_EQ(sent_.back().first, 1u);
   answer(before - 1, 2);
   away_.reset();
   post_.put({0, true, {}});
-  EXPECT_FALSE(lessons.hear(1, 0).lessons[0]);  // it was asked again, but has not answered
+  EXPECT_FALSE(lessons.hear({1, 0, 0}).lessons[0]);  // it was asked again, but has not answered
   ASSERT_EQ(sent_.size(), before + 1);
   EXPECT_EQ(sent_.back().first, 0u);
   EXPECT_EQ(sent_.back().second.number, sent_[before - 1].second.number - 1);
@@ -444,22 +444,22 @@ TEST_F(LessonsTest, AreAskedForAgainWhenATeacherIsBack) {
 
 TEST_F(LessonsTest, AreAskedForOnceBeforeATeacherIsSaidToBeThere) {
   Lessons lessons = this->lessons();
-  lessons.ask(0, 0, kWindow, kCounted);
+  lessons.ask({0, 0, 0}, kWindow, kCounted);
   const std::size_t before = sent_.size();
   post_.put({0, true, {}});
   post_.put({1, true, {}});
   answer(0, 5);
   answer(1, 2);
-  EXPECT_TRUE(lessons.hear(0, 0).lessons[0]);
+  EXPECT_TRUE(lessons.hear({0, 0, 0}).lessons[0]);
   EXPECT_EQ(sent_.size(), before);
 }
 
 TEST_F(LessonsTest, PatienceIsLostOnceWithOneThatDoesNotCome) {
   Lessons lessons = this->lessons();
   for (const std::uint64_t round : {0u, 1u}) {
-    lessons.ask(round, 0, kWindow, kCounted);
+    lessons.ask({round, 0, 0}, kWindow, kCounted);
     const Time begun = system_clock().now();
-    EXPECT_FALSE(lessons.hear(round, 0).lessons[0]);
+    EXPECT_FALSE(lessons.hear({round, 0, 0}).lessons[0]);
     const Duration took = system_clock().now() - begun;
     EXPECT_EQ(took >= job_.distillation->patience, round == 0);
   }

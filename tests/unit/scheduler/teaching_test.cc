@@ -2,6 +2,8 @@
 
 #include "scheduler/plan/teaching.h"
 
+#include <algorithm>
+
 #include "samples.h"
 #include "scheduler/plan/encoding.h"
 #include "scheduler/plan/memory.h"
@@ -59,7 +61,7 @@ TEST(Teaching, WhatCannotBeIsRefusedWhereItStands) {
   EXPECT_EQ(refusal(teacher_yaml("jobs: []")),
             "E_JOB_VALUE: x.yaml:7:12: spec.serves.jobs: has 0 items; at least 1 are needed");
   EXPECT_EQ(refusal(teacher_yaml("jobs: [keen, keen]")),
-            "E_JOB_VALUE: x.yaml:7:19: spec.serves.jobs.0: keen is listed twice");
+            "E_JOB_VALUE: x.yaml:7:19: spec.serves.jobs[0]: keen is listed twice");
   EXPECT_NE(refusal(teacher_yaml("jobs: [keen], noise: 1")).find("is a multiple of clip"),
             std::string::npos);
   EXPECT_NE(refusal(teacher_yaml("jobs: [keen], clip: 1, epsilon: 1")).find("without noise"),
@@ -69,7 +71,7 @@ TEST(Teaching, WhatCannotBeIsRefusedWhereItStands) {
   EXPECT_NE(refusal(teacher_yaml("jobs: [keen], cache: 12")).find("spec.serves.cache"),
             std::string::npos);
   EXPECT_EQ(refusal(student_yaml("teachers: [{job: wise}, {job: wise}]")),
-            "E_JOB_VALUE: x.yaml:15:29: spec.distillation.teachers.0.job: wise is asked twice "
+            "E_JOB_VALUE: x.yaml:15:30: spec.distillation.teachers[0].job: wise is asked twice "
             "about the same side");
   EXPECT_NE(refusal(student_yaml("teachers: [{job: sample}]")).find("cannot teach itself"),
             std::string::npos);
