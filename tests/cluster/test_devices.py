@@ -62,6 +62,31 @@ class Devices(ClusterTest):
             with self.subTest(devices=devices, **fields):
                 self.same_on(devices, **fields)
 
+    def test_a_teacher_and_its_student(self):
+        """Noise would differ, all else has the same bits."""
+        _, model = self.train(["cpu"], steps=20)
+        learnt = []
+        for devices in (["cpu", "cpu"], ["twin:0", "twin:1"]):
+            student = self.job(nodes=devices, evaluate=0, snapshot=0)
+            student.write_text(student.read_text() + "  distillation: {teachers: [{job: wise}]}\n"
+                               "  placement: {datacenters: [west]}\n")
+            teacher = self.root / f"wise-{self.runs}.yaml"
+            teacher.write_text(f"""apiVersion: atoll.dev/v1
+kind: TeacherService
+metadata: {{name: wise}}
+spec:
+  topology: {self.root}/topology-{self.runs}.yaml
+  placement: {{datacenters: [east]}}
+  model: {{from: {model}}}
+  serves: {{jobs: [test]}}
+""")
+            status, _, stderr, folder = self.run_job(teacher, str(student))
+            self.assertEqual(status, 0, stderr)
+            lines = [line for line in self.metrics(folder / "test") if "loss" in line]
+            self.assertTrue(all(line["taught"] == 1 for line in lines))
+            learnt.append([(line["loss"], line["distillation_loss"], line["gradient_norm"]) for line in lines])
+        self.assertEqual(*learnt)
+
     def test_a_checkpoint_goes_from_one_device_to_the_other(self):
         for first, second in ((["cpu"], ["twin:0"]), (["twin:0"], ["cpu"])):
             with self.subTest(first=first):
