@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/model/loss.h"
+#include "actors/store/local_steps/post.h"
 #include "scheduler/plan/leaf_order.h"
 
 namespace reef::actors {
@@ -75,6 +76,8 @@ class Metrics final : public Task {
     return order_.leaf(replica, micro) * setup_.plan.context + replica % setup_.plan.context;
   }
 
+  bool of_island() const { return setup_.job.island && setup_.post != nullptr; }
+
   bool finished(const Sums& sums) const {
     return sums.reports == sums.losses.size() && sums.has_norm;
   }
@@ -100,6 +103,7 @@ class Metrics final : public Task {
       if (progress.evaluated) {
         progress.evaluation_loss =
             mean(std::exchange(evaluation_loss_, 0), std::exchange(evaluation_tokens_, 0));
+        if (of_island()) setup_.post->evaluated(progress.evaluation_loss);
       }
     }
     write(progress, sums);
@@ -123,6 +127,7 @@ class Metrics final : public Task {
       line["gradient_norm"] = progress.gradient_norm;
       line["learning_rate"] = progress.learning_rate;
       line["tokens_per_second"] = took > 0 ? static_cast<double>(progress.tokens) / took : 0.0;
+      if (of_island()) line["inner_steps"] = setup_.post->interval();
     } else if (progress.evaluated) {
       line["validation_loss"] = progress.evaluation_loss;
     } else {

@@ -200,6 +200,15 @@ class Check {
   }
 
   Status local_steps() const {
+    const LocalSteps* any = job_.automatic     ? &job_.automatic->local
+                            : job_.local_steps ? &*job_.local_steps
+                                               : nullptr;
+    const bool blind = job_.evaluation.every == 0 || job_.evaluation.rounds == 0;
+    if (any != nullptr && any->loss_guard > 0 && blind) {
+      return no("/spec/datacenters/loss_guard",
+                "has no held-out losses to look at; set evaluation.every and rounds, or leave it "
+                "out");
+    }
     if (!job_.local_steps) return {};
     const LocalSteps& local = *job_.local_steps;
     if (local.fragments > local.inner_steps) {

@@ -120,6 +120,7 @@ Result<LocalSteps> local_steps_from(const Json& from, const Document& document) 
   take(from, "outer_learning_rate", local.outer_learning_rate);
   take(from, "outer_momentum", local.outer_momentum);
   take(from, "quorum", local.quorum);
+  take(from, "loss_guard", local.loss_guard);
   ATOLL_ASSIGN(local.grace,
                duration_from(from, "grace", "/spec/datacenters", local.grace, document));
   return local;
@@ -145,6 +146,8 @@ Status take_automatic(const Json& spec, const Document& document, Job& job) {
   AutomaticMode automatic;
   take(from, "extra_tokens", automatic.extra_tokens);
   ATOLL_ASSIGN(automatic.local, local_steps_from(from, document));
+  if (!from.contains("loss_guard") && job.evaluation.every > 0 && job.evaluation.rounds > 0)
+    automatic.local.loss_guard = AutomaticMode::kUsualGuard;
   job.automatic = std::move(automatic);
   return {};
 }
@@ -323,6 +326,7 @@ Json outer_to(const LocalSteps& local) {
           {"outer_learning_rate", local.outer_learning_rate},
           {"outer_momentum", local.outer_momentum},
           {"quorum", local.quorum},
+          {"loss_guard", local.loss_guard},
           {"grace", duration_text(local.grace)}};
 }
 

@@ -26,9 +26,20 @@ Job at_pace(const Job& job, double factor) {
   own.optimizer.warmup_steps = std::min(scaled(job.optimizer.warmup_steps), own.training.steps - 1);
   own.evaluation.every = scaled(job.evaluation.every);
   own.checkpoints.every = scaled(job.checkpoints.every);
+  // Of as many due dates, since islands count in these.
+  const std::uint64_t dues = dues_in_interval(*job.local_steps);
   own.local_steps->inner_steps =
-      std::max<std::uint64_t>(scaled(job.local_steps->inner_steps), job.local_steps->fragments);
+      dues * std::max<std::uint64_t>(scaled(job.local_steps->inner_steps / dues),
+                                     job.local_steps->fragments);
   return own;
+}
+
+std::uint32_t dues_in_interval(const LocalSteps& local) {
+  if (local.loss_guard == 0) return 1;
+  for (const std::uint32_t dues : {4, 2}) {
+    if (local.inner_steps % dues == 0 && local.inner_steps / dues >= local.fragments) return dues;
+  }
+  return 1;
 }
 
 std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
@@ -45,10 +56,9 @@ std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
 }
 
 std::optional<std::uint32_t> fragment_due(const LocalSteps& local, std::uint64_t step) {
-  const std::uint64_t phase = step % local.inner_steps;
+  const std::uint64_t steps = local.inner_steps / dues_in_interval(local), phase = step % steps;
   for (std::uint32_t f = 0; f < local.fragments; ++f) {
-    if ((f + std::uint64_t{1}) * local.inner_steps / local.fragments % local.inner_steps == phase)
-      return f;
+    if ((f + std::uint64_t{1}) * steps / local.fragments % steps == phase) return f;
   }
   return std::nullopt;
 }

@@ -24,12 +24,16 @@ struct LocalSteps {
   double outer_momentum = 0.9;
   std::uint32_t quorum = 1;                   ///< datacenters without which there is no update
   Duration grace = std::chrono::seconds(30);  ///< for the others, once there is a quorum
+  /// By which share a held-out loss may be above the best before it, twice in a row, until
+  /// fragments are told twice as often (actors/store/local_steps/loss_guard.h); 0: whatever it is.
+  double loss_guard = 0;
   bool operator==(const LocalSteps&) const = default;
 };
 
 /// Mode auto: the planner chooses between lock-step, with which codecs, and local steps, how far
 /// apart and how packed (scheduler/plan/modes.h).
 struct AutomaticMode {
+  static constexpr double kUsualGuard = 0.02;  ///< of jobs that evaluate and say none
   /// The most text that a mode may be expected to need beyond that of lock-step without codecs, for
   /// the same loss.
   double extra_tokens = 0.5;
@@ -62,8 +66,12 @@ std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
 /// counts in steps counts as many more.
 Job at_pace(const Job& job, double factor);
 
-/// Which fragment is told after this step: each once in inner_steps, evenly spread, the last one
-/// when these are over.
+/// Into how many due dates of each fragment inner_steps are cut, so that a loss guard can have it
+/// told more often: 4 or 2 where these come out even and leave each fragment a step of its own.
+std::uint32_t dues_in_interval(const LocalSteps& local);
+
+/// Which fragment is due after this step: each once in inner_steps, or so many times, evenly
+/// spread, the last one when these are over.
 std::optional<std::uint32_t> fragment_due(const LocalSteps& local, std::uint64_t step);
 
 }  // namespace reef::job

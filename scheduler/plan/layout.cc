@@ -24,7 +24,9 @@ class Actors {
 
   void add_actors() {
     for (std::uint32_t replica = 0; replica < f_.shards.replicas; ++replica) add_replica(replica);
-    const ActorId metrics = f_.add(ActorKind::kMetrics, "metrics", {0, f_.last});
+    // An island's losses are also its outer store's business, which is on the first stage's node.
+    const ActorId metrics =
+        f_.add(ActorKind::kMetrics, "metrics", {0, f_.job.island ? 0 : f_.last});
     for (std::uint32_t i = 0; i < f_.shards.replicas; ++i) {
       f_.replicas[i].record =
           f_.builder.add_act(metrics, "record " + std::to_string(i), f_.micro(i));

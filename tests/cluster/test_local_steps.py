@@ -34,6 +34,10 @@ class LocalSteps(ClusterTest):
         self.assertEqual(status, 0, said)
         self.assertEqual(summary["steps"], 40)
         loss = self.check_agreement(folder, evaluations=4)
+        for one in ("east", "west"):  # as the job says, or longer where this machine is busy
+            intervals = [line["inner_steps"] for line in self.metrics(folder / one) if "loss" in line]
+            self.assertEqual(len(intervals), 40)
+            self.assertTrue(all(steps >= 4 and steps % 4 == 0 for steps in intervals[2:]), intervals)
         self.assertAlmostEqual(summary["val_loss"], loss, delta=1e-5)
         self.assertTrue((folder / "model/model.safetensors").exists())
         # They see different text, and learn from each other: alone, a datacenter learns less.
@@ -53,6 +57,19 @@ class LocalSteps(ClusterTest):
                 status, _, said, folder = self.run_job(self.islands(nodes=4, local=f"{LOCAL}, codec: {codec}", **layout))
                 self.assertEqual(status, 0, said)
                 self.check_agreement(folder)
+
+    def test_a_loss_that_rises_has_fragments_told_more_often(self):
+        """Every evaluation is worse than the one before: the text is learnt and the rate is far too high."""
+        local = "mode: local_steps, inner_steps: 16, fragments: 2, codec: none, loss_guard: 0.02"
+        job = self.islands(local=local, steps=96, evaluate=8, snapshot=0)
+        text = re.sub(r"learningRate: 3e-3, minimumLearningRate: 3e-4", "learningRate: 3.0, minimumLearningRate: 3.0", job.read_text())
+        job.write_text(text)
+        status, _, said, folder = self.run_job(job)
+        self.assertEqual(status, 0, said)
+        losses = self.validation(folder / "east")
+        intervals = [line["inner_steps"] for line in self.metrics(folder / "east") if "loss" in line]
+        print("losses", losses, "intervals", sorted(set(intervals)))
+        self.assertLess(min(intervals[2:]), 16)
 
     def test_bf16_islands(self):
         status, _, said, folder = self.run_job(self.islands(training=", precision: bf16"))

@@ -34,12 +34,13 @@ job::LocalSteps local(fuzz::Input& input) {
   local.codec = kCodecs[input.below(std::size(kCodecs))];
   local.quorum = 1 + static_cast<std::uint32_t>(input.below(2));
   local.grace = std::chrono::seconds(input.below(3));
+  if (input.below(2) == 1) local.loss_guard = 0.02;
   return local;
 }
 
 node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   node::Letter letter;
-  letter.kind = static_cast<std::uint16_t>(input.below(12));
+  letter.kind = static_cast<std::uint16_t>(input.below(15));
   letter.fragment = static_cast<std::uint32_t>(input.below(kFragments + 1));
   // Often the next that is expected.
   letter.number = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();

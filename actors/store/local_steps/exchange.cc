@@ -19,6 +19,10 @@ node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {
 }
 
 constexpr std::uint64_t kEnded = 1;  ///< tokens of a snapshot after which no update comes
+constexpr std::uint64_t kLongestWait = std::uint64_t{1} << 40;  ///< microseconds
+/// A telling that was longer on its way, there and back, leaves the line no time for the next ones:
+/// a store tells no more then, either (LocalFragment::kMostPending).
+constexpr int kMostIntervals = 2;
 constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 40;  ///< of a telling
 
 Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
@@ -33,11 +37,15 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
       fragments_(fragments),
       send_(std::move(send)),
       grace_(local.grace),
+      usual_pace_(job::dues_in_interval(local)),
       late_(now + local.grace) {
   for (std::uint32_t other = 0; other < island.count(); ++other) away_[other] = now;
   const codec::EdgeCodec codec = codec::parse_edge(local.codec).value();  // the job was checked
   for (std::uint32_t f = 0; f < fragments.count(); ++f) {
     Side& side = sides_.emplace_back(Side{LocalFragment(global[f]), nullptr, nullptr});
+    side.dues = side.told_at = island.first_step / local.inner_steps * usual_pace_;
+    side.pace = Pace(usual_pace_);
+    side.every = usual_pace_;
     if (fragments.elements(f) == 0) {
       side.settled = true;
       continue;
@@ -87,11 +95,95 @@ void Exchange::tell(std::uint32_t fragment, std::vector<float> weights, bool las
   Side& side = sides_[fragment];
   if (weights.empty()) return;
   if (!last) {
-    if (side.local.may_tell()) make_telling(fragment, weights, false, now);
+    if (is_told(fragment, now) && side.local.may_tell())
+      make_telling(fragment, weights, false, now);
     return;
   }
   side.waiting = std::move(weights);
   tell_last(fragment, now);
+}
+
+/// Whether this due date is one that the fragment's pace has.
+bool Exchange::is_told(std::uint32_t fragment, Time now) {
+  Side& side = sides_[fragment];
+  const std::uint64_t number = ++side.dues;
+  side.due_every = now - std::exchange(side.last_due, now);
+  if (side.home) {
+    side.pace.due(static_cast<std::uint32_t>(number - side.told_at), side.local.is_counted());
+    set_pace(fragment, side.pace.every());
+  }
+  if (!Pace::is_told(number, fragment, side.every)) return false;
+  if (!side.local.is_behind()) {
+    side.told_at = number;
+    side.pace.told();
+  }
+  return true;
+}
+
+/// What the lines there and back made of a telling, without the time that it waited at the home
+/// for others', who may be slow for other reasons.
+void Exchange::look_at_line(std::uint32_t fragment, const node::Letter& update, Time now) {
+  Side& side = sides_[fragment];
+  const auto told = side.told_when.find(update.included);
+  if (told == side.told_when.end()) return;
+  const Duration all = now - told->second;
+  side.told_when.erase(side.told_when.begin(), std::next(told));
+  const auto waited = std::chrono::microseconds(std::min(update.tokens, kLongestWait));
+  if (all - waited > kMostIntervals * side.every * side.due_every)
+    send_(home_of(fragment), letter_of(LetterKind::kLate, fragment));
+}
+
+/// At the home: for all.
+void Exchange::set_pace(std::uint32_t fragment, std::uint32_t every) {
+  Side& side = sides_[fragment];
+  if (every == side.every) return;
+  const char* why = every > side.every ? "updates come too late" : "lines carry as much";
+  log_info("fragment " + std::to_string(fragment) + " is told at each " + std::to_string(every) +
+           " of its due dates, of which " + std::to_string(usual_pace_) +
+           " are the job's interval, from now on: " + why);
+  side.every = every;
+  for (const std::uint32_t island : present_) send_pace(island, fragment);
+}
+
+void Exchange::send_pace(std::uint32_t island, std::uint32_t fragment) {
+  node::Letter letter = letter_of(LetterKind::kPace, fragment);
+  letter.number = sides_[fragment].every;
+  send_(island, std::move(letter));
+}
+
+Status Exchange::paced(const node::Letter& letter) {
+  if (!Pace::is_one(letter.number)) return wrong("a pace that no home has");
+  Side& side = sides_[letter.fragment];
+  // What is under way is of the pace before, and says nothing of this one.
+  if (std::exchange(side.every, static_cast<std::uint32_t>(letter.number)) != letter.number)
+    side.told_when.clear();
+  return {};
+}
+
+void Exchange::hurry() {
+  if (usual_pace_ >> hurries_ <= 1) return;
+  ++hurries_;
+  log_info("held-out losses have risen: fragments are to be told twice as often");
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    if (sides_[f].home) {
+      sides_[f].pace.hurry(hurries_);
+      set_pace(f, sides_[f].pace.every());
+    } else if (fragments_.elements(f) > 0) {
+      send_hurry(f);
+    }
+  }
+}
+
+void Exchange::send_hurry(std::uint32_t fragment) {
+  node::Letter letter = letter_of(LetterKind::kHurry, fragment);
+  letter.number = hurries_;
+  send_(home_of(fragment), std::move(letter));
+}
+
+std::uint32_t Exchange::longest_pace() const {
+  std::uint32_t longest = 1;
+  for (const Side& side : sides_) longest = std::max(longest, side.every);
+  return longest;
 }
 
 void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weights, bool last,
@@ -105,6 +197,7 @@ void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weigh
     if (!brought.ok()) log_error(brought.error().text());
     return;
   }
+  side.told_when[telling.number] = now;
   send_telling(fragment, telling);
 }
 
@@ -170,6 +263,7 @@ void Exchange::join(std::uint32_t fragment) {
   letter.included = local.counted();
   letter.tokens = local.told();
   send_(home_of(fragment), std::move(letter));
+  if (hurries_ > 0) send_hurry(fragment);
 }
 
 Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now) {
@@ -178,9 +272,11 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
   Side& side = sides_[letter.fragment];
   const auto kind = static_cast<LetterKind>(letter.kind);
   const bool to_home = kind == LetterKind::kJoin || kind == LetterKind::kProgress ||
-                       kind == LetterKind::kLastProgress || kind == LetterKind::kDone;
+                       kind == LetterKind::kLastProgress || kind == LetterKind::kDone ||
+                       kind == LetterKind::kLate || kind == LetterKind::kHurry;
   const bool from_home = kind == LetterKind::kHave || kind == LetterKind::kUpdate ||
-                         kind == LetterKind::kLastUpdate || kind == LetterKind::kAsk;
+                         kind == LetterKind::kLastUpdate || kind == LetterKind::kAsk ||
+                         kind == LetterKind::kPace;
   if (to_home && !side.home) return wrong("for the home, which is elsewhere");
   if (from_home && home_of(letter.fragment) != island) return wrong("of a home that it is not");
   switch (kind) {
@@ -192,11 +288,12 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
     case LetterKind::kLastProgress:
       if (letter.codec != codec_) return wrong("in another codec than ours");
       if (letter.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
+      side.brought_at[island] = now;
       return side.home->bring(island, letter.number, letter.tokens,
                               kind == LetterKind::kLastProgress, letter.payload, now);
     case LetterKind::kUpdate:
     case LetterKind::kLastUpdate:
-      return updated(letter, kind == LetterKind::kLastUpdate);
+      return updated(letter, kind == LetterKind::kLastUpdate, now);
     case LetterKind::kSnapshot:
       return snapshot(island, letter);
     case LetterKind::kAsk:
@@ -204,6 +301,16 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
       return {};
     case LetterKind::kDone:
       side.done.insert(island);
+      return {};
+    case LetterKind::kPace:
+      return paced(letter);
+    case LetterKind::kHurry:
+      side.pace.hurry(static_cast<std::uint32_t>(std::min<std::uint64_t>(letter.number, 31)));
+      set_pace(letter.fragment, side.pace.every());
+      return {};
+    case LetterKind::kLate:
+      side.pace.behind();
+      set_pace(letter.fragment, side.pace.every());
       return {};
   }
   return wrong("of an unknown kind");
@@ -234,9 +341,11 @@ void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64
   have.number = home.received(island);
   have.tokens = home.version();
   send_(island, std::move(have));
+  send_pace(island, fragment);  // it may have heard of another home's
   std::vector<const HomeFragment::Update*> updates;
   if (!home.missed(known, updates)) return send_snapshot(island, fragment);
-  for (const HomeFragment::Update* update : updates) send_update(island, fragment, *update);
+  for (const HomeFragment::Update* update : updates)
+    send_update(island, fragment, *update, Duration::max());
 }
 
 Status Exchange::met(const node::Letter& letter, Time now) {
@@ -248,7 +357,7 @@ Status Exchange::met(const node::Letter& letter, Time now) {
   return {};
 }
 
-Status Exchange::updated(const node::Letter& letter, bool last) {
+Status Exchange::updated(const node::Letter& letter, bool last, Time now) {
   Side& side = sides_[letter.fragment];
   if (letter.codec != codec_) return wrong("in another codec than ours");
   change_.resize(fragments_.elements(letter.fragment));
@@ -256,9 +365,10 @@ Status Exchange::updated(const node::Letter& letter, bool last) {
   ATOLL_ASSIGN(const auto taken, side.local.take(letter.number, letter.included, change_));
   if (taken == LocalFragment::Taken::kGap) {
     join(letter.fragment);
-  } else if (last) {
-    settled(letter.fragment);
+    return {};
   }
+  if (taken == LocalFragment::Taken::kDone) look_at_line(letter.fragment, letter, now);
+  if (last) settled(letter.fragment);
   return {};
 }
 
@@ -289,11 +399,13 @@ void Exchange::settled(std::uint32_t fragment) {
 }
 
 void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
-                           const HomeFragment::Update& update) {
+                           const HomeFragment::Update& update, Duration waited) {
   node::Letter letter =
       letter_of(update.last ? LetterKind::kLastUpdate : LetterKind::kUpdate, fragment);
   letter.number = update.version;
   letter.included = update.included[island];
+  letter.tokens = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
   letter.codec = codec_;
   letter.payload = update.encoded;
   send_(island, std::move(letter));
@@ -326,7 +438,8 @@ void Exchange::update(Time now) {
     const auto taken = side.local.take(made.version, made.included[island_.index], change_);
     if (!taken.ok()) log_error(taken.error().text());
     side.settled = made.last;
-    for (const std::uint32_t island : present_) send_update(island, f, made);
+    for (const std::uint32_t island : present_)
+      send_update(island, f, made, now - side.brought_at[island]);
   }
 }
 

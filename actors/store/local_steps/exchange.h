@@ -15,6 +15,7 @@
 #include "actors/store/local_steps/home_fragment.h"
 #include "actors/store/local_steps/letters.h"
 #include "actors/store/local_steps/local_fragment.h"
+#include "actors/store/local_steps/pace.h"
 #include "actors/store/local_steps/post.h"
 #include "scheduler/job/local_steps.h"
 
@@ -33,12 +34,16 @@ class Exchange {
 
   /// A step was made.
   void trained(std::uint64_t tokens);
-  /// The fragment's weights after it, with all corrections that were taken before this call in
-  /// them. Told if the home is there and not behind; `last`: as soon as it is there.
+  /// The fragment is due: its weights after the step, with all corrections that were taken before
+  /// this call in them. Told if its pace says so and the home is there and not behind; `last`: as
+  /// soon as it is there.
   void tell(std::uint32_t fragment, std::vector<float> weights, bool last, Time now);
   void handle(const std::vector<Post::Event>& events, Time now);
   /// Makes the updates that are due. Behind tell() and handle().
   void update(Time now);
+
+  /// This island's loss guard asks for fragments to be told twice as often.
+  void hurry();
 
   bool corrects(std::uint32_t fragment) const { return sides_[fragment].local.corrects(); }
   /// What is to be added to the fragment's weights; once. Valid until the next call.
@@ -53,6 +58,9 @@ class Exchange {
   /// Of an island that has begun anew: whether it has the weights that the others have.
   bool caught_up() const;
   bool is_alone() const { return present_.empty(); }
+  /// Due dates from one telling of a fragment to the next; the most of all fragments.
+  std::uint32_t longest_pace() const;
+  std::uint32_t usual_pace() const { return usual_pace_; }
 
  private:
   struct Side {
@@ -61,8 +69,16 @@ class Exchange {
     std::unique_ptr<HomeFragment> home;  ///< if it is here
     bool ready = true;                   ///< here: false while the others may know more
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
-    std::set<std::uint32_t> asked{};              ///< here: who knew more, and has not answered yet
-    std::uint64_t home_version = 0;               ///< elsewhere: as the home said when we met
+    std::set<std::uint32_t> asked{};  ///< here: who knew more, and has not answered yet
+    std::uint64_t home_version = 0;   ///< elsewhere: as the home said when we met
+    Pace pace{1};                     ///< here
+    std::uint32_t every = 1;          ///< of due dates, as the home has it
+    std::uint64_t dues = 0;           ///< that were; islands count alike
+    std::uint64_t told_at = 0;        ///< of these
+    Time last_due{};
+    Duration due_every{};
+    std::map<std::uint64_t, Time> told_when{};    ///< elsewhere: what is not counted
+    std::map<std::uint32_t, Time> brought_at{};   ///< here: when an island's last telling came
     std::optional<std::vector<float>> waiting{};  ///< weights of the last telling, until it is made
     bool settled = false;                         ///< the last update was taken
     std::set<std::uint32_t> done{};               ///< islands that have taken it
@@ -70,6 +86,12 @@ class Exchange {
 
   std::uint32_t home_of(std::uint32_t fragment) const { return fragment % island_.count(); }
   bool is_home(std::uint32_t fragment) const { return home_of(fragment) == island_.index; }
+  bool is_told(std::uint32_t fragment, Time now);
+  void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
+  void set_pace(std::uint32_t fragment, std::uint32_t every);
+  void send_pace(std::uint32_t island, std::uint32_t fragment);
+  void send_hurry(std::uint32_t fragment);
+  Status paced(const node::Letter& letter);
   void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
   void tell_last(std::uint32_t fragment, Time now);
   void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
@@ -80,10 +102,10 @@ class Exchange {
   Status joined(std::uint32_t island, const node::Letter& letter);
   void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
   Status met(const node::Letter& letter, Time now);
-  Status updated(const node::Letter& letter, bool last);
+  Status updated(const node::Letter& letter, bool last, Time now);
   Status snapshot(std::uint32_t island, const node::Letter& letter);
-  void send_update(std::uint32_t island, std::uint32_t fragment,
-                   const HomeFragment::Update& update);
+  void send_update(std::uint32_t island, std::uint32_t fragment, const HomeFragment::Update& update,
+                   Duration waited);
   void settled(std::uint32_t fragment);
   void send_snapshot(std::uint32_t island, std::uint32_t fragment);
   void open_home(std::uint32_t fragment);
@@ -94,7 +116,9 @@ class Exchange {
   const Fragments& fragments_;
   const SendLetter send_;
   const Duration grace_;
-  const Time late_;  ///< from then on nobody is waited for who has not come
+  const std::uint32_t usual_pace_;  ///< due dates in the job's interval
+  std::uint32_t hurries_ = 0;       ///< that this island has asked for
+  const Time late_;                 ///< from then on nobody is waited for who has not come
   std::vector<Side> sides_;
   std::set<std::uint32_t> present_;
   std::map<std::uint32_t, Time> away_;  ///< since when

@@ -6,7 +6,8 @@
 //   join: I am there, and know this version   have: what I have of you
 //   progress: what training did               update: of the global weights, one version further
 //   done: I have taken the last update        snapshot: the global weights as they are
-//                                             ask: give me the snapshot, I know less than you
+//   late: your update should have been here   ask: give me the snapshot, I know less than you
+//   hurry: my held-out losses have risen      pace: tell at every so many due dates
 //
 // Progress is numbered by its island without gaps; an update says up to which number it includes
 // the receiver's. So letters that a lost channel has swallowed are seen, and sent again.
@@ -19,12 +20,16 @@ enum class LetterKind : std::uint16_t {
   kJoin = 1,      ///< number: version; included: last telling that was counted; tokens: last told
   kHave = 2,      ///< number: last telling that came; tokens: the home's version
   kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
-  kUpdate = 4,    ///< number: version; included: last telling counted; payload: encoded
+  kUpdate = 4,    ///< number: version; included: last telling counted; tokens: microseconds that
+                  ///< this one waited for others'; payload: encoded
   kLastProgress = 5,
   kLastUpdate = 6,
   kSnapshot = 7,  ///< as an update, but the whole fragment in f32; tokens: 1 if none comes after it
   kAsk = 8,
   kDone = 9,
+  kPace = 10,  ///< number: of due dates, a power of two (pace.h)
+  kLate = 11,
+  kHurry = 12,  ///< number: times that the island has asked
 };
 
 }  // namespace reef::actors

@@ -34,6 +34,10 @@ class LocalFragment {
   void trained(std::uint64_t tokens) { tokens_ += tokens; }
   /// Whether the home is there and has counted enough of what it was told.
   bool may_tell() const { return met_ && pending_.size() < kMostPending && tokens_ > 0; }
+  /// The home is there, and has not counted enough of it.
+  bool is_behind() const { return met_ && pending_.size() >= kMostPending; }
+  /// All that was told has been counted.
+  bool is_counted() const { return pending_.empty(); }
   /// The progress since the last telling; valid until the next call. The telling is kept, encoded
   /// if there is a coder, until it is counted.
   std::span<const float> tell(std::span<const float> weights, bool last, Coder* coder);

@@ -2,6 +2,7 @@
 
 #include "actors/optimize/starting_values.h"
 #include "actors/store/local_steps/exchange.h"
+#include "actors/store/local_steps/loss_guard.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
@@ -27,6 +28,7 @@ class OuterStore final : public Task {
         local_(*setup.job.local_steps),
         whole_(job::spec_of(setup.job)),
         fragments_(whole_, local_.fragments),
+        guard_(local_.loss_guard),
         step_tokens_(setup.job.training.leaves * plan::tokens_per_leaf(setup.job)) {
     const std::vector<plan::RankDeal> deals = plan::deals_of(setup.job, setup.plan);
     told_.resize(std::size_t{deals[0].deal.owners()} * setup.plan.stages * setup.plan.ranks);
@@ -60,8 +62,13 @@ class OuterStore final : public Task {
   Status run(Firing& firing) override {
     const Round& round = firing.inputs[0]->round;
     if (counts(*setup_.job.island, round)) exchange_->trained(step_tokens_);
+    for (const double loss : setup_.post->take_losses()) {
+      if (guard_.evaluated(loss)) exchange_->hurry();
+    }
     ATOLL_TRY(tell(firing, round));
     meet({});
+    setup_.post->set_interval(local_.inner_steps * exchange_->longest_pace() /
+                              exchange_->usual_pace());
     if (round.number == 0 && setup_.job.island->begun > 0) ATOLL_TRY(catch_up());
     if (round.training() && round.settling) settle();
     correct(firing, round);
@@ -168,6 +175,7 @@ class OuterStore final : public Task {
   const job::LocalSteps& local_;
   const nn::ModelSpec whole_;
   const Fragments fragments_;
+  LossGuard guard_;
   const std::uint64_t step_tokens_;
   std::vector<std::vector<plan::HeldSlice>> told_;       ///< by input
   std::vector<std::vector<plan::HeldSlice>> corrected_;  ///< by output

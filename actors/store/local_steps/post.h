@@ -51,6 +51,25 @@ class Post {
     return std::exchange(events_, {});
   }
 
+  /// What the island's metrics and its store, which are on one node, tell each other: a held-out
+  /// loss; and how many steps lie between two tellings of a fragment at present.
+  void evaluated(double loss) {
+    const std::lock_guard lock(mutex_);
+    if (losses_.size() < kMostLosses) losses_.push_back(loss);
+  }
+  std::vector<double> take_losses() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(losses_, {});
+  }
+  void set_interval(std::uint64_t steps) {
+    const std::lock_guard lock(mutex_);
+    interval_ = steps;
+  }
+  std::uint64_t interval() const {
+    const std::lock_guard lock(mutex_);
+    return interval_;
+  }
+
   /// Nobody waits any longer.
   void close() {
     const std::lock_guard lock(mutex_);
@@ -63,11 +82,15 @@ class Post {
   }
 
  private:
+  static constexpr std::size_t kMostLosses = 64;  ///< more than there are between two rounds
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   const std::size_t limit_;
   std::map<std::uint32_t, std::size_t> bytes_;  ///< of letters, by island
   std::vector<Event> events_;
+  std::vector<double> losses_;
+  std::uint64_t interval_ = 0;
   bool closed_ = false;
 };
 

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 #include <random>
 
+#include "actors/store/local_steps/loss_guard.h"
 #include "ops/nn/config.h"
 #include "ops/nn/stage.h"
 #include "runtime/base/clock.h"
@@ -51,7 +53,9 @@ class Ocean {
         local_, job::Island{i, names_, begun, first_step}, fragments_, island.weights,
         [this, i](std::uint32_t to, node::Letter letter) {
           if (!islands_[i].connected || !islands_[to].connected) return false;
-          islands_[to].post.push_back({i, std::nullopt, std::move(letter)});
+          islands_[i].free = std::max(islands_[i].free, now_) + letter_takes_;
+          islands_[to].under_way.push_back(
+              {islands_[i].free, {i, std::nullopt, std::move(letter)}});
           return true;
         },
         now_);
@@ -61,11 +65,14 @@ class Ocean {
   /// To all others that are connected. A cut loses what is under way.
   void connect(std::uint32_t i, bool present) {
     islands_[i].connected = present;
-    if (!present) islands_[i].post.clear();
+    if (!present) islands_[i].post.clear(), islands_[i].under_way.clear();
     for (std::uint32_t other = 0; other < islands_.size(); ++other) {
       if (other == i || !islands_[other].connected) continue;
-      if (!present)
+      if (!present) {
         std::erase_if(islands_[other].post, [i](const auto& event) { return event.island == i; });
+        std::erase_if(islands_[other].under_way,
+                      [i](const auto& one) { return one.second.island == i; });
+      }
       islands_[other].post.push_back({i, present, {}});
       islands_[i].post.push_back({other, present, {}});
     }
@@ -87,6 +94,10 @@ class Ocean {
   /// As the store does once a round.
   void meet(std::uint32_t i) {
     Island& island = islands_[i];
+    while (!island.under_way.empty() && island.under_way.front().first <= now_) {
+      island.post.push_back(std::move(island.under_way.front().second));
+      island.under_way.pop_front();
+    }
     island.exchange->handle(
         {std::make_move_iterator(island.post.begin()), std::make_move_iterator(island.post.end())},
         now_);
@@ -108,8 +119,14 @@ class Ocean {
   bool finished(std::uint32_t i) const { return islands_[i].exchange->finished(now_); }
 
   void pass(Duration time) { now_ += time; }
+  /// On the line of each island to the others, one letter after the other.
+  void letters_take(Duration time) { letter_takes_ = time; }
+  void hurry(std::uint32_t i) { islands_[i].exchange->hurry(); }
+  std::uint32_t pace(std::uint32_t i) const { return islands_[i].exchange->longest_pace(); }
   const std::vector<Values>& weights(std::uint32_t i) const { return islands_[i].weights; }
-  std::size_t letters_for(std::uint32_t i) const { return islands_[i].post.size(); }
+  std::size_t letters_for(std::uint32_t i) const {
+    return islands_[i].post.size() + islands_[i].under_way.size();
+  }
 
   double mean(std::uint32_t i) const {
     double sum = 0, count = 0;
@@ -134,6 +151,8 @@ class Ocean {
     std::vector<Values> weights;
     std::unique_ptr<Exchange> exchange;
     std::vector<Post::Event> post;
+    std::deque<std::pair<Time, Post::Event>> under_way;
+    Time free{};  ///< its line
     std::uint64_t step = 0;
     bool connected = false;
   };
@@ -142,6 +161,7 @@ class Ocean {
   std::vector<std::string> names_;
   std::vector<Island> islands_;
   Time now_ = Time{} + 1h;
+  Duration letter_takes_{};
 };
 
 job::LocalSteps exact(std::uint64_t inner_steps, std::uint32_t fragments) {
@@ -372,6 +392,171 @@ TEST(Exchange, ASnapshotMayBeTheLastOfAll) {
   EXPECT_LT(ocean.distance(0, 1), 1e-5);
 }
 
+/// An interval is 0.4 s; on the slow line a letter takes 0.9, and two are sent each way in one.
+TEST(Exchange, TellsMoreRarelyOnALineThatHasBecomeSlowAndGoesBack) {
+  Ocean ocean(2, exact(4, 2));
+  const auto train = [&ocean](int steps, auto&& until) {
+    for (int step = 1; step <= steps; ++step) {
+      ocean.pass(100ms);
+      for (const std::uint32_t i : {0, 1}) ocean.step(i, i == 0 ? 1.0f : 3.0f);
+      if (until()) return step;
+    }
+    return steps;
+  };
+  const auto never = [] { return false; };
+  train(100, never);
+  EXPECT_EQ(ocean.pace(0), 1u);
+  ocean.letters_take(900ms);
+  const auto both = [&ocean] { return ocean.pace(0) > 1 && ocean.pace(1) > 1; };
+  EXPECT_LT(train(1000, both), 100);  // 10 s
+  train(600, never);
+  EXPECT_GE(ocean.pace(0),
+            4u);  // 1.6 s, for what takes 1.8 each way; 8 last, 4 is tried now and then
+  EXPECT_GE(ocean.pace(1), 4u);
+  ocean.letters_take({});
+  const auto back = [&ocean] { return ocean.pace(0) == 1 && ocean.pace(1) == 1; };
+  EXPECT_LT(train(1000, back), 300);
+  train(100, never);
+  EXPECT_TRUE(back());
+  settle(ocean, {0, 1});
+  EXPECT_LT(ocean.distance(0, 1), 1e-6);
+}
+
+/// An interval of 16 steps is cut into four due dates.
+TEST(Exchange, TellsTwiceAsOftenWhereALossGuardAsksForIt) {
+  job::LocalSteps local = exact(16, 2);
+  local.loss_guard = 0.02;
+  ASSERT_EQ(job::dues_in_interval(local), 4u);
+  Ocean ocean(2, local);
+  const auto letters = [&ocean] {
+    std::size_t sent = 0;
+    for (int step = 0; step < 64; ++step) {
+      ocean.pass(100ms);
+      ocean.step(0, 1.0f);
+      sent += ocean.letters_for(1);
+      ocean.step(1, 3.0f);
+    }
+    return sent;
+  };
+  letters();
+  EXPECT_EQ(ocean.pace(0), 4u);
+  const std::size_t before = letters();
+  ocean.hurry(1);
+  letters();
+  EXPECT_EQ(ocean.pace(0), 2u);  // also of fragments whose home is elsewhere
+  EXPECT_EQ(ocean.pace(1), 2u);
+  EXPECT_EQ(letters(), 2 * before);
+  ocean.hurry(0);  // the same that the other has asked for
+  letters();
+  EXPECT_EQ(ocean.pace(0), 2u);
+  for (int i = 0; i < 5; ++i) ocean.hurry(0);
+  letters();
+  EXPECT_EQ(ocean.pace(1), 1u);
+  EXPECT_EQ(letters(), 4 * before);
+  settle(ocean, {0, 1});
+  EXPECT_LT(ocean.distance(0, 1), 1e-6);
+}
+
+TEST(LossGuard, AsksWhenALossHasRisenTwiceInARow) {
+  LossGuard guard(0.02);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  struct Row {
+    double loss;
+    bool asks;
+  };
+  for (const Row& row : {Row{3.0, false}, Row{2.0, false}, Row{2.03, false}, Row{2.05, false},
+                         Row{2.0, false}, Row{2.05, false}, Row{2.06, true}, Row{2.05, false},
+                         Row{2.05, true}, Row{1.9, false}, Row{nan, false}, Row{nan, true}})
+    EXPECT_EQ(guard.evaluated(row.loss), row.asks) << row.loss;
+  LossGuard none(0);
+  for (const double loss : {1.0, 2.0, 3.0}) EXPECT_FALSE(none.evaluated(loss));
+}
+
+/// Of islands with paces of their own due dates are as many.
+TEST(LocalStepsJob, CutsAnIntervalWhereAGuardMayAskForMore) {
+  job::LocalSteps local;
+  local.inner_steps = 16;
+  local.fragments = 4;
+  EXPECT_EQ(job::dues_in_interval(local), 1u);
+  local.loss_guard = 0.02;
+  EXPECT_EQ(job::dues_in_interval(local), 4u);
+  std::vector<int> due(4);
+  for (std::uint64_t step = 1; step <= 16; ++step) {
+    if (const auto f = job::fragment_due(local, step)) ++due[*f];
+  }
+  EXPECT_EQ(due, (std::vector<int>{4, 4, 4, 4}));
+  local.fragments = 8;
+  EXPECT_EQ(job::dues_in_interval(local), 2u);
+  local.inner_steps = 9;
+  EXPECT_EQ(job::dues_in_interval(local), 1u);
+  job::Job job;
+  local.inner_steps = 16;
+  local.fragments = 2;
+  job.local_steps = local;
+  job.training.steps = 100;
+  const job::Job faster = job::at_pace(job, 1.3);
+  EXPECT_EQ(faster.local_steps->inner_steps, 20u);
+  EXPECT_EQ(job::dues_in_interval(*faster.local_steps), 4u);
+}
+
+/// One that computes slowly is waited for, and would be at any pace.
+TEST(Exchange, TellsNoMoreRarelyForOneThatComputesSlowly) {
+  Ocean ocean(2, exact(4, 2));
+  for (int step = 0; step < 600; ++step) {
+    ocean.pass(100ms);
+    ocean.step(0, 1.0f);
+    if (step % 5 == 0) ocean.step(1, 3.0f);
+    EXPECT_EQ(ocean.pace(0), 1u);
+  }
+}
+
+TEST(Pace, FollowsALine) {
+  Pace pace(1);
+  pace.behind();
+  pace.behind();  // the same line, said by another
+  EXPECT_EQ(pace.every(), 2u);
+  pace.told();
+  pace.behind();
+  EXPECT_EQ(pace.every(), 4u);
+  const auto tell = [&pace](bool half) {
+    pace.told();
+    for (std::uint32_t since = 1; since <= 4; ++since)
+      pace.due(since, half ? since >= 1 : since > 2);
+  };
+  for (int i = 0; i < 10; ++i) tell(false);
+  EXPECT_EQ(pace.every(), 4u);  // in more than half the interval: as often would be too much
+  tell(true);
+  tell(false);
+  tell(true);
+  EXPECT_EQ(pace.every(), 4u);  // not twice in a row
+  tell(true);
+  EXPECT_EQ(pace.every(), 2u);
+  pace.told();
+  pace.behind();  // too early: next time it takes longer
+  EXPECT_EQ(pace.every(), 4u);
+  for (int i = 0; i < 3; ++i) tell(true);
+  EXPECT_EQ(pace.every(), 4u);
+  tell(true);
+  EXPECT_EQ(pace.every(), 2u);
+  for (int i = 0; i < 20; ++i) pace.told(), pace.behind();
+  EXPECT_EQ(pace.every(), Pace::kSlowest);
+}
+
+/// Each fragment once in so many of its due dates, and not all at the same.
+TEST(Pace, TakesTurns) {
+  for (const std::uint32_t every : {1, 2, 4, 64}) {
+    for (std::uint32_t fragment = 0; fragment < 5; ++fragment) {
+      int told = 0;
+      for (std::uint64_t number = 100; number < 100 + every; ++number)
+        told += Pace::is_told(number, fragment, every);
+      EXPECT_EQ(told, 1);
+    }
+  }
+  EXPECT_FALSE(Pace::is_told(8, 1, 2));
+  EXPECT_TRUE(Pace::is_told(8, 0, 2));
+  for (const std::uint64_t every : {0, 3, 6, 128}) EXPECT_FALSE(Pace::is_one(every)) << every;
+}
+
 TEST(Post, ThrowsAwayWhatIsMoreThanAnybodyHasToSay) {
   Post post(100 + 2 * sizeof(Post::Event));
   const auto letter = [](std::uint32_t island, std::size_t bytes) {
@@ -452,7 +637,7 @@ TEST(Exchange, PassesOverWhatCannotBe) {
   exchange.handle({{1, true, {}}}, Time{});
   for (int i = 0; i < 2000; ++i) {
     node::Letter letter;
-    letter.kind = static_cast<std::uint16_t>(random() % 12);
+    letter.kind = static_cast<std::uint16_t>(random() % 15);
     letter.fragment = random() % 4;
     letter.number = random() % 3 == 0 ? ~0ull : 5 + random() % 100;  // never the next
     letter.included = random() % 3 == 0 ? ~0ull : random();

@@ -110,6 +110,27 @@ TEST(Islands, APlanSaysWhatTheLineWillCarry) {
   EXPECT_FALSE(choose_plans(sample_job(1, 2), topology)->front().outer);
 }
 
+/// Nobody waits for a line, and what is told takes processors: a slow line, on which less is told,
+/// costs no tokens a second.
+TEST(Islands, AForecastSaysWhatLinesLeaveOfTheTokensASecond) {
+  const auto outer = [](double rate, std::uint64_t inner_steps) {
+    job::Job job = sample_islands(1, 1);
+    job.local_steps->inner_steps = inner_steps;
+    job.local_steps->fragments = 1;
+    topology::Topology topology = sample_topology(2);
+    topology.lines[0].rate = rate;
+    const auto choices = choose_plans(job, topology);
+    EXPECT_TRUE(choices.ok());
+    EXPECT_EQ(choices->front().plan.predicted_step_seconds, choices->front().outer->step_seconds);
+    return *choices->front().outer;
+  };
+  EXPECT_NEAR(outer(1e12, 32).utilisation, 1, 1e-3);
+  EXPECT_NEAR(outer(5e6, 128).utilisation, 1, 1e-2);
+  EXPECT_GT(outer(1e6, 1).utilisation, 1.01);
+  EXPECT_GT(outer(1e6, 1).inner_steps, 10);
+  EXPECT_GT(outer(1e12, 1).step_seconds, outer(1e12, 32).step_seconds);
+}
+
 TEST(Islands, OneThatDoesNotFitIsNamed) {
   topology::Topology topology = sample_topology(4);
   topology.nodes[3].memory = 4096;
@@ -143,6 +164,8 @@ TEST(Islands, AJobSurvivesBeingWrittenDown) {
   job.local_steps->grace = std::chrono::milliseconds(1500);
   job.local_steps->quorum = 2;
   job.local_steps->own_pace = false;
+  job.local_steps->loss_guard = 0.1;
+  job.evaluation.every = 10;
   job.island = {1, {"east", "west"}, 3, 40};
   const auto again = job::job_from_json(job::job_to_json(job));
   ASSERT_TRUE(again.ok()) << again.error().text();
@@ -168,6 +191,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"mode: local_steps, inner_steps: 2, fragments: 3",
                 "E_JOB_VALUE: x.yaml:15:52: spec.datacenters.fragments: 3 fragments, but only 2 "
                 "inner steps, after each of which at most one is told"},
+        Refused{"mode: local_steps, loss_guard: 0.1",
+                "E_JOB_VALUE: x.yaml:15:36: spec.datacenters.loss_guard: has no held-out losses to "
+                "look at; set evaluation.every and rounds, or leave it out"},
         Refused{"inner_steps: 2",
                 "E_JOB_VALUE: x.yaml:15:17: spec.datacenters.inner_steps: is of mode local_steps; "
                 "leave it out, or say mode: local_steps"},

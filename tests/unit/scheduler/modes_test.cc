@@ -173,6 +173,11 @@ TEST(Modes, ADescriptorNeedsNoMoreThanTheMode) {
   ASSERT_TRUE(job.ok()) << job.error().text();
   EXPECT_TRUE(job->automatic);
   EXPECT_EQ(job->parallelism.mode, job::Parallelism::Mode::kAuto);
+  EXPECT_EQ(job->automatic->local.loss_guard, 0);  // there is nothing to look at
+  const auto looks =
+      job::parse_job(yaml + "  datacenters: {mode: auto}\n  evaluation: {every: 10}\n", "x.yaml");
+  ASSERT_TRUE(looks.ok()) << looks.error().text();
+  EXPECT_EQ(looks->automatic->local.loss_guard, 0.02);
   const auto fixed = job::parse_job(sample_yaml() + "  datacenters: {mode: auto}\n", "x.yaml");
   ASSERT_FALSE(fixed.ok());
   EXPECT_EQ(
