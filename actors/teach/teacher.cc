@@ -43,7 +43,7 @@ class Teacher final : public Task {
             {vocabulary_, setup.job.training.context, plan::teaching_batch(setup.job),
              [this](const auto& sequences) { return logits(sequences); },
              [this](std::size_t count, const std::function<void(std::size_t)>& task) {
-               context_->parallel_for(count, [&task](std::size_t i) { task(i); });
+               ops::for_each_on_host(*context_, count, [&task](std::size_t i) { task(i); });
              }},
             [this](std::uint32_t student, node::Letter letter) {
               setup_.wire.send_letter(student, std::move(letter));

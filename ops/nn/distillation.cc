@@ -64,7 +64,7 @@ double distil(ops::Context& context, const ops::Tensor& logits, std::span<const 
   const std::span<float> gradients = grad_logits.values<float>();
   CHECK_EQ(values.size(), gradients.size());
   std::vector<double> losses(targets.size());
-  context.parallel_for(targets.size(), [&](std::size_t i) {
+  ops::for_each_on_host(context, targets.size(), [&](std::size_t i) {
     const SoftTarget& target = targets[i];
     CHECK(target.position < rows) << target.position;
     losses[i] = distil_row(values.subspan(target.position * columns, columns), target, temperature,

@@ -16,6 +16,11 @@ Tensor to_host(Context& context, const Tensor& tensor, Pool& pool) {
   return copy;
 }
 
+void for_each_on_host(Context& context, std::size_t tasks, TaskRef task) {
+  if (is_host(context.device())) return context.parallel_for(tasks, task);
+  for (std::size_t i = 0; i < tasks; ++i) task(i);
+}
+
 Tensor on_host(Context& context, const Tensor& tensor) {
   return is_host(tensor.device()) ? tensor : to_host(context, tensor);
 }

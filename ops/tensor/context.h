@@ -77,6 +77,9 @@ class Context {
 Tensor to_device(Context& context, const Tensor& tensor);
 /// A contiguous copy of `tensor` (contiguous, on the context's device) in `pool`, host memory.
 Tensor to_host(Context& context, const Tensor& tensor, Pool& pool = Pool::host());
+/// Work on host memory: on the context's workers, or, if they are a device's, here, one after the
+/// other.
+void for_each_on_host(Context& context, std::size_t tasks, TaskRef task);
 /// `tensor` where this process can read it: itself, or a copy if it is on the context's device.
 Tensor on_host(Context& context, const Tensor& tensor);
 /// `tensor` where the context computes: itself, or a copy if it is in host memory.

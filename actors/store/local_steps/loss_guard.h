@@ -3,8 +3,9 @@
 // held-out losses of its own evaluations, and when they rise asks for fragments to be told twice as
 // often. It cannot know why they rise; telling more often costs bytes and no quality.
 
+#include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <limits>
 
 namespace reef::actors {
 
@@ -19,20 +20,20 @@ class LossGuard {
   bool evaluated(double loss) {
     if (share_ == 0) return false;
     // No number is worse than any.
-    if (best_ && !(loss <= *best_ * (1 + share_))) {
+    if (!(loss <= best_ * (1 + share_))) {
       if (++high_ < kInARow) return false;
       high_ = 0;
       return true;
     }
     high_ = 0;
-    if (!best_ || loss < *best_) best_ = loss;
+    best_ = std::min(best_, loss);
     return false;
   }
 
  private:
   static constexpr int kInARow = 2;
   double share_;
-  std::optional<double> best_;
+  double best_ = std::numeric_limits<double>::infinity();
   int high_ = 0;
 };
 
