@@ -59,17 +59,17 @@ class LocalSteps(ClusterTest):
                 self.check_agreement(folder)
 
     def test_a_loss_that_rises_has_fragments_told_more_often(self):
-        """Every evaluation is worse than the one before: the text is learnt and the rate is far too high."""
+        """The rate is far too high: evaluations are worse than the best before, time and again."""
         local = "mode: local_steps, inner_steps: 16, fragments: 2, codec: none, loss_guard: 0.02"
         job = self.islands(local=local, steps=96, evaluate=8, snapshot=0)
-        text = re.sub(r"learningRate: 3e-3, minimumLearningRate: 3e-4", "learningRate: 3.0, minimumLearningRate: 3.0", job.read_text())
+        text = re.sub(r"learningRate: 3e-3, minimumLearningRate: 3e-4", "learningRate: 0.1, minimumLearningRate: 0.1", job.read_text())
         job.write_text(text)
         status, _, said, folder = self.run_job(job)
         self.assertEqual(status, 0, said)
-        losses = self.validation(folder / "east")
         intervals = [line["inner_steps"] for line in self.metrics(folder / "east") if "loss" in line]
-        print("losses", losses, "intervals", sorted(set(intervals)))
-        self.assertLess(min(intervals[2:]), 16)
+        told = [interval for interval in intervals if interval > 0]  # 0: before the store has said
+        self.assertEqual(told[0], 16)
+        self.assertIn(min(told), (4, 8))
 
     def test_bf16_islands(self):
         status, _, said, folder = self.run_job(self.islands(training=", precision: bf16"))
