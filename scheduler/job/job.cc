@@ -235,9 +235,8 @@ bool is_teacher(const Document& document) {
   return value.is_object() && value.value("kind", Json()) == "TeacherService";
 }
 
-Result<Job> teacher_from(const Document& document) {
-  static const Schema schema(teacher_schema());
-  ATOLL_TRY(schema.check(document));
+/// What every kind of job says: its name, where it runs, and its model.
+Result<Job> begun(const Document& document) {
   const Json& spec = document.value["spec"];
   Job job;
   take(document.value["metadata"], "name", job.name);
@@ -245,6 +244,14 @@ Result<Job> teacher_from(const Document& document) {
   take(group(spec, "placement"), "datacenters", job.datacenters);
   ATOLL_ASSIGN(job.model, model_from(document));
   take(spec["model"], "from", job.model_from);
+  return job;
+}
+
+Result<Job> teacher_from(const Document& document) {
+  static const Schema schema(teacher_schema());
+  ATOLL_TRY(schema.check(document));
+  const Json& spec = document.value["spec"];
+  ATOLL_ASSIGN(Job job, begun(document));
   job.training = training_from({});
   job.training.context = static_cast<std::uint32_t>(nn::longest_context_of(job.model));
   std::string precision(nn::name_of(job.training.precision));
@@ -262,12 +269,7 @@ Result<Job> job_from(const Document& document) {
   static const Schema schema(schema::kJobSchema);
   ATOLL_TRY(schema.check(document));
   const Json& spec = document.value["spec"];
-  Job job;
-  take(document.value["metadata"], "name", job.name);
-  take(spec, "topology", job.topology);
-  take(group(spec, "placement"), "datacenters", job.datacenters);
-  ATOLL_ASSIGN(job.model, model_from(document));
-  take(spec["model"], "from", job.model_from);
+  ATOLL_ASSIGN(Job job, begun(document));
   take(spec["data"], "path", job.data.path);
   take(spec["data"], "prefetch", job.data.prefetch);
   take(spec["data"], "workers", job.data.workers);
