@@ -34,11 +34,10 @@ struct LocalStepsOf {
 ///   datacenters      0.5, 1.4, 3.1 % with 2, 4, 8: Charles et al. 2025 (2503.09799), 90 million
 ///                    parameters, steps of all together as large, 30 inner steps; less for larger
 ///                    models, of which 2.4 billion lost nothing with two
-///   inner steps      0.24 % for each doubling: from 50 to 1000 perplexity rose by 2.9 % (Douillard
-///   et
-///                    al. 2023, 2311.08105)
+///   inner steps      0.24 % for each doubling: from 50 to 1000 perplexity rose by 2.9 %
+///                    (Douillard et al. 2023, 2311.08105)
 ///   delay            nothing for 5 steps (2501.18512), then 0.2 % for each doubling, which is
-///   assumed
+///                    assumed
 /// At least 0.3 %: as much do our own short runs scatter, two datacenters, H 16: 0.997 and 1.001 of
 /// lock-step's loss (docs/performance.md).
 double loss_of_local_steps(const LocalStepsOf& local);
