@@ -124,6 +124,7 @@ class LocalCrew final : public node::Crew {
   void island_changed(std::uint32_t island, bool present) override {
     post_.put({island, present, {}});
   }
+  void company(job::Company company) override { post_.put(std::move(company)); }
 
  private:
   /// Bytes that another island may have to say before the store looks: snapshots of all, twice; or

@@ -83,6 +83,14 @@ struct Partners {
   epoch @0 :UInt64;
   meeting @1 :UInt64;  # what their channels are opened under; never an epoch
   partners @2 :List(Partner);
+  islands @3 :List(UInt32);  # that train, beside the receiver's; partners are those of them that one can dial already
+  homes @4 :List(Home);      # by the island at which fragments began; none in a school of teachers and students
+}
+
+# Where fragments have their home; it moves when that island is lost.
+struct Home {
+  island @0 :UInt32;
+  generation @1 :UInt32;  # 0: it has not moved
 }
 
 # Ready, Start, Hold, Stop, Cancel, Renew: a kind and an epoch say it all; Stop of epoch 0 ends the node. Release and Held use `step`.

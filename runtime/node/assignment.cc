@@ -106,7 +106,9 @@ void Assignment::accepted(link::Streams streams) {
 }
 
 void Assignment::meet(const Partners& partners) {
-  if (!stopping_) partners_->meet(partners);
+  if (stopping_) return;
+  if (!partners.company.homes.empty()) crew_->company(partners.company);
+  partners_->meet(partners);
 }
 
 void Assignment::met(link::Streams streams) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "runtime/node/events.h"
+#include "scheduler/job/local_steps.h"
 #include "scheduler/plan/plan.h"
 
 namespace reef::node {
@@ -24,11 +25,13 @@ class Crew {
   virtual void hold() = 0;
   /// Lets the loaders go on and end after `step`.
   virtual void release(std::uint64_t step) = 0;
-  /// A letter of another island's outer store. This and the next may come before begin().
+  /// A letter of another island's outer store. This and the next two may come before begin().
   virtual void letter(std::uint32_t island, Letter letter) = 0;
   /// The channel to island `island` is there (present) or lost. Letters that were under way when it
   /// was lost may be gone.
   virtual void island_changed(std::uint32_t island, bool present) = 0;
+  /// What the scheduler says of the other islands; what it said before no longer counts.
+  virtual void company(job::Company company) = 0;
 };
 
 /// What a crew is made from; everything outlives it.

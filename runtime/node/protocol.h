@@ -13,6 +13,7 @@
 #include "runtime/node/events.h"
 #include "runtime/node/letter.h"
 #include "runtime/register/token.h"
+#include "scheduler/job/local_steps.h"
 #include "security/policy/policy.h"
 
 namespace reef::node {
@@ -103,6 +104,7 @@ struct Partners {
   std::uint64_t epoch = 0;
   std::uint64_t meeting = 0;  ///< what their channels are opened under; never an epoch
   std::vector<Partner> partners;
+  job::Company company{};  ///< of islands; none of teachers and students
 };
 struct Signal {
   std::uint64_t epoch = 0;
@@ -204,7 +206,8 @@ Result<Hello> read_hello(const link::Message& message);
 Result<Assign> read_assign(const link::Message& message);
 /// kProto for a codec's name over kLongestLetterCodec.
 Result<WireLetter> read_letter(const link::Message& message);
-/// kProto for more than 64 partners, an island twice, or a key of the wrong size.
+/// kProto for more than 64 partners, islands or homes, an island twice, a home at one that there is
+/// not, or a key of the wrong size.
 Result<Partners> read_partners(const link::Message& message);
 Result<Signal> read_signal(const link::Message& message);
 Result<ProgressReport> read_progress(const link::Message& message);

@@ -18,6 +18,20 @@ Result<Partner> get(wire::Partner::Reader from) {
   return Partner{from.getIsland(), from.getDials(), std::move(peer)};
 }
 
+Result<job::Company> get_company(wire::Partners::Reader from) {
+  const auto homes = from.getHomes();
+  if (from.getIslands().size() > kMostPartners || homes.size() > kMostPartners)
+    return Error{Code::kProto, "message", "more islands than there can be"};
+  job::Company company;
+  for (const std::uint32_t island : from.getIslands()) company.islands.insert(island);
+  for (const auto home : homes) {
+    if (home.getIsland() >= homes.size())
+      return Error{Code::kProto, "message", "a home at an island that there is not"};
+    company.homes.push_back({home.getIsland(), home.getGeneration()});
+  }
+  return company;
+}
+
 }  // namespace
 
 link::Message letter_message(WireLetter out) {
@@ -62,6 +76,15 @@ link::Message partners_message(const Partners& partners) {
           list[i].setDials(partner.dials);
           put(list[i].initPeer(), partner.peer);
         }
+        const job::Company& company = partners.company;
+        auto islands = to.initIslands(static_cast<unsigned>(company.islands.size()));
+        unsigned at = 0;
+        for (const std::uint32_t island : company.islands) islands.set(at++, island);
+        auto homes = to.initHomes(static_cast<unsigned>(company.homes.size()));
+        for (unsigned i = 0; i < company.homes.size(); ++i) {
+          homes[i].setIsland(company.homes[i].island);
+          homes[i].setGeneration(company.homes[i].generation);
+        }
       });
 }
 
@@ -71,6 +94,7 @@ Result<Partners> read_partners(const link::Message& message) {
         if (from.getPartners().size() > kMostPartners)
           return Error{Code::kProto, "message", "more partners than there can be"};
         Partners partners{from.getEpoch(), from.getMeeting(), {}};
+        ATOLL_ASSIGN(partners.company, get_company(from));
         std::set<std::uint32_t> islands;
         for (const auto partner : from.getPartners()) {
           if (!islands.insert(partner.getIsland()).second)

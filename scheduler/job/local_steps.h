@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,20 @@ struct Island {
   std::uint64_t first_step = 0;          ///< steps that it has missed, then
   std::uint32_t count() const { return static_cast<std::uint32_t>(datacenters.size()); }
   bool operator==(const Island&) const = default;
+};
+
+/// Where the fragments have their home that began at one island. It moves when that island is lost;
+/// the number grows with each move of a meeting.
+struct Home {
+  std::uint32_t island = 0;
+  std::uint32_t generation = 0;  ///< 0: has not moved
+  bool operator==(const Home&) const = default;
+};
+
+/// What the scheduler tells an island of the others. What it said before no longer counts.
+struct Company {
+  std::set<std::uint32_t> islands{};  ///< that train, beside it
+  std::vector<Home> homes{};          ///< by the island at which fragments began
 };
 
 struct Job;

@@ -136,8 +136,9 @@ class Actors {
         f_.builder.add_act(f_.add(ActorKind::kParameterStore, name, place), "publish"));
   }
 
-  /// What is told, pending and owed of all weights, and, of the fragments whose home this is, also
-  /// what every island brings, the global weights, their momentum and the log.
+  /// What is told, pending and owed of all weights, and the replica of their momentum; of the
+  /// fragments whose home this is also what every island brings, the global weights, their momentum
+  /// and the log. There are twice as many when a lost island's homes have moved here.
   std::uint64_t outer_state() const {
     std::uint64_t weights = 0;
     for (std::uint32_t owner = 0; owner < f_.owners(); ++owner) {
@@ -147,7 +148,7 @@ class Actors {
       }
     }
     const std::uint64_t islands = f_.job.island->count();
-    return weights * 7 + weights * (islands + 5) / islands;
+    return weights * 8 + weights * 2 * (islands + 5) / islands;
   }
 
   Shard add_shard(Place place) {

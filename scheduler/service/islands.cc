@@ -30,9 +30,31 @@ Status Service::queue_islands(const Run& run, std::vector<plan::Plan> plans) {
   Meeting& met = meetings_[meeting];
   met.job = run.id;
   met.islands.assign(islands.size(), Meeting::Island::kTrains);
+  met.homes = Homes(static_cast<std::uint32_t>(islands.size()));
   for (Run& island : islands) queue_.push_back(std::move(island));
   advance();
   return {};
+}
+
+std::set<std::uint32_t> Service::Meeting::training() const {
+  std::set<std::uint32_t> training;
+  for (std::uint32_t i = 0; i < islands.size(); ++i) {
+    if (islands[i] == Island::kTrains) training.insert(i);
+  }
+  return training;
+}
+
+/// What has its home at the lost one gets another, best with one that has caught up.
+void Service::move_homes(const Run& lost) {
+  Meeting& meeting = meetings_.at(lost.meeting);
+  std::set<std::uint32_t> known;
+  for (const auto& [id, run] : runs_) {
+    if (run.meeting != lost.meeting || run.id == lost.id || run.ending || run.plan.epoch == 0)
+      continue;
+    const job::Island& island = *run.job.island;
+    if (island.begun == 0 || run.step > island.first_step) known.insert(island.index);
+  }
+  meeting.homes.lose(lost.job.island->index, known.empty() ? meeting.training() : known);
 }
 
 /// Whether the others of its meeting do. One that was only lost may come back.
@@ -46,6 +68,7 @@ bool Service::goes_on_without(Run& run, const Error& error) {
     run.returns = false;
     return meeting.succeeded;
   }
+  move_homes(run);
   if (!run.cancelled) {
     tell_client(
         run, node::status_message({"running", traffic_of(run), meeting.step, run.checkpoint,
@@ -91,10 +114,13 @@ void Service::catch_up(Run& run) {
   run.plan.descriptor = job::job_to_json(run.job);
 }
 
-/// Tells the outer store of a run where those of the others are.
+/// Tells the outer store of a run where those of the others are, and where homes are.
 Status Service::introduce(const Run& run) {
   const plan::Node& own = run.plan.nodes[plan::outer_store_of(run.plan)];
-  node::Partners partners{run.plan.epoch, run.meeting, {}};
+  const Meeting& meeting = meetings_.at(run.meeting);
+  node::Partners partners{
+      run.plan.epoch, run.meeting, {}, {meeting.training(), meeting.homes.places()}};
+  partners.company.islands.erase(run.job.island->index);
   for (const auto& [id, other] : runs_) {
     const bool there = other.meeting == run.meeting && other.id != run.id &&
                        other.plan.epoch != 0 && !other.ending;
@@ -120,12 +146,10 @@ Status Service::introduce(const Run& run) {
   return {};
 }
 
-/// Each of the others hears of it, and it of them.
-Status Service::introduce_to_others(const Run& run) {
-  ATOLL_TRY(introduce(run));
-  for (const auto& [id, other] : runs_) {
-    if (other.meeting != run.meeting || other.id == run.id || other.plan.epoch == 0) continue;
-    ATOLL_TRY(introduce(other));
+/// All of them hear of the others.
+Status Service::introduce_all(std::uint64_t meeting) {
+  for (const auto& [id, run] : runs_) {
+    if (run.meeting == meeting && run.plan.epoch != 0 && !run.ending) ATOLL_TRY(introduce(run));
   }
   return {};
 }

@@ -208,7 +208,7 @@ void Service::launch(Run& run) {
   assign(run);
   if (const Status met = school_changed(run); !met.ok()) return fail(run, met.error());
   if (run.meeting == 0) return;
-  if (const Status met = introduce_to_others(run); !met.ok()) fail(run, met.error());
+  if (const Status met = introduce_all(run.meeting); !met.ok()) fail(run, met.error());
 }
 
 void Service::assign(Run& run) {
@@ -329,6 +329,8 @@ void Service::fail(Run& run, const Error& error) {
   if (run.meeting == 0 || !goes_on_without(run, error))
     tell_client(run, node::failure_message({run.plan.epoch, error}));
   stop_nodes(run);
+  if (!meetings_.contains(run.meeting)) return;
+  if (const Status met = introduce_all(run.meeting); !met.ok()) log_error(met.error().text());
 }
 
 Service::Run* Service::run_of(std::uint64_t epoch, const std::string& node) {

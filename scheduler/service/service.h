@@ -23,6 +23,7 @@
 #include "runtime/node/protocol.h"
 #include "scheduler/job/job.h"
 #include "scheduler/plan/plan.h"
+#include "scheduler/service/homes.h"
 #include "scheduler/service/store.h"
 #include "scheduler/service/trust.h"
 #include "scheduler/topology/topology.h"
@@ -112,6 +113,7 @@ class Service {
     };
     std::int64_t job = 0;  ///< id of the whole
     std::vector<Island> islands;
+    Homes homes;
     double done = 0;         ///< share of its steps, of the one that is furthest
     std::uint64_t step = 0;  ///< that one's
     node::Traffic traffic;   ///< of runs that are over
@@ -119,6 +121,7 @@ class Service {
     bool succeeded = false;  ///< some island
 
     bool trains() const { return std::ranges::count(islands, Island::kTrains) > 0; }
+    std::set<std::uint32_t> training() const;
   };
 
   /// A node measures a line for a client.
@@ -156,7 +159,8 @@ class Service {
   void note_progress(const Run& run);
   void catch_up(Run& run);
   Status introduce(const Run& run);
-  Status introduce_to_others(const Run& run);
+  Status introduce_all(std::uint64_t meeting);
+  void move_homes(const Run& lost);
   void leave_meeting(Run& run);
   void forget_away(std::uint64_t meeting);
   node::Traffic traffic_of(const Run& run) const;

@@ -123,6 +123,27 @@ class LocalSteps(ClusterTest):
                 self.assertEqual(self.steps_of(folder / stays), list(range(1, 1501)))
                 self.check_agreement(folder)
 
+    def test_the_homes_of_one_that_is_lost_move(self):
+        """Of three datacenters the two that are left end with the same weights, also where the third made the updates."""
+        job = self.islands(local=LOCAL + ", grace: 1s", steps=600, snapshot=0)
+        topology = self.topology(2)
+        text = topology.read_text()
+        east = "    - {name: east, nodes: [{name: east-0, memory: 1GiB, threads: 1}]}\n"
+        self.assertIn(east, text)
+        line = "{between: [east, west], rate: 1Gbit/s, roundTrip: 1ms}"
+        lines = ", ".join(line.replace("east, west", pair) for pair in ("east, west", "east, south", "south, west"))
+        three = self.root / "three.yaml"
+        three.write_text(text.replace(east, east + east.replace("east", "south")).replace(line, lines))
+        job.write_text(job.read_text().replace(str(topology), str(three)))
+        run, said, folder = self.begin(job, "step ")
+        for one in ("east", "south", "west"):
+            self.wait_for_step(folder / one, 20)
+        subprocess.run(["kill", "-KILL", re.search(r"south-0 pid (\d+)", said)[1]], check=True)
+        out, rest = run.communicate(timeout=120)
+        self.assertEqual(run.returncode, 0, said + rest)
+        self.assertEqual(json.loads(out)["status"], "succeeded")
+        self.check_agreement(folder)
+
     def test_one_that_does_not_come_back_is_not_waited_for(self):
         run, said, folder = self.begin(self.islands(local=LOCAL + ", grace: 1s", steps=600), "step ")
         self.wait_for_step(folder / "west", 20)

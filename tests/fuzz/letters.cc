@@ -1,11 +1,12 @@
 // What an island makes of letters of another: any kinds, numbers and payloads, in any order,
-// between tellings and updates of its own.
+// between tellings, updates and moves of homes of its own.
 
 #include "actors/store/local_steps/exchange.h"
 
 #include <cmath>
 
 #include "ops/nn/config.h"
+#include "scheduler/service/homes.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace reef;
@@ -40,7 +41,7 @@ job::LocalSteps local(fuzz::Input& input) {
 
 node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   node::Letter letter;
-  letter.kind = static_cast<std::uint16_t>(input.below(15));
+  letter.kind = static_cast<std::uint16_t>(input.below(19));
   letter.fragment = static_cast<std::uint32_t>(input.below(kFragments + 1));
   // Often the next that is expected.
   letter.number = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
@@ -55,7 +56,9 @@ node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   // An honest one of values that need not be.
   std::vector<float> values(elements, input.number<float>());
   values[0] = input.number<float>();
-  if (letter.kind == static_cast<std::uint16_t>(actors::LetterKind::kSnapshot)) {
+  const auto kind = static_cast<actors::LetterKind>(letter.kind);
+  if (kind == actors::LetterKind::kReplica) values.resize(2 * elements, input.number<float>());
+  if (kind == actors::LetterKind::kSnapshot || kind == actors::LetterKind::kReplica) {
     letter.payload = to_bytes(std::as_bytes(std::span(values)));
     return letter;
   }
@@ -78,9 +81,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   actors::Exchange exchange(
       settings, job::Island{0, {"a", "b", "c"}, begun}, fragments(), weights,
       [](std::uint32_t, node::Letter) { return true; }, now);
+  service::Homes homes(3);
   for (int turn = 0; turn < 64 && !input.empty(); ++turn) {
     const auto island = static_cast<std::uint32_t>(input.below(4));
-    switch (input.below(4)) {
+    switch (input.below(5)) {
+      case 4:
+        homes.lose(static_cast<std::uint32_t>(input.below(3)),
+                   {static_cast<std::uint32_t>(input.below(3))});
+        exchange.set_company({{static_cast<std::uint32_t>(input.below(3))}, homes.places()}, now);
+        break;
       case 0:
         exchange.handle({{island, input.below(2) == 0, {}}}, now);
         break;

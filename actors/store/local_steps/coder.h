@@ -25,6 +25,8 @@ class Coder {
   Bytes encode(std::span<const float> values);
   /// What the other side encoded. Failure: kDecompress; kPoison for numbers over kMostTold.
   Status decode(BytesView encoded, std::span<float> values);
+  /// Empty if the codec loses nothing.
+  std::span<const float> owed() const { return owed_.residual; }
 
  private:
   codec::EdgeCodec codec_;

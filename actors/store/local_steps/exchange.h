@@ -1,6 +1,9 @@
 #pragma once
 // All fragments of an island, and those whose home it is: what letters mean, and which ones are
 // due. Between the outer store, which sees shards, and the fragments, which see no channel.
+//
+// exchange.cc has tellings and updates, exchange_homes.cc how islands and homes meet, and
+// exchange_pace.cc how often they tell each other.
 
 #include <cstdint>
 #include <functional>
@@ -31,6 +34,10 @@ class Exchange {
   /// `fragments` outlives it; `global`: of each fragment.
   Exchange(const job::LocalSteps& local, const job::Island& island, const Fragments& fragments,
            const std::vector<std::vector<float>>& global, SendLetter send, Time now);
+
+  /// Who else trains, and where homes are, as the scheduler has it. An island that has begun anew
+  /// knows of no home before.
+  void set_company(const job::Company& company, Time now);
 
   /// A step was made.
   void trained(std::uint64_t tokens);
@@ -65,27 +72,31 @@ class Exchange {
  private:
   struct Side {
     LocalFragment local;
-    std::unique_ptr<Coder> coder;        ///< of what is told to another home
-    std::unique_ptr<HomeFragment> home;  ///< if it is here
-    bool ready = true;                   ///< here: false while the others may know more
+    VelocityReplica velocity;                   ///< elsewhere: the home's
+    std::unique_ptr<Coder> coder{};             ///< of what is told to another home
+    std::uint64_t home_version = 0;             ///< elsewhere: as the home said when we met
+    std::map<std::uint64_t, Time> told_when{};  ///< elsewhere: what is not counted
+    std::unique_ptr<HomeFragment> home{};       ///< if it is here
+    bool ready = true;                          ///< here: false while the others may know more
+    Time home_since{};                          ///< here
+    bool informed = true;                       ///< here: somebody knows what training has made
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
-    std::set<std::uint32_t> asked{};  ///< here: who knew more, and has not answered yet
-    std::uint64_t home_version = 0;   ///< elsewhere: as the home said when we met
-    Pace pace{1};                     ///< here
-    std::uint32_t every = 1;          ///< of due dates, as the home has it
-    std::uint64_t dues = 0;           ///< that were; islands count alike
-    std::uint64_t told_at = 0;        ///< of these
+    std::set<std::uint32_t> asked{};             ///< here: who knew more, and has not answered yet
+    std::map<std::uint32_t, Time> brought_at{};  ///< here: when an island's last telling came
+    std::set<std::uint32_t> done{};              ///< here: islands that have taken the last update
+    Pace pace{1};                                ///< here
+    std::uint32_t every = 1;                     ///< of due dates, as the home has it
+    std::uint64_t dues = 0;                      ///< that were; islands count alike
+    std::uint64_t told_at = 0;                   ///< of these
     Time last_due{};
     Duration due_every{};
-    std::map<std::uint64_t, Time> told_when{};    ///< elsewhere: what is not counted
-    std::map<std::uint32_t, Time> brought_at{};   ///< here: when an island's last telling came
     std::optional<std::vector<float>> waiting{};  ///< weights of the last telling, until it is made
     bool settled = false;                         ///< the last update was taken
-    std::set<std::uint32_t> done{};               ///< islands that have taken it
   };
 
-  std::uint32_t home_of(std::uint32_t fragment) const { return fragment % island_.count(); }
-  bool is_home(std::uint32_t fragment) const { return home_of(fragment) == island_.index; }
+  OuterSettings outer() const { return {local_.outer_learning_rate, local_.outer_momentum}; }
+  std::unique_ptr<Coder> make_coder(std::uint32_t fragment) const;
+
   bool is_told(std::uint32_t fragment, Time now);
   void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
   void set_pace(std::uint32_t fragment, std::uint32_t every);
@@ -95,34 +106,46 @@ class Exchange {
   void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
   void tell_last(std::uint32_t fragment, Time now);
   void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
+  Status open(std::uint32_t island, const node::Letter& letter, Time now);
+  Status updated(const node::Letter& letter, bool last, Time now);
+  void send_update(std::uint32_t island, std::uint32_t fragment, const HomeFragment::Update& update,
+                   Duration waited);
+  void settled(std::uint32_t fragment);
+
+  /// None while this island, which has begun anew, has not heard.
+  std::optional<std::uint32_t> home_of(std::uint32_t fragment) const;
+  bool is_home(std::uint32_t fragment) const { return home_of(fragment) == island_.index; }
+  void send_home(node::Letter letter);
+  void make_home(std::uint32_t fragment);
+  void home_moved(std::uint32_t fragment, Time now);
+  void take_home(std::uint32_t fragment, Time now);
+  bool may_open(const Side& side, Time now) const;
+  void open_home(std::uint32_t fragment, Time now);
   void changed(std::uint32_t island, bool present, Time now);
   bool is_given_up(std::uint32_t fragment, Time now) const;
-  Status open(std::uint32_t island, const node::Letter& letter, Time now);
   void join(std::uint32_t fragment);
   Status joined(std::uint32_t island, const node::Letter& letter);
   void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
   Status met(const node::Letter& letter, Time now);
-  Status updated(const node::Letter& letter, bool last, Time now);
-  Status snapshot(std::uint32_t island, const node::Letter& letter);
-  void send_update(std::uint32_t island, std::uint32_t fragment, const HomeFragment::Update& update,
-                   Duration waited);
-  void settled(std::uint32_t fragment);
   void send_snapshot(std::uint32_t island, std::uint32_t fragment);
-  void open_home(std::uint32_t fragment);
-  bool may_open(const Side& side, Time now) const;
+  Status snapshot(const node::Letter& letter);
+  void send_replica(std::uint32_t island, std::uint32_t fragment);
+  Status replica(std::uint32_t island, const node::Letter& letter);
 
+  const job::LocalSteps local_;
   const job::Island island_;
   const std::string codec_;
   const Fragments& fragments_;
   const SendLetter send_;
-  const Duration grace_;
   const std::uint32_t usual_pace_;  ///< due dates in the job's interval
   std::uint32_t hurries_ = 0;       ///< that this island has asked for
   const Time late_;                 ///< from then on nobody is waited for who has not come
   std::vector<Side> sides_;
+  std::vector<std::optional<job::Home>> homes_;  ///< by the island at which fragments began
+  std::set<std::uint32_t> company_;              ///< who trains, whether a channel is there or not
   std::set<std::uint32_t> present_;
-  std::map<std::uint32_t, Time> away_;  ///< since when
-  std::vector<float> change_;
+  std::map<std::uint32_t, Time> away_;    ///< since when
+  std::vector<float> change_, velocity_;  ///< of what is read just now
 };
 
 }  // namespace reef::actors

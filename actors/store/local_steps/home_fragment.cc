@@ -16,8 +16,7 @@ constexpr float kMostProgress = 1e15F;
 
 HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder,
                            std::uint32_t islands, std::span<const float> global)
-    : outer_(outer),
-      gathering_(rules),
+    : gathering_(rules),
       optimizer_(outer, global.size()),
       coder_(std::move(coder)),
       islands_(islands),
@@ -46,6 +45,11 @@ Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint
                            bool last, BytesView encoded, Time now) {
   ATOLL_TRY(coder_.decode(encoded, decoded_));
   return bring(island, number, tokens, last, decoded_, now);
+}
+
+std::optional<Time> HomeFragment::due() const {
+  if (gathering_.is_over() && !ended_) return Time{};
+  return gathering_.due();
 }
 
 const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {
@@ -86,11 +90,15 @@ bool HomeFragment::missed(std::uint64_t version, std::vector<const Update*>& upd
   return true;
 }
 
-void HomeFragment::adopt(std::uint64_t version, std::span<const float> global) {
+void HomeFragment::adopt(std::uint64_t version, std::span<const float> global,
+                         std::span<const float> velocity) {
   CHECK(global.size() == global_.size());
   version_ = version;
   std::ranges::copy(global, global_.begin());
-  optimizer_ = OuterOptimizer(outer_, global.size());
+  // A hostile home's updates may have left what is no momentum of any training.
+  const bool may_be =
+      std::ranges::all_of(velocity, [](float one) { return std::abs(one) <= kMostProgress; });
+  optimizer_.restore(may_be ? velocity : std::vector<float>(velocity.size(), 0));
   gathering_.close();
   for (Brought& brought : islands_) {
     brought.forget();

@@ -37,7 +37,8 @@ class HomeFragment {
   Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
                BytesView encoded, Time now);
 
-  std::optional<Time> due() const { return gathering_.due(); }
+  /// Also when nobody is left who could bring anything, which the last update is to say.
+  std::optional<Time> due() const;
 
   struct Update {
     std::uint64_t version = 0;
@@ -58,15 +59,19 @@ class HomeFragment {
   /// The updates behind this version, in order; false where the log no longer has them.
   bool missed(std::uint64_t version, std::vector<const Update*>& updates) const;
 
-  /// This home has begun anew and knows less than an island, whose weights it takes; momentum
-  /// starts again.
-  void adopt(std::uint64_t version, std::span<const float> global);
+  /// This is a fragment's new home, and its own island, or another that knows more, has these of
+  /// the home before. A velocity that no training has is passed over.
+  void adopt(std::uint64_t version, std::span<const float> global, std::span<const float> velocity);
+  /// The home before has made the last update.
+  void end() { ended_ = true; }
+  /// An island has told its last, and it was counted.
+  void through(std::uint32_t island) { gathering_.retire(island); }
   /// An island trains again that may have told its last.
   void began_anew(std::uint32_t island);
   /// Versions from now on are others than those that a predecessor may have made, which others may
   /// have; the high half of a version is its generation.
   void begin_generation(std::uint32_t generation);
-  /// What an island says of its own numbers, to a home that has begun anew.
+  /// What an island says of its own numbers, to a new home.
   void remember(std::uint32_t island, std::uint64_t counted);
 
  private:
@@ -82,7 +87,6 @@ class HomeFragment {
     }
   };
 
-  OuterSettings outer_;
   Gathering gathering_;
   OuterOptimizer optimizer_;
   Coder coder_;

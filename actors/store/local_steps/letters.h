@@ -5,14 +5,18 @@
 //   to the home                               from it
 //   join: I am there, and know this version   have: what I have of you
 //   progress: what training did               update: of the global weights, one version further
-//   done: I have taken the last update        snapshot: the global weights as they are
-//   late: your update should have been here   ask: give me the snapshot, I know less than you
-//   hurry: my held-out losses have risen      pace: tell at every so many due dates
+//   replica: the weights, with their          snapshot: the global weights as they are
+//     momentum, as I know them                ask: give me your replica, I know less than you
+//   done: I have taken the last update        home: I am it now, join me
+//   late: your update should have been here   pace: tell at every so many due dates
+//   hurry: my held-out losses have risen
 //
 // Progress is numbered by its island without gaps; an update says up to which number it includes
 // the receiver's. So letters that a lost channel has swallowed are seen, and sent again.
 
 #include <cstdint>
+
+#include "runtime/node/letter.h"
 
 namespace reef::actors {
 
@@ -25,11 +29,22 @@ enum class LetterKind : std::uint16_t {
   kLastProgress = 5,
   kLastUpdate = 6,
   kSnapshot = 7,  ///< as an update, but the whole fragment in f32; tokens: 1 if none comes after it
-  kAsk = 8,
+  kAsk = 8,       ///< answered with a replica
   kDone = 9,
   kPace = 10,  ///< number: of due dates, a power of two (pace.h)
   kLate = 11,
-  kHurry = 12,  ///< number: times that the island has asked
+  kHurry = 12,        ///< number: times that the island has asked
+  kJoinAnew = 13,     ///< join, of one that has begun anew and has nothing of the others yet
+  kJoinThrough = 14,  ///< join, of one that has told its last, and it was counted
+  kHome = 15,
+  kReplica = 16,  ///< as a snapshot, with the outer momentum behind the weights
 };
+
+inline node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {
+  node::Letter letter;
+  letter.kind = static_cast<std::uint16_t>(kind);
+  letter.fragment = fragment;
+  return letter;
+}
 
 }  // namespace reef::actors

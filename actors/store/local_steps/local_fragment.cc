@@ -9,6 +9,7 @@ namespace reef::actors {
 std::span<const float> LocalFragment::tell(std::span<const float> weights, bool last,
                                            Coder* coder) {
   const std::span<const float> progress = progress_.tell(weights);
+  ended_ = last;
   pending_.push_back({++told_, std::exchange(tokens_, 0), last,
                       coder == nullptr ? Bytes() : coder->encode(progress)});
   return progress;

@@ -42,6 +42,8 @@ class LocalFragment {
   /// if there is a coder, until it is counted.
   std::span<const float> tell(std::span<const float> weights, bool last, Coder* coder);
   const Telling& last_told() const { return pending_.back(); }
+  /// The last telling of all was counted.
+  bool is_through() const { return ended_ && pending_.empty(); }
 
   /// The home has all up to telling `number`. Those that are to be sent again. Failure: kProto for
   /// one that was never told.
@@ -83,6 +85,7 @@ class LocalFragment {
   std::uint64_t version_ = 0;
   std::uint64_t told_ = 0, counted_ = 0;  ///< numbers of tellings
   bool met_ = false;
+  bool ended_ = false;  ///< the last was told
   bool corrects_ = false;
   bool handed_out_ = false;  ///< the correction; to be cleared before the next
 };

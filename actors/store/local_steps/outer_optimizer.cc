@@ -29,4 +29,13 @@ void OuterOptimizer::restore(std::span<const float> velocity) {
   std::ranges::copy(velocity, velocity_.begin());
 }
 
+// step() makes u = -r (g + m v') of v' = m v + g, so v' = (m v - u / r) / (1 + m).
+void VelocityReplica::take(std::span<const float> update) {
+  CHECK(update.size() == velocity_.size());
+  const auto rate = static_cast<float>(settings_.learning_rate);
+  const auto momentum = static_cast<float>(settings_.momentum);
+  for (std::size_t i = 0; i < update.size(); ++i)
+    velocity_[i] = (momentum * velocity_[i] - update[i] / rate) / (1 + momentum);
+}
+
 }  // namespace reef::actors

@@ -32,9 +32,28 @@ class OuterOptimizer {
   /// contribution, and all are as long as the fragment.
   void step(std::span<const Contribution> contributions, std::span<float> update);
 
-  /// For snapshots.
   std::span<const float> velocity() const { return velocity_; }
   void restore(std::span<const float> velocity);
+
+ private:
+  OuterSettings settings_;
+  std::vector<float> velocity_;
+};
+
+/// The velocity of an optimizer elsewhere, out of the updates that it makes: each is a sum of the
+/// velocity before it and behind it. So whoever takes the updates can go on making them, and nobody
+/// sends velocities. What this one is off, since it has missed updates or a codec has rounded
+/// them, each update leaves less than half of.
+/// Thread: one at a time. Memory: the fragment once in f32.
+class VelocityReplica {
+ public:
+  /// Precondition: the learning rate is more than 0.
+  VelocityReplica(OuterSettings settings, std::size_t elements)
+      : settings_(settings), velocity_(elements, 0) {}
+
+  /// Precondition: as many elements.
+  void take(std::span<const float> update);
+  std::span<const float> values() const { return velocity_; }
 
  private:
   OuterSettings settings_;

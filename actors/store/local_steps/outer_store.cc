@@ -115,7 +115,10 @@ class OuterStore final : public Task {
   }
 
   void meet(Duration patience) {
-    exchange_->handle(setup_.post->take(patience), setup_.clock.now());
+    const std::vector<Post::Event> events = setup_.post->take(patience);
+    if (const auto company = setup_.post->take_company())
+      exchange_->set_company(*company, setup_.clock.now());
+    exchange_->handle(events, setup_.clock.now());
     exchange_->update(setup_.clock.now());
   }
 

@@ -12,6 +12,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/node/letter.h"
+#include "scheduler/job/local_steps.h"
 
 namespace reef::actors {
 
@@ -43,10 +44,22 @@ class Post {
     changed_.notify_all();
   }
 
-  /// All that has come. Waits for the first of it as long as `patience`, unless it is closed.
+  /// What the scheduler says of the other islands; only the last of it counts.
+  void put(job::Company company) {
+    const std::lock_guard lock(mutex_);
+    company_ = std::move(company);
+    changed_.notify_all();
+  }
+  std::optional<job::Company> take_company() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(company_, std::nullopt);
+  }
+
+  /// All that has come. Waits for the first of it, or for company, as long as `patience`, unless it
+  /// is closed.
   std::vector<Event> take(Duration patience = {}) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, patience, [this] { return closed_ || !events_.empty(); });
+    changed_.wait_for(lock, patience, [this] { return closed_ || company_ || !events_.empty(); });
     bytes_.clear();
     return std::exchange(events_, {});
   }
@@ -89,6 +102,7 @@ class Post {
   const std::size_t limit_;
   std::map<std::uint32_t, std::size_t> bytes_;  ///< of letters, by island
   std::vector<Event> events_;
+  std::optional<job::Company> company_;
   std::vector<double> losses_;
   std::uint64_t interval_ = 0;
   bool closed_ = false;

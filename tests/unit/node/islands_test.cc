@@ -25,6 +25,7 @@ struct Mail {
   Wire* wire = nullptr;  ///< while there is a crew
   std::vector<std::pair<std::uint32_t, Letter>> letters;
   std::vector<std::pair<std::uint32_t, bool>> changes;
+  std::vector<job::Company> company;
 };
 
 class MailCrew final : public Crew {
@@ -45,6 +46,9 @@ class MailCrew final : public Crew {
   }
   void island_changed(std::uint32_t island, bool present) override {
     mail_.meeting.change([&] { mail_.changes.emplace_back(island, present); });
+  }
+  void company(job::Company company) override {
+    mail_.meeting.change([&] { mail_.company.push_back(std::move(company)); });
   }
 
  private:
@@ -177,7 +181,10 @@ class Islands : public testing::Test {
   void introduce(std::uint32_t to, std::uint64_t epoch) {
     Partners partners{epoch, kMeeting, {}};
     for (std::uint32_t i = 0; i < islands_.size(); ++i) {
-      if (i != to && islands_[i].node) partners.partners.push_back({i, to > i, peer(islands_[i])});
+      partners.company.homes.push_back({i, 0});
+      if (i == to || !islands_[i].node) continue;
+      partners.partners.push_back({i, to > i, peer(islands_[i])});
+      partners.company.islands.insert(i);
     }
     teller_.tell(islands_[to].name, partners_message(partners));
   }
@@ -281,6 +288,9 @@ TEST_F(Islands, MeetEachOtherAsThree) {
       EXPECT_EQ(numbers(to, from, 1), std::vector<std::uint64_t>{10 * from + to});
     }
   }
+  const job::Company& of_south = islands_[1].mail.company.back();
+  EXPECT_EQ(of_south.islands, (std::set<std::uint32_t>{0, 2}));
+  EXPECT_EQ(of_south.homes, (std::vector<job::Home>{{0, 0}, {1, 0}, {2, 0}}));
   end(islands_[1]);
   EXPECT_TRUE(knows(0, 1, false) && knows(2, 1, false));
   EXPECT_FALSE(send(0, 1, 1));

@@ -49,7 +49,8 @@ Partners sample_partners() {
   return {5,
           12,
           {{0, true, {"east-0", "10.0.0.1", 7000, Bytes(32, std::byte{1}), 8, "bbr"}},
-           {2, false, {"west-3", "", 0, Bytes(32, std::byte{2}), 1, ""}}}};
+           {2, false, {"west-3", "", 0, Bytes(32, std::byte{2}), 1, ""}}},
+          {{0, 2}, {{0, 0}, {2, 3}, {2, 0}}}};
 }
 
 void expect_kind(const link::Message& message, Kind kind) {
@@ -165,6 +166,8 @@ TEST(Protocol, PartnersRoundTrip) {
   const Partners back = read_partners(message).value();
   EXPECT_EQ(back.epoch, 5u);
   EXPECT_EQ(back.meeting, 12u);
+  EXPECT_EQ(back.company.islands, partners.company.islands);
+  EXPECT_EQ(back.company.homes, partners.company.homes);
   ASSERT_EQ(back.partners.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(back.partners[i].island, partners.partners[i].island);
@@ -189,13 +192,23 @@ TEST(Protocol, RefusesPartnersThatCannotBe) {
   Partners short_key = sample_partners();
   short_key.partners[1].peer.noise_key.pop_back();
   EXPECT_EQ(code(short_key), Code::kProto);
+  Partners nowhere = sample_partners();
+  nowhere.company.homes[1].island = 3;
+  EXPECT_EQ(code(nowhere), Code::kProto);
   Partners many = sample_partners();
   for (std::uint32_t island = 10; many.partners.size() < 64; ++island) {
     many.partners.push_back(many.partners[0]);
     many.partners.back().island = island;
   }
+  for (std::uint32_t island = 3; many.company.homes.size() < 64; ++island) {
+    many.company.homes.push_back({island, island});
+    many.company.islands.insert(island);
+  }
   EXPECT_TRUE(read_partners(partners_message(many)).ok());
   EXPECT_LE(partners_message(many).header.size(), link::kMaxMessageHeader);
+  Partners more = many;
+  more.company.homes.push_back({0, 0});
+  EXPECT_EQ(code(more), Code::kProto);
   many.partners.push_back(many.partners[0]);
   many.partners.back().island = 9;
   EXPECT_EQ(code(many), Code::kProto);

@@ -316,6 +316,17 @@ class IslandsJob : public SeveralJobs {
     })) << node;
     return partners;
   }
+  /// Whether it is told that so many others train and the homes are there.
+  bool told_homes(const std::string& node, std::size_t others,
+                  const std::vector<job::Home>& homes) {
+    return within([&] {
+      const auto message = nodes_.at(node)->expect(node::Kind::kPartners);
+      if (!message) return false;
+      const node::Partners partners = node::read_partners(*message).value();
+      return partners.partners.size() == others && partners.company.islands.size() == others &&
+             partners.company.homes == homes;
+    });
+  }
   job::Job job_of(const std::string& node) {
     const auto message = nodes_.at(node)->expect(node::Kind::kAssign);
     const plan::Plan plan = plan::decode(node::read_assign(*message)->plan).value();
@@ -379,13 +390,16 @@ TEST_F(IslandsJob, GoesOnWithoutOneThatIsLostAndLetsItComeBack) {
   stop("node-2", west);
   EXPECT_TRUE(
       told_user("running", "the others go on without sea in west: E_PEER_LOST: node node-3"));
+  const std::vector<job::Home> moved{{0, 0}, {0, 1}};
+  EXPECT_TRUE(told_homes("node-0", 0, moved));
   nodes_["node-3"] = node_again("node-3");
   std::uint64_t again = west;
   EXPECT_TRUE(within([&] { return (again = epoch_of("node-2", "sea")) > west; }));
   const job::Job job = job_of("node-2");
   EXPECT_EQ(job.island->begun, 1u);
   EXPECT_EQ(job.island->first_step, 50u);
-  EXPECT_EQ(partners_of("node-2", again).partners.size(), 1u);
+  EXPECT_TRUE(told_homes("node-2", 1, moved));
+  EXPECT_TRUE(told_homes("node-0", 1, moved));
 
   // Both come to their end; what counts is theirs.
   ready({"node-2", "node-3"}, again);

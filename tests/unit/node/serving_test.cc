@@ -35,6 +35,7 @@ class CountingCrew final : public node::Crew {
   void release(std::uint64_t) override {}
   void letter(std::uint32_t, node::Letter) override {}
   void island_changed(std::uint32_t, bool) override {}
+  void company(job::Company) override {}
 
  private:
   Crews& crews_;

@@ -1,0 +1,289 @@
+// Where each fragment has its home, and how it and the islands meet: for the first time, again, and
+// when it has moved, since the one before is lost. Every island has a replica of what a home has:
+// the global weights, as updates make them, and their velocity (VelocityReplica). A new home goes
+// on from the replica of whoever has taken most updates; versions of another generation are its
+// own, so that nobody takes an update for one of before. Of an update that only some had, the
+// others' part may be counted twice.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "actors/store/local_steps/exchange.h"
+#include "runtime/base/log.h"
+
+namespace reef::actors {
+namespace {
+
+constexpr std::uint64_t kEnded = 1;  ///< tokens of a snapshot after which no update comes
+/// The scheduler takes no longer to hear of a loss and to say where the home is now.
+constexpr Duration kMoveTime = std::chrono::seconds(10);
+
+Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
+
+void append(Bytes& payload, std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  payload.insert(payload.end(), bytes.begin(), bytes.end());
+}
+
+bool may_be(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float value) { return std::abs(value) <= kMostTold; });
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> Exchange::home_of(std::uint32_t fragment) const {
+  const auto& home = homes_[fragment % island_.count()];
+  return home ? std::optional(home->island) : std::nullopt;
+}
+
+void Exchange::send_home(node::Letter letter) {
+  if (const auto home = home_of(letter.fragment)) send_(*home, std::move(letter));
+}
+
+void Exchange::set_company(const job::Company& company, Time now) {
+  const bool fits = company.homes.size() == island_.count() &&
+                    std::ranges::all_of(company.homes, [this](const job::Home& home) {
+                      return home.island < island_.count();
+                    });
+  if (!fits) return log_error("the scheduler speaks of other islands than the job has");
+  company_ = company.islands;
+  company_.erase(island_.index);
+  for (std::uint32_t slot = 0; slot < island_.count(); ++slot) {
+    if (homes_[slot] == company.homes[slot]) continue;
+    homes_[slot] = company.homes[slot];
+    for (std::uint32_t f = slot; f < fragments_.count(); f += island_.count()) {
+      if (fragments_.elements(f) > 0) home_moved(f, now);
+    }
+  }
+  for (Side& side : sides_) {
+    for (std::uint32_t island = 0; side.home && island < island_.count(); ++island) {
+      if (island != island_.index && !company_.contains(island)) side.home->left(island);
+    }
+  }
+}
+
+void Exchange::home_moved(std::uint32_t fragment, Time now) {
+  Side& side = sides_[fragment];
+  side.local.parted();
+  side.home_version = 0;
+  side.told_when.clear();
+  if (is_home(fragment)) return take_home(fragment, now);
+  if (!side.coder) side.coder = make_coder(fragment);
+  side.home.reset();
+  if (present_.contains(*home_of(fragment))) join(fragment);
+}
+
+void Exchange::make_home(std::uint32_t fragment) {
+  Side& side = sides_[fragment];
+  side.home = std::make_unique<HomeFragment>(GatheringRules{local_.quorum, local_.grace}, outer(),
+                                             std::move(*make_coder(fragment)), island_.count(),
+                                             side.local.global());
+}
+
+/// With what this island has of it.
+void Exchange::take_home(std::uint32_t fragment, Time now) {
+  Side& side = sides_[fragment];
+  log_info("fragment " + std::to_string(fragment) + " has its home here from now on");
+  make_home(fragment);
+  HomeFragment& home = *side.home;
+  home.adopt(side.local.version(), side.local.global(), side.velocity.values());
+  home.remember(island_.index, side.local.counted());
+  if (side.local.is_through()) home.through(island_.index);
+  if (side.settled) home.end();
+  side.ready = false;
+  side.home_since = now;
+  side.informed = island_.begun == 0 || side.local.version() > 0;
+  side.joined.clear();
+  side.asked.clear();
+  side.brought_at.clear();
+  side.done.clear();
+  side.pace = Pace(usual_pace_);
+  side.pace.hurry(hurries_);
+  for (const std::uint32_t island : present_) send_(island, letter_of(LetterKind::kHome, fragment));
+}
+
+/// Once all that train, and so may know more, have answered; after the grace, all that are there.
+/// Never where nobody knows what training has made of the weights.
+bool Exchange::may_open(const Side& side, Time now) const {
+  const auto& needed = now < side.home_since + local_.grace ? company_ : present_;
+  const bool all_joined = std::ranges::all_of(
+      needed, [&](std::uint32_t island) { return side.joined.contains(island); });
+  return side.informed && all_joined && side.asked.empty();
+}
+
+/// The home knows as much as anybody, and says to all what it has; it counts its own island, too.
+void Exchange::open_home(std::uint32_t fragment, Time now) {
+  Side& side = sides_[fragment];
+  HomeFragment& home = *side.home;
+  side.ready = true;
+  side.settled = home.ended();
+  if (const auto generation = homes_[fragment % island_.count()]->generation; generation > 0) {
+    home.begin_generation(generation);
+    const auto own = side.local.take_snapshot(home.version(), side.local.counted(), home.global());
+    if (!own.ok()) log_error(own.error().text());
+  }
+  const auto again = side.local.met(home.received(island_.index));
+  if (!again.ok()) return log_error(again.error().text());
+  for (const LocalFragment::Telling* told : *again) {
+    const Status brought =
+        home.bring(island_.index, told->number, told->tokens, told->last, told->encoded, now);
+    if (!brought.ok()) log_error(brought.error().text());
+  }
+  tell_last(fragment, now);
+  for (const auto& [island, version] : side.joined) welcome(island, fragment, version);
+}
+
+void Exchange::changed(std::uint32_t island, bool present, Time now) {
+  if (present) {
+    present_.insert(island);
+  } else {
+    present_.erase(island);
+    away_[island] = now;
+  }
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    Side& side = sides_[f];
+    if (fragments_.elements(f) == 0) continue;
+    if (side.home && present) {
+      side.home->joined(island);
+      if (!side.ready) send_(island, letter_of(LetterKind::kHome, f));
+    }
+    if (side.home && !present) {
+      side.home->left(island);
+      side.joined.erase(island);
+      side.asked.erase(island);
+    }
+    if (home_of(f) != island) continue;
+    side.local.parted();
+    if (present) join(f);
+  }
+}
+
+void Exchange::join(std::uint32_t fragment) {
+  const LocalFragment& local = sides_[fragment].local;
+  const bool knows = island_.begun == 0 || local.version() > 0;
+  node::Letter letter = letter_of(!knows               ? LetterKind::kJoinAnew
+                                  : local.is_through() ? LetterKind::kJoinThrough
+                                                       : LetterKind::kJoin,
+                                  fragment);
+  letter.number = local.version();
+  letter.included = local.counted();
+  letter.tokens = local.told();
+  send_home(std::move(letter));
+  if (hurries_ > 0) send_hurry(fragment);
+}
+
+Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
+  Side& side = sides_[letter.fragment];
+  side.joined[island] = letter.number;
+  // Of a new home: what the one before has counted is not to be counted again.
+  side.home->remember(island, letter.included);
+  if (letter.tokens == 0) {
+    side.home->began_anew(island);
+    side.done.erase(island);
+  }
+  const auto kind = static_cast<LetterKind>(letter.kind);
+  if (kind == LetterKind::kJoinThrough) side.home->through(island);
+  if (kind != LetterKind::kJoinAnew) side.informed = true;
+  if (side.ready) {
+    welcome(island, letter.fragment, letter.number);
+  } else if (letter.number > side.home->version()) {
+    side.asked.insert(island);
+    send_(island, letter_of(LetterKind::kAsk, letter.fragment));
+  }
+  return {};
+}
+
+/// What the home has of an island, and what the island has missed since version `known`.
+void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known) {
+  const HomeFragment& home = *sides_[fragment].home;
+  node::Letter have = letter_of(LetterKind::kHave, fragment);
+  have.number = home.received(island);
+  have.tokens = home.version();
+  send_(island, std::move(have));
+  send_pace(island, fragment);  // it may have heard of another home's
+  std::vector<const HomeFragment::Update*> updates;
+  if (!home.missed(known, updates)) return send_snapshot(island, fragment);
+  for (const HomeFragment::Update* update : updates)
+    send_update(island, fragment, *update, Duration::max());
+}
+
+Status Exchange::met(const node::Letter& letter, Time now) {
+  Side& side = sides_[letter.fragment];
+  ATOLL_ASSIGN(const auto again, side.local.met(letter.number));
+  side.home_version = letter.tokens;
+  for (const LocalFragment::Telling* telling : again) send_telling(letter.fragment, *telling);
+  tell_last(letter.fragment, now);
+  return {};
+}
+
+void Exchange::send_snapshot(std::uint32_t island, std::uint32_t fragment) {
+  const HomeFragment& home = *sides_[fragment].home;
+  node::Letter letter = letter_of(LetterKind::kSnapshot, fragment);
+  letter.number = home.version();
+  letter.included = home.counted(island);
+  letter.tokens = home.ended() ? kEnded : 0;
+  append(letter.payload, home.global());
+  send_(island, std::move(letter));
+}
+
+Status Exchange::snapshot(const node::Letter& letter) {
+  Side& side = sides_[letter.fragment];
+  change_.resize(fragments_.elements(letter.fragment));
+  if (letter.payload.size() != change_.size() * sizeof(float))
+    return wrong("a snapshot of another size than the fragment's");
+  std::memcpy(change_.data(), letter.payload.data(), letter.payload.size());
+  if (!may_be(change_))
+    return wrong("a snapshot with numbers larger than training can make them, or none");
+  ATOLL_ASSIGN(const auto taken, side.local.take_snapshot(letter.number, letter.included, change_));
+  if (taken == LocalFragment::Taken::kDone && letter.tokens == kEnded) settled(letter.fragment);
+  return {};
+}
+
+void Exchange::send_replica(std::uint32_t island, std::uint32_t fragment) {
+  const Side& side = sides_[fragment];
+  node::Letter letter = letter_of(LetterKind::kReplica, fragment);
+  letter.number = side.local.version();
+  letter.tokens = side.settled ? kEnded : 0;
+  append(letter.payload, side.local.global());
+  append(letter.payload, side.velocity.values());
+  send_(island, std::move(letter));
+}
+
+Status Exchange::replica(std::uint32_t island, const node::Letter& letter) {
+  Side& side = sides_[letter.fragment];
+  if (side.asked.erase(island) == 0) return wrong("a replica for which nobody has asked");
+  const std::size_t elements = fragments_.elements(letter.fragment);
+  change_.resize(elements);
+  velocity_.resize(elements);
+  const std::size_t half = elements * sizeof(float);
+  if (letter.payload.size() != 2 * half)
+    return wrong("a replica of another size than the fragment and its velocity");
+  std::memcpy(change_.data(), letter.payload.data(), half);
+  std::memcpy(velocity_.data(), letter.payload.data() + half, half);
+  if (!may_be(change_) || !may_be(velocity_))
+    return wrong("a replica with numbers larger than training can make them, or none");
+  if (side.ready || letter.number <= side.home->version()) return {};
+  side.home->adopt(letter.number, change_, velocity_);
+  if (letter.tokens == kEnded) side.home->end();
+  return {};
+}
+
+bool Exchange::caught_up() const {
+  for (std::uint32_t f = 0; f < sides_.size(); ++f) {
+    const Side& side = sides_[f];
+    if (fragments_.elements(f) == 0) continue;
+    if (side.home ? !side.ready : !side.local.is_met() || side.local.version() < side.home_version)
+      return false;
+  }
+  return true;
+}
+
+bool Exchange::is_given_up(std::uint32_t fragment, Time now) const {
+  const auto home = home_of(fragment);
+  return home && home != island_.index && !present_.contains(*home) &&
+         now >= away_.at(*home) + std::max(local_.grace, kMoveTime);
+}
+
+}  // namespace reef::actors
