@@ -8,13 +8,17 @@
 namespace reef::cost {
 namespace {
 
-constexpr double kTextOfLoss = 15;
+// At the size that the header names: the loss, and what of it more text could take away.
+constexpr double kLoss = 2.866;
+constexpr double kOfText = 0.693;
+constexpr double kExponent = 0.28;
+constexpr double kMostText = 1000;
 
 // Local steps.
-constexpr double kTwo = 0.005;          ///< datacenters
-constexpr double kOfDatacenters = 1.3;  ///< exponent: 2, 4, 8 of them as in the header
+constexpr double kTwo = 0.0047;         ///< datacenters
+constexpr double kOfDatacenters = 1.7;  ///< of how often they double: 2, 4, 8 as in the header
 constexpr double kInnerSteps = 30;      ///< that these figures are of
-constexpr double kOfInnerSteps = 0.0024;
+constexpr double kOfInnerSteps = 0.004;
 constexpr double kFreeDelay = 5;
 constexpr double kOfDelay = 0.002;
 constexpr double kLeast = 0.003;
@@ -34,7 +38,10 @@ double loss_of_rounding(codec::Lossy lossy, bool of_islands) {
 
 }  // namespace
 
-double text_for_loss(double loss) { return kTextOfLoss * loss; }
+double text_for_loss(double loss) {
+  const double left = 1 - kLoss * loss / (1 + loss) / kOfText;
+  return left > 0 ? std::min(kMostText, std::pow(left, -1 / kExponent) - 1) : kMostText;
+}
 
 double loss_of_codec(std::string_view codec, bool of_islands) {
   const auto known = codec::parse_edge(codec);
@@ -45,7 +52,7 @@ double loss_of_codec(std::string_view codec, bool of_islands) {
 
 double loss_of_local_steps(const LocalStepsOf& local) {
   if (local.datacenters < 2) return 0;
-  const double datacenters = kTwo * std::pow(local.datacenters / 2.0, kOfDatacenters);
+  const double datacenters = kTwo * std::pow(std::log2(local.datacenters), kOfDatacenters);
   const double inner_steps = kOfInnerSteps * std::log2(local.inner_steps / kInnerSteps);
   const double delay = kOfDelay * std::max(0.0, std::log2(local.delay / kFreeDelay));
   return std::max(kLeast, datacenters + inner_steps) + delay;

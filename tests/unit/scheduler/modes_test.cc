@@ -188,17 +188,25 @@ TEST(Modes, ADescriptorNeedsNoMoreThanTheMode) {
 
 /// The figures of the sources, which the header names.
 TEST(Quality, IsWhatTheTableSays) {
-  EXPECT_NEAR(cost::loss_of_local_steps({2, 30, 2}), 0.005, 1e-9);
-  EXPECT_NEAR(cost::loss_of_local_steps({8, 30, 2}), 0.031, 0.001);
+  EXPECT_NEAR(cost::loss_of_local_steps({2, 30, 2}), 0.0047, 1e-9);
+  EXPECT_NEAR(cost::loss_of_local_steps({4, 30, 2}), 0.0150, 4e-4);
+  EXPECT_NEAR(cost::loss_of_local_steps({8, 30, 2}), 0.0305, 6e-4);
   EXPECT_NEAR(cost::loss_of_local_steps({2, 1000, 2}) - cost::loss_of_local_steps({2, 50, 2}),
-              0.0024 * std::log2(20), 1e-9);
+              0.004 * std::log2(20), 1e-9);
   EXPECT_GT(cost::loss_of_local_steps({2, 30, 20}), cost::loss_of_local_steps({2, 30, 5}));
   EXPECT_EQ(cost::loss_of_local_steps({1, 30, 20}), 0);
   EXPECT_EQ(cost::loss_of_codec("none+zstd", false), 0);
   EXPECT_LT(cost::loss_of_codec("int8", false), cost::loss_of_codec("int4+zstd", false));
   EXPECT_EQ(cost::loss_of_codec("int4+zstd", true), 0);
   EXPECT_GT(cost::loss_of_codec("top-k:0.1", true), 0);
-  EXPECT_NEAR(cost::text_for_loss(0.01), 0.15, 1e-9);
+  const auto loss_of = [](double text) {
+    return 1.69 + 406.4 / std::pow(4e8, 0.34) + 410.7 / std::pow(text, 0.28);
+  };
+  for (const double loss : {0.0, 0.003, 0.01, 0.03, 0.1}) {
+    const double text = 8e9 * (1 + cost::text_for_loss(loss));
+    EXPECT_NEAR(loss_of(text) * (1 + loss), loss_of(8e9), 1e-4) << loss;
+  }
+  EXPECT_EQ(cost::text_for_loss(0.5), 1000);
 }
 
 struct Refused {
