@@ -111,6 +111,7 @@ class Checkpointer final : public Task {
     description.step = step;
     description.job = setup_.job.name;
     description.seed = setup_.job.training.seed;
+    description.pace = setup_.job.pace;
     description.model = nlohmann::json::parse(setup_.plan.descriptor)["spec"]["model"];
     if (auto feedback = feedback_signature(setup_.plan); !feedback.is_null())
       description.state["feedback"] = std::move(feedback);

@@ -1,5 +1,7 @@
 #include "actors/core/factory.h"
 
+#include <algorithm>
+
 #include "actors/checkpoint/checkpointer.h"
 #include "actors/checkpoint/format/checkpoint.h"
 #include "actors/data/data_loader.h"
@@ -65,7 +67,9 @@ Result<std::uint64_t> first_step(const job::Job& job) {
   if (job.island && job.island->first_step > 0) return job.island->first_step;
   if (job.checkpoints.resume.empty()) return std::uint64_t{0};
   ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
-  return checkpoint.step();
+  const std::uint64_t step =
+      job::step_at_pace(job, checkpoint.step(), checkpoint.description().pace);
+  return std::min(step, job.training.steps - 1);
 }
 
 }  // namespace reef::actors

@@ -33,10 +33,12 @@ namespace fs = std::filesystem;
 Status check_checkpoint(const job::Job& job) {
   if (job.checkpoints.resume.empty()) return {};
   ATOLL_ASSIGN(const auto checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
-  if (checkpoint.step() < job.training.steps) return {};
-  return Error{Code::kJobValue, "spec.training.steps",
-               fmt::format("the checkpoint stands at step {} already; ask for more than that",
-                           checkpoint.step())};
+  const std::uint64_t step =
+      job::step_at_pace(job, checkpoint.step(), checkpoint.description().pace);
+  if (step < job.training.steps) return {};
+  return Error{
+      Code::kJobValue, "spec.training.steps",
+      fmt::format("the checkpoint stands at step {} already; ask for more than that", step)};
 }
 
 bool is_island(const plan::Plan& plan) {

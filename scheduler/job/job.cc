@@ -177,6 +177,7 @@ Status take_datacenters(const Json& spec, const Document& document, Job& job) {
     take(from["island"], "datacenters", job.island->datacenters);
     take(from["island"], "begun", job.island->begun);
     take(from["island"], "first_step", job.island->first_step);
+    take(from["island"], "pace", job.pace);
   }
   return {};
 }
@@ -349,7 +350,8 @@ Json datacenters_to(const Job& job) {
     written["island"] = {{"index", job.island->index},
                          {"datacenters", job.island->datacenters},
                          {"begun", job.island->begun},
-                         {"first_step", job.island->first_step}};
+                         {"first_step", job.island->first_step},
+                         {"pace", job.pace}};
   }
   return written;
 }

@@ -81,6 +81,7 @@ struct Job {
   std::optional<LocalSteps> local_steps = {};       ///< none: datacenters train in lock-step
   std::optional<AutomaticMode> automatic = {};      ///< which of the two is not chosen yet
   std::optional<Island> island = {};                ///< of one datacenter's part of such a job
+  double pace = 1;                                  ///< its steps for one of the user's job
   std::optional<Distillation> distillation = {};    ///< of a student
   std::optional<Serves> serves = {};                ///< a TeacherService, which trains nothing
   Duration peer_timeout = std::chrono::seconds(5);  ///< silence after which a peer is given up

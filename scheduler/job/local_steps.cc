@@ -31,7 +31,13 @@ Job at_pace(const Job& job, double factor) {
   own.local_steps->inner_steps =
       dues * std::max<std::uint64_t>(scaled(job.local_steps->inner_steps / dues),
                                      job.local_steps->fragments);
+  own.pace = job.pace * factor;
   return own;
+}
+
+std::uint64_t step_at_pace(const Job& job, std::uint64_t step, double pace) {
+  if (pace == job.pace) return step;
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(step) / pace * job.pace));
 }
 
 std::uint32_t dues_in_interval(const LocalSteps& local) {

@@ -81,6 +81,9 @@ std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
 /// counts in steps counts as many more.
 Job at_pace(const Job& job, double factor);
 
+/// Where a job stands that goes on from step `step` of one whose pace was `pace`.
+std::uint64_t step_at_pace(const Job& job, std::uint64_t step, double pace);
+
 /// Into how many due dates of each fragment inner_steps are cut, so that a loss guard can have it
 /// told more often: 4 or 2 where these come out even and leave each fragment a step of its own.
 std::uint32_t dues_in_interval(const LocalSteps& local);

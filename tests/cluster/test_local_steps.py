@@ -162,18 +162,37 @@ class LocalSteps(ClusterTest):
         self.assertEqual(json.loads(out)["status"], "stopped")
         self.check_agreement(folder, evaluations=1)
 
-    def test_a_faster_datacenter_makes_more_steps(self):
-        job = self.islands(steps=30, evaluate=0, snapshot=0)
+    def paced(self, **fields):
+        """A job of two datacenters, of which east is twice as fast."""
+        job = self.islands(**fields)
         topology = self.topology(2)
         text = topology.read_text().replace("west-0, memory: 1GiB", "west-0, memory: 1GiB, speed: 2GFLOP/s, paced: true")
         text = text.replace("east-0, memory: 1GiB", "east-0, memory: 1GiB, speed: 4GFLOP/s, paced: true")
         paced = self.root / "paced.yaml"
         paced.write_text(text)
         job.write_text(job.read_text().replace(str(topology), str(paced)))
-        status, _, said, folder = self.run_job(job)
+        return job
+
+    def test_a_faster_datacenter_makes_more_steps(self):
+        status, _, said, folder = self.run_job(self.paced(steps=30, evaluate=0, snapshot=0))
         self.assertEqual(status, 0, said)
         self.assertEqual([self.steps_of(folder / one)[-1] for one in ("east", "west")], [40, 20])
         self.check_agreement(folder)
+
+    def test_resumes_where_each_was_at_its_own_pace(self):
+        """From the checkpoint of either, whose steps are not the other's."""
+        status, _, said, folder = self.run_job(self.paced(steps=30, evaluate=0, snapshot=30))
+        self.assertEqual(status, 0, said)
+        for one, step in (("east", 40), ("west", 20)):
+            with self.subTest(of=one):
+                job = self.paced(steps=60, evaluate=0, snapshot=0)
+                checkpoint = folder / one / f"checkpoints/step-{step:08}"
+                job.write_text(job.read_text().replace("checkpoints: {", f"checkpoints: {{resume: {checkpoint}, "))
+                status, _, said, again = self.run_job(job)
+                self.assertEqual(status, 0, said)
+                self.assertEqual(self.steps_of(again / "east"), list(range(41, 81)))
+                self.assertEqual(self.steps_of(again / "west"), list(range(21, 41)))
+                self.check_agreement(again)
 
     def test_an_island_is_not_for_the_user_to_say(self):
         status, _, said, _ = self.run_job(self.islands(local=LOCAL + ", island: {index: 0, datacenters: [east, west]}"))

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <set>
+#include <stdexcept>
 
 #include "actors/data/format/mapped_file.h"
 #include "actors/data/format/sha256.h"
@@ -49,12 +50,20 @@ std::uint64_t whole_number(const json& value) {
   return value.get<std::uint64_t>();
 }
 
+double pace_of(const json& state) {
+  constexpr double kLeast = 1e-6, kMost = 1e6;  // as of a job
+  const double pace = state.value("pace", 1.0);
+  if (!(pace >= kLeast && pace <= kMost)) throw std::invalid_argument("a pace that no job has");
+  return pace;
+}
+
 Description parse_description(const json& manifest) {
   return {.step = whole_number(manifest.at("step")),
           .job = manifest.at("job").get<std::string>(),
           .seed = whole_number(manifest.at("seed")),
           .model = manifest.at("model"),
-          .state = manifest.at("state")};
+          .state = manifest.at("state"),
+          .pace = pace_of(manifest.at("state"))};
 }
 
 /// Runs `read`, which reads fields with nlohmann's throwing accessors.

@@ -65,6 +65,7 @@ struct Description {
   nlohmann::json model =
       nlohmann::json::object();  ///< the model's configuration, as the job has it
   nlohmann::json state = nlohmann::json::object();  ///< whatever else a restart needs
+  double pace = 1;  ///< steps of the job that wrote it for one of the user's (job::Job); in "state"
 };
 
 /// A run of a tensor's elements, or of those that a tensor-parallel rank has of it. The tensor's

@@ -96,11 +96,13 @@ json CheckpointWriter::manifest(const Description& description) const {
     }
     tensors[name] = {{"shape", sliced.shape}, {"slices", std::move(slices)}};
   }
-  return {{"kind", "Checkpoint"},       {"version", version},
-          {"step", description.step},   {"job", description.job},
-          {"seed", description.seed},   {"model", description.model},
-          {"state", description.state}, {"data", {{"step", description.step}}},
-          {"parts", std::move(parts)},  {"tensors", std::move(tensors)}};
+  json state = description.state;
+  if (description.pace != 1) state["pace"] = description.pace;
+  return {{"kind", "Checkpoint"},      {"version", version},
+          {"step", description.step},  {"job", description.job},
+          {"seed", description.seed},  {"model", description.model},
+          {"state", std::move(state)}, {"data", {{"step", description.step}}},
+          {"parts", std::move(parts)}, {"tensors", std::move(tensors)}};
 }
 
 Result<std::filesystem::path> CheckpointWriter::commit(const Description& description) {

@@ -50,8 +50,10 @@ class OuterStore final : public Task {
   Status start(ops::Context& context, std::span<Token* const> initial) override {
     for (Token* token : initial) token->empty = true;
     ATOLL_ASSIGN(const auto global, starting_fragments(context));
+    job::Island island = *setup_.job.island;
+    ATOLL_ASSIGN(island.first_step, first_step(setup_.job));
     exchange_.emplace(
-        local_, *setup_.job.island, fragments_, global,
+        local_, island, fragments_, global,
         [this](std::uint32_t island, node::Letter letter) {
           return setup_.wire.send_letter(island, std::move(letter));
         },
