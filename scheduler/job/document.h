@@ -2,11 +2,11 @@
 // A descriptor as it was written: YAML within limits, turned into JSON that remembers where each
 // value stands, so that every later complaint can name line and column.
 
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "runtime/base/error.h"
 
@@ -25,7 +25,7 @@ struct Place {
 struct Document {
   std::string file;  ///< as the user named it
   Json value;
-  std::map<std::string, Place>
+  std::unordered_map<std::string, Place>
       places;  ///< by JSON pointer: the key of a field, the start of an item
 };
 

@@ -35,12 +35,12 @@ ONE_STEP = {"steps": 1, "leaves": 2, "sequences": 8, "evaluation": 0, "paralleli
 
 def job_of(settings, seed):
     """The descriptor, in JSON, which is YAML. `datacenters` is passed on where a cell has it."""
-    steps = settings["steps"]
+    steps, rate = settings["steps"], settings.get("learning_rate", 1e-3)
     spec = {
         "topology": "topology.yaml",
         "model": MODEL,
         "data": {"path": str(ROOT / "data/bible")},
-        "optimizer": {"name": "adamw", "learningRate": 1e-3, "minimumLearningRate": 1e-4, "warmupSteps": min(50, steps // 5),
+        "optimizer": {"name": "adamw", "learningRate": rate, "minimumLearningRate": rate / 10, "warmupSteps": min(50, steps // 5),
                       "weightDecay": 0.1, "clipNorm": 1.0},
         "training": {"steps": steps, "seed": seed, "leaves": settings["leaves"], "sequencesPerLeaf": settings["sequences"],
                      "context": CONTEXT},

@@ -16,8 +16,13 @@ FAR = line(100, 40)
 # The same in each datacenter, which trains by itself.
 LOCAL = {"leaves": 1, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 1}, "codecs": {}}
 LOSSY = line(10, 100, loss="0.1%")
-# Steps between tellings, fragments, codec.
-TOLD = ((16, 4, "int4+zstd"), (32, 4, "int4+zstd"), (32, 4, "top-k:0.03:int2+zstd"))
+# Steps between tellings, fragments, codec, the outer rate and momentum. The first is what rows are about; which one that is, and
+# lock-step's learning rate, the row "tuning" tells, for both sides by as many trials.
+TOLD = (64, 4, "int4+zstd", 0.7, 0.6)
+TRIALS = (TOLD, (32, 4, "int4+zstd", 0.7, 0.6), (64, 4, "int4+zstd", 0.7, 0.8), (64, 4, "top-k:0.03:int2+zstd", 0.7, 0.6))
+RATES = (1e-3, 7e-4, 1.4e-3, 2e-3)
+# 8 million tokens.
+LONG = 1953
 PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
@@ -85,36 +90,41 @@ class Rows:
                 Row("sync-loss", LOSS, True, cells, lambda kept: losses(kept, good(kept, packed, exact), exact))]
 
     def local(self):
-        """Datacenters by themselves: a line against none, their loss against lock-step's of as many tokens, and bytes."""
-        steps = self.count(400)
-
-        def cells(name, on):
-            return [trained(f"local-{name}-{inner}-{plain(codec)}", LOCAL, on, steps, datacenters=local_steps(inner, parts, codec))
-                    for inner, parts, codec in TOLD]
-
-        near, slow, far = cells("unlimited", UNLIMITED), cells("50", SLOW), cells("10", LOSSY)
+        """Datacenters by themselves: a line against none, their loss against lock-step's of as many tokens, and bytes. On the unlimited
+        line they are run for their speed alone."""
+        steps = self.count(LONG)
+        told = local_steps(*TOLD)
+        near = trained("local-unlimited", LOCAL, UNLIMITED, min(steps, 400), datacenters=told)
+        slow = trained("local-50", LOCAL, SLOW, steps, datacenters=told)
+        far = trained("local-10", LOCAL, LOSSY, steps, datacenters=told)
+        exact = trained("sync-unlimited-long", SYNC, UNLIMITED, steps)
         pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 60), paced=PACED,
-                        datacenters={**local_steps(*TOLD[0]), "pace": pace}) for pace in ("own", "equal")]
+                        datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
         self.slow = slow
-        return [Row("local-50", 0.97, False, (*near, *slow), lambda kept: speeds(kept, slow, near)),
-                Row("local-10", 0.95, False, (*near, *far), lambda kept: speeds(kept, far, near)),
-                Row("local-loss", LOSS, True, (self.exact, *slow), lambda kept: losses(kept, good(kept, slow, self.exact), self.exact)),
-                Row("local-bytes", 400, False, (self.none, self.exact, *slow),
-                    lambda kept: carried(kept, self.none, good(kept, slow, self.exact))),
+        return [self.tuning(), Row("local-50", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
+                Row("local-10", 0.95, False, (near, far), lambda kept: speeds(kept, [far], [near])),
+                Row("local-loss", LOSS, True, (exact, slow), lambda kept: losses(kept, [slow], exact)),
+                Row("local-10-loss", LOSS, True, (exact, far), lambda kept: losses(kept, [far], exact)),
+                Row("local-bytes", 400, False, (self.none, slow), lambda kept: carried(kept, self.none, slow)),
                 Row("half-as-fast", 1.4, False, tuple(pace), lambda kept: medians(kept, "tokens_per_second_to_the_end", pace[:1], pace[1:]))]
+
+    def tuning(self):
+        """The least loss of local steps against lock-step's, each of its trials, after 1.6 million tokens."""
+        steps = self.count(400)
+        own = [trained(f"tune-local-{inner}-{plain(codec)}-{rate}-{momentum}", LOCAL, UNLIMITED, steps,
+                       datacenters=local_steps(inner, parts, codec, rate, momentum)) for inner, parts, codec, rate, momentum in TRIALS]
+        exact = [self.exact, *(trained(f"tune-sync-{rate:g}", SYNC, UNLIMITED, steps, learning_rate=rate) for rate in RATES[1:])]
+        return Row("tuning", None, True, (*own, *exact), lambda kept: least(kept, "validation_loss", own, exact))
 
     def changes(self):
         """A line that gets slower in the middle of the steps, and one that is cut for a minute: what the first datacenter keeps of its
         speed. West's node, which hears nothing of the scheduler while the line is cut, is started again until it is in."""
-        steps = self.count(400)
-        told = local_steps(*TOLD[0])
-        slower = trained("local-200-to-10", LOCAL, line(200, 20), steps, datacenters=told, change="rate 10mbit")
-        cut = trained("local-50-cut", LOCAL, SLOW, steps, datacenters=told, cut=60)
-        whole = self.slow[0]
+        slower = trained("local-200-to-10", LOCAL, line(200, 20), self.count(400), datacenters=local_steps(16, *TOLD[1:]), change="rate 10mbit")
+        cut = trained("local-50-cut", LOCAL, SLOW, self.count(LONG), datacenters=local_steps(*TOLD), cut=60)
         return [Row("adapt-seconds", 10, True, (slower,), lambda kept: alone(kept, slower, "adapt_seconds")),
                 Row("adapt", 0.9, False, (slower,), lambda kept: alone(kept, slower, "kept")),
                 Row("cut", 0.98, False, (cut,), lambda kept: alone(kept, cut, "kept_while_cut")),
-                Row("cut-loss", LOSS, True, (cut, whole), lambda kept: losses(kept, [cut], whole))]
+                Row("cut-loss", LOSS, True, (cut, self.slow), lambda kept: losses(kept, [cut], self.slow))]
 
     def encryption(self):
         """Nothing of Atoll's goes unsealed, so plain TCP has the same line to itself with as many flows."""
@@ -129,7 +139,7 @@ class Rows:
         exact = [Cell(f"ddp-50-bucket-{size}", "ddp", with_(base, bucket_mb=size)) for size in (1, 5, 25, 100)]
         exact.append(Cell("ddp-50-glibc", "ddp", with_(base, allocator="glibc")))
         lossy = [Cell(f"ddp-50-{plain(hook)}", "ddp", with_(base, hook=hook)) for hook in ("fp16", "bf16", "power-sgd:4")]
-        ours = [*self.packed, *self.slow]
+        ours = self.packed
         cells = (*exact, *lossy, self.none, self.exact, *ours)
         return [Row("ddp", self.ddp_target, False, cells, lambda kept: speeds(kept, good(kept, ours, self.exact), exact)),
                 Row("ddp-hooks", None, False, cells, lambda kept: speeds(kept, good(kept, ours, self.exact), exact + lossy))]
@@ -174,22 +184,20 @@ def both(codec):
     return {"activations": codec, "gradients": "bf16+zstd", "weights": "bf16+zstd"}
 
 
-def local_steps(inner, fragments, codec):
-    return {"mode": "local_steps", "inner_steps": inner, "fragments": fragments, "codec": codec, "outer_learning_rate": 0.7,
-            "outer_momentum": 0.6}
+def local_steps(inner, fragments, codec, rate=0.7, momentum=0.6):
+    return {"mode": "local_steps", "inner_steps": inner, "fragments": fragments, "codec": codec, "outer_learning_rate": rate,
+            "outer_momentum": momentum}
 
 
-def carried(kept, exact, cells):
-    """Bytes of a step on the line, frames and all, of lock-step in fp32 against the fewest of the others."""
+def carried(kept, exact, packed):
+    """Bytes of a step on the line, frames and all, of lock-step in fp32 against another's."""
     def of_step(cell):
         runs = [sum(run["line_bytes"]) / cell.settings["steps"] for run in kept.runs(cell)]
         return statistics.median(runs) if runs else None
 
-    known = [cell for cell in cells if of_step(cell)]
-    if not known or not of_step(exact):
+    if not of_step(exact) or not of_step(packed):
         return None
-    least = min(known, key=of_step)
-    return of_step(exact), of_step(least), f"{exact.name} against {least.name}"
+    return of_step(exact), of_step(packed), f"{exact.name} against {packed.name}"
 
 
 def good(kept, cells, exact):
@@ -213,6 +221,15 @@ def medians(kept, figure, ours, theirs):
     note = "; ".join(f"{cell.name} {kept.median(cell, figure):.5g} ({kept.spread(cell, figure)}, {len(kept.runs(cell))} runs)"
                      for cell in (one, other))
     return kept.median(one, figure), kept.median(other, figure), note
+
+
+def least(kept, figure, ours, theirs):
+    """The best of each side, where less is better; all are said."""
+    known = [[cell for cell in cells if kept.runs(cell)] for cells in (ours, theirs)]
+    if not all(known):
+        return None
+    best = [min(kept.median(cell, figure) for cell in cells) for cells in known]
+    return *best, "; ".join(f"{cell.name} {kept.median(cell, figure):.5g}" for cells in known for cell in cells)
 
 
 def alone(kept, cell, figure):
