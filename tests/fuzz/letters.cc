@@ -88,7 +88,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 4:
         homes.lose(static_cast<std::uint32_t>(input.below(3)),
                    {static_cast<std::uint32_t>(input.below(3))});
-        exchange.set_company({{static_cast<std::uint32_t>(input.below(3))}, homes.places()}, now);
+        // Whoever has been given up ends.
+        if (!exchange
+                 .set_company({{static_cast<std::uint32_t>(input.below(3))}, homes.places()}, now)
+                 .ok())
+          return 0;
         break;
       case 0:
         exchange.handle({{island, input.below(2) == 0, {}}}, now);

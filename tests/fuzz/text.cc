@@ -1,5 +1,7 @@
 // Short texts of users and of other processes: quantities, error lines, codecs, addresses.
 
+#include <algorithm>
+
 #include "ops/codec/codec.h"
 #include "runtime/app/commands/address.h"
 #include "runtime/base/units.h"
@@ -9,6 +11,9 @@
 using namespace reef;
 
 namespace {
+
+/// What is longer is cut where it is shown.
+constexpr std::size_t kLongestInput = 128;
 
 void check_units(std::string_view text) {
   const auto duration = parse_duration(text);
@@ -57,7 +62,7 @@ void check_codec(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string text(as_text(fuzz::Input(data, size).rest()));
+  const std::string text(as_text(fuzz::Input(data, std::min(size, kLongestInput)).rest()));
   check_units(text);
   check_error_line(text);
   check_printable(text);

@@ -36,8 +36,9 @@ class Exchange {
            const std::vector<std::vector<float>>& global, SendLetter send, Time now);
 
   /// Who else trains, and where homes are, as the scheduler has it. An island that has begun anew
-  /// knows of no home before.
-  void set_company(const job::Company& company, Time now);
+  /// knows of no home before. Failure: kFenced where a home that is here is said to be elsewhere:
+  /// the scheduler has given this island up.
+  Status set_company(const job::Company& company, Time now);
 
   /// A step was made.
   void trained(std::uint64_t tokens);

@@ -42,12 +42,14 @@ void Exchange::send_home(node::Letter letter) {
   if (const auto home = home_of(letter.fragment)) send_(*home, std::move(letter));
 }
 
-void Exchange::set_company(const job::Company& company, Time now) {
-  const bool fits = company.homes.size() == island_.count() &&
-                    std::ranges::all_of(company.homes, [this](const job::Home& home) {
-                      return home.island < island_.count();
-                    });
-  if (!fits) return log_error("the scheduler speaks of other islands than the job has");
+Status Exchange::set_company(const job::Company& company, Time now) {
+  for (std::uint32_t slot = 0; slot < island_.count(); ++slot) {
+    if (company.homes.size() != island_.count() || company.homes[slot].island >= island_.count())
+      return Error{Code::kProto, "scheduler", "speaks of other islands than the job has"};
+    const bool here = homes_[slot] && homes_[slot]->island == island_.index;
+    if (here && company.homes[slot].island != island_.index)
+      return Error{Code::kFenced, "scheduler", "has given this datacenter up and moved its homes"};
+  }
   company_ = company.islands;
   company_.erase(island_.index);
   for (std::uint32_t slot = 0; slot < island_.count(); ++slot) {
@@ -62,6 +64,7 @@ void Exchange::set_company(const job::Company& company, Time now) {
       if (island != island_.index && !company_.contains(island)) side.home->left(island);
     }
   }
+  return {};
 }
 
 void Exchange::home_moved(std::uint32_t fragment, Time now) {
@@ -70,8 +73,6 @@ void Exchange::home_moved(std::uint32_t fragment, Time now) {
   side.home_version = 0;
   side.told_when.clear();
   if (is_home(fragment)) return take_home(fragment, now);
-  if (!side.coder) side.coder = make_coder(fragment);
-  side.home.reset();
   if (present_.contains(*home_of(fragment))) join(fragment);
 }
 

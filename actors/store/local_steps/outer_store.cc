@@ -68,11 +68,11 @@ class OuterStore final : public Task {
       if (guard_.evaluated(loss)) exchange_->hurry();
     }
     ATOLL_TRY(tell(firing, round));
-    meet({});
+    ATOLL_TRY(meet({}));
     setup_.post->set_interval(local_.inner_steps * exchange_->longest_pace() /
                               exchange_->usual_pace());
     if (round.number == 0 && setup_.job.island->begun > 0) ATOLL_TRY(catch_up());
-    if (round.training() && round.settling) settle();
+    if (round.training() && round.settling) ATOLL_TRY(settle());
     correct(firing, round);
     return {};
   }
@@ -116,20 +116,21 @@ class OuterStore final : public Task {
     return {};
   }
 
-  void meet(Duration patience) {
+  Status meet(Duration patience) {
     const std::vector<Post::Event> events = setup_.post->take(patience);
     if (const auto company = setup_.post->take_company())
-      exchange_->set_company(*company, setup_.clock.now());
+      ATOLL_TRY(exchange_->set_company(*company, setup_.clock.now()));
     exchange_->handle(events, setup_.clock.now());
     exchange_->update(setup_.clock.now());
+    return {};
   }
 
   /// Reads letters until `done`; false if it is not so long after there was anybody to wait for.
   template <typename Done, typename Hopeful>
-  bool wait_until(Done&& done, Hopeful&& hopeful) {
+  Result<bool> wait_until(Done&& done, Hopeful&& hopeful) {
     Time late = setup_.clock.now() + local_.grace + kSettleTime;
     while (!done() && !setup_.post->closed()) {
-      meet(kLookAgain);
+      ATOLL_TRY(meet(kLookAgain));
       const Time now = setup_.clock.now();
       if (hopeful()) late = now + local_.grace + kSettleTime;
       if (now >= late) return false;
@@ -139,18 +140,20 @@ class OuterStore final : public Task {
 
   /// What training would make of the weights that it begins with is worth nothing to anybody.
   Status catch_up() {
-    const bool caught_up = wait_until([this] { return exchange_->caught_up(); },
-                                      [this] { return !exchange_->is_alone(); });
+    ATOLL_ASSIGN(const bool caught_up, wait_until([this] { return exchange_->caught_up(); },
+                                                  [this] { return !exchange_->is_alone(); }));
     if (caught_up) return {};
     return Error{Code::kPeerLost, "outer store", "nobody is left who has the job's weights"};
   }
 
   /// Nothing is left to train meanwhile.
-  void settle() {
-    const bool settled = wait_until([this] { return exchange_->finished(setup_.clock.now()); },
-                                    [this] { return exchange_->waits_for_somebody(); });
+  Status settle() {
+    ATOLL_ASSIGN(const bool settled,
+                 wait_until([this] { return exchange_->finished(setup_.clock.now()); },
+                            [this] { return exchange_->waits_for_somebody(); }));
     if (!settled)
       log_warning("the last outer updates have not all come; the weights are without them");
+    return {};
   }
 
   void correct(Firing& firing, const Round& round) {

@@ -185,7 +185,9 @@ class Ocean {
       for (std::uint32_t other = 0; other < islands_.size(); ++other) {
         if (other != i && !islands_[other].lost) company.islands.insert(other);
       }
-      if (!islands_[i].lost) islands_[i].exchange->set_company(company, now_);
+      if (islands_[i].lost) continue;
+      const Status set = islands_[i].exchange->set_company(company, now_);
+      EXPECT_TRUE(set.ok()) << set.error().text();
     }
   }
 
@@ -466,6 +468,22 @@ TEST(Exchange, EndsWhenTheOnlyOneThatHadMoreToTellIsLost) {
   ocean.lose(0);
   settle(ocean, {1, 2}, {1, 2});
   EXPECT_LT(ocean.distance(1, 2), 1e-5);
+}
+
+TEST(Exchange, WhoHasBeenGivenUpEnds) {
+  const job::LocalSteps local = exact(2, 2);
+  const Fragments fragments(small_model(), 2);
+  const std::vector<Values> global{Values(fragments.elements(0)), Values(fragments.elements(1))};
+  Exchange exchange(
+      local, job::Island{0, {"a", "b"}}, fragments, global,
+      [](std::uint32_t, node::Letter) { return true; }, Time{});
+  EXPECT_TRUE(exchange.set_company({{1}, {{0, 0}, {1, 0}}}, Time{}).ok());
+  const Status lost = exchange.set_company({{1}, {{1, 1}, {1, 0}}}, Time{});
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code, Code::kFenced);
+  const Status other = exchange.set_company({{1}, {{0, 0}}}, Time{});
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code, Code::kProto);
 }
 
 /// As if the home had never moved: the velocity is what updates have shown of it.
