@@ -59,14 +59,16 @@ void Desk::Thoughts::cut_back(std::size_t size) {
   std::erase_if(places, [size](const auto& place) { return place.second >= size; });
 }
 
-Desk::Desk(const job::Serves& serves, Model model, Reply reply, Random noise, Time now)
+Desk::Desk(const job::Serves& serves, Model model, Reply reply, Random noise, Time now,
+           Spending spending)
     : serves_(serves),
       model_(std::move(model)),
       reply_(std::move(reply)),
       noise_(noise),
       limits_(serves.jobs.size(), RateLimit(serves.requests_per_second, now)),
       cache_(serves.cache),
-      account_(serves.noise, serves.delta),
+      spending_(std::move(spending)),
+      account_(serves.noise, serves.delta, spending_.before),
       of_jobs_(serves.jobs.size()) {}
 
 void Desk::lost(std::uint32_t student) { waiting_.erase(student); }
@@ -103,6 +105,7 @@ Duration Desk::serve(Time now) {
   std::vector<Draft> drafts;
   Thoughts thoughts;
   admit(now, drafts, thoughts);
+  keep_account(drafts, thoughts);
   think(thoughts.all);
   for (Draft& draft : drafts) answer(draft, thoughts.all);
   for (Thought& thought : thoughts.all) {
@@ -113,6 +116,19 @@ Duration Desk::serve(Time now) {
     if (!asks.empty()) next = std::min(next, limit_of(student).wait(now));
   }
   return next;
+}
+
+/// What cannot be accounted for is not let out.
+void Desk::keep_account(std::vector<Draft>& drafts, Thoughts& thoughts) {
+  if (!spending_.keep || account_.positions() == kept_) return;
+  if (spending_.keep(account_).ok()) {
+    kept_ = account_.positions();
+    return;
+  }
+  for (const Draft& draft : drafts)
+    refuse(draft.student, draft.number, "this teacher cannot keep account of what it lets out");
+  drafts.clear();
+  thoughts.cut_back(0);
 }
 
 /// In turns, so that nobody waits behind all that another has asked.

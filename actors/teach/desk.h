@@ -35,6 +35,13 @@ struct Served {
   std::uint64_t bytes = 0;      ///< of answers
 };
 
+/// What lets an account outlive a desk.
+struct Spending {
+  double before = 0;  ///< rho, of services before this one
+  /// Keeps what this one has spent, before it leaves. None: it need not be kept.
+  std::function<Status(const PrivacyAccount&)> keep;
+};
+
 /// Thread: one. Memory: at most kMostWaiting asks and kMostWaitingTokens tokens of a student, the
 /// answers to kTokensAtOnce tokens and one ask more, the cache, and the logits of one batch.
 /// Failure: what a student may not ask is refused in words; nothing that it sends ends the service.
@@ -57,7 +64,8 @@ class Desk {
   using Reply = std::function<void(std::uint32_t student, node::Letter)>;
 
   /// `serves` outlives the desk. `noise` has a key that is used nowhere else.
-  Desk(const job::Serves& serves, Model model, Reply reply, Random noise, Time now);
+  Desk(const job::Serves& serves, Model model, Reply reply, Random noise, Time now,
+       Spending spending = {});
 
   /// What a lost student asked is forgotten.
   void lost(std::uint32_t student);
@@ -104,6 +112,7 @@ class Desk {
 
   void refuse(std::uint32_t student, std::uint64_t number, const std::string& why);
   void admit(Time now, std::vector<Draft>& drafts, Thoughts& thoughts);
+  void keep_account(std::vector<Draft>& drafts, Thoughts& thoughts);
   void draft(std::uint32_t student, Waiting waiting, std::vector<Draft>& drafts,
              Thoughts& thoughts);
   void think(std::vector<Thought>& thoughts);
@@ -121,7 +130,9 @@ class Desk {
   std::map<std::uint32_t, std::deque<Waiting>> waiting_;  ///< by student
   std::uint32_t next_student_ = 0;                        ///< whose turn it is
   AnswerCache cache_;
+  const Spending spending_;
   PrivacyAccount account_;
+  std::uint64_t kept_ = 0;  ///< positions of the account
   Served served_;
   std::vector<std::uint64_t> of_jobs_;
 };

@@ -24,9 +24,9 @@ void add_noise(std::span<float> logits, double deviation, const Random& noise, s
 }
 
 double PrivacyAccount::rho_of(std::uint64_t positions) const {
-  if (positions == 0) return 0;
+  if (positions == 0) return before_;
   if (noise_ == 0) return std::numeric_limits<double>::infinity();
-  return 2 * static_cast<double>(positions) / (noise_ * noise_);
+  return before_ + 2 * static_cast<double>(positions) / (noise_ * noise_);
 }
 
 double PrivacyAccount::epsilon_of(std::uint64_t positions) const {

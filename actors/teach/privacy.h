@@ -31,11 +31,16 @@ void add_noise(std::span<float> logits, double deviation, const Random& noise, s
 /// What was spent so far, of positions that were let out once. Thread: one.
 class PrivacyAccount {
  public:
-  /// `noise` as a multiple of clip; 0: nothing is promised, and epsilon has no bound.
-  PrivacyAccount(double noise, double delta) : noise_(noise), delta_(delta) {}
+  /// `noise` as a multiple of clip; 0: nothing is promised, and epsilon has no bound. `before`: rho
+  /// that was spent already, under whatever noise.
+  PrivacyAccount(double noise, double delta, double before = 0)
+      : noise_(noise), delta_(delta), before_(before) {}
 
   void spend(std::uint64_t positions) { positions_ += positions; }
+  /// That this account has seen.
   std::uint64_t positions() const { return positions_; }
+  double spent() const { return rho_of(positions_) - before_; }
+  /// Of all.
   double rho() const { return rho_of(positions_); }
   double epsilon() const { return epsilon_of(positions_); }
   /// Whether so many more would stay within it.
@@ -47,7 +52,7 @@ class PrivacyAccount {
   double rho_of(std::uint64_t positions) const;
   double epsilon_of(std::uint64_t positions) const;
 
-  double noise_, delta_;
+  double noise_, delta_, before_;
   std::uint64_t positions_ = 0;
 };
 

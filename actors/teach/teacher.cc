@@ -11,6 +11,7 @@
 #include "actors/optimize/starting_values.h"
 #include "actors/store/local_steps/post.h"
 #include "actors/teach/desk.h"
+#include "actors/teach/ledger.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "runtime/base/log.h"
@@ -32,23 +33,25 @@ std::uint64_t secret_seed() {
 
 class Teacher final : public Task {
  public:
-  Teacher(const TaskSetup& setup, std::ofstream file)
+  Teacher(const TaskSetup& setup, std::ofstream file, std::optional<PrivacyLedger> ledger)
       : setup_(setup),
+        ledger_(std::move(ledger)),
         stage_(setup.model, 0, setup.model.layers.size()),
         vocabulary_(nn::vocabulary_of(setup.job.model)),
         file_(std::move(file)),
         begun_(setup.clock.now()),
-        desk_(
-            *setup.job.serves,
-            {vocabulary_, setup.job.training.context, plan::teaching_batch(setup.job),
-             [this](const auto& sequences) { return logits(sequences); },
-             [this](std::size_t count, const std::function<void(std::size_t)>& task) {
-               ops::for_each_on_host(*context_, count, [&task](std::size_t i) { task(i); });
-             }},
-            [this](std::uint32_t student, node::Letter letter) {
-              setup_.wire.send_letter(student, std::move(letter));
-            },
-            Random(secret_seed(), "what leaves"), begun_) {}
+        desk_(*setup.job.serves,
+              {vocabulary_, setup.job.training.context, plan::teaching_batch(setup.job),
+               [this](const auto& sequences) { return logits(sequences); },
+               [this](std::size_t count, const std::function<void(std::size_t)>& task) {
+                 ops::for_each_on_host(*context_, count, [&task](std::size_t i) { task(i); });
+               }},
+              [this](std::uint32_t student, node::Letter letter) {
+                setup_.wire.send_letter(student, std::move(letter));
+              },
+              Random(secret_seed(), "what leaves"), begun_,
+              {ledger_ ? ledger_->rho() : 0,
+               [this](const PrivacyAccount& account) { return keep(account); }}) {}
 
   Status run(Firing& firing) override {
     context_ = &firing.context;
@@ -64,14 +67,18 @@ class Teacher final : public Task {
       }
     }
     wait_ = desk_.serve(setup_.clock.now());
-    // What privacy has cost is known whenever the process ends.
-    const bool noisy = setup_.job.serves->noise > 0;
-    if (noisy || idle || setup_.clock.now() - written_ >= kWriteEvery) write();
+    ATOLL_TRY(std::exchange(kept_, Status()));
+    if (idle || setup_.clock.now() - written_ >= kWriteEvery) write();
     if (!file_) return Error{Code::kIo, setup_.run_folder + "/metrics.jsonl", "cannot be written"};
     return {};
   }
 
  private:
+  Status keep(const PrivacyAccount& account) {
+    if (ledger_) kept_ = ledger_->keep(account.spent(), account.positions());
+    return kept_;
+  }
+
   Status read_weights() {
     for (const nn::Parameter& parameter : stage_.parameters()) {
       const plan::HeldSlice whole{{parameter.name, 0, parameter.elements(), 0}, parameter};
@@ -111,7 +118,7 @@ class Teacher final : public Task {
     line["answer_bytes"] = served.bytes;
     line["logits_bytes"] = served.positions * 4 * static_cast<std::uint64_t>(vocabulary_);
     const PrivacyAccount& account = desk_.account();
-    line["released"] = account.positions();
+    line["released"] = account.positions() + (ledger_ ? ledger_->positions() : 0);
     if (std::isfinite(account.rho())) {
       line["rho"] = account.rho();
       line["epsilon"] = account.epsilon();
@@ -123,6 +130,8 @@ class Teacher final : public Task {
   }
 
   const TaskSetup setup_;
+  const std::optional<PrivacyLedger> ledger_;  ///< of one that promises something
+  Status kept_;
   const nn::Stage stage_;
   const std::int64_t vocabulary_;
   std::ofstream file_;
@@ -145,7 +154,13 @@ Result<std::unique_ptr<Task>> make_teacher(const TaskSetup& setup, const plan::A
   const std::string path = setup.run_folder + "/metrics.jsonl";
   std::ofstream file(path, std::ios::app);
   if (!file) return Error{Code::kPath, path, "cannot be written"};
-  return std::unique_ptr<Task>(std::make_unique<Teacher>(setup, std::move(file)));
+  std::optional<PrivacyLedger> ledger;
+  if (setup.job.serves->noise > 0) {
+    ATOLL_ASSIGN(auto opened, PrivacyLedger::open(setup.job.model_from));
+    ledger.emplace(std::move(opened));
+  }
+  return std::unique_ptr<Task>(
+      std::make_unique<Teacher>(setup, std::move(file), std::move(ledger)));
 }
 
 }  // namespace reef::actors

@@ -148,6 +148,11 @@ class Teachers(ClusterTest):
         taught = [line["taught"] for line in self.steps(folder / "test")]
         self.assertEqual((taught[0], taught[-1]), (1, 0))
         self.assertIn("spec.serves.epsilon", (folder / "logs/west-0.log").read_text())
+        # Started again it has nothing left to let out.
+        status, again, said, folder = self.run_all(self.teacher(serves=serves), self.student())
+        self.assertEqual(status, 0, said)
+        self.assertEqual((again["wise"]["served"]["rho"], again["wise"]["served"]["positions"]), (served["rho"], 0))
+        self.assertTrue(all(line["taught"] == 0 for line in self.steps(folder / "test")))
 
     def test_a_lost_teacher_stops_nobody(self):
         student = self.student(more=", patience: 1s", steps=4000)

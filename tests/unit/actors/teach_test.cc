@@ -6,7 +6,9 @@
 #include <numeric>
 
 #include "actors/teach/desk.h"
+#include "actors/teach/ledger.h"
 #include "actors/teach/lessons.h"
+#include "tests/unit/scratch_folder.h"
 
 namespace reef::actors {
 namespace {
@@ -99,9 +101,46 @@ TEST(Privacy, CostsWhatTheClosedFormSays) {
   EXPECT_NEAR(account.epsilon(), 0.01 + 2 * std::sqrt(0.01 * std::log(1e6)), 1e-9);
   EXPECT_TRUE(account.allows(0, account.epsilon()));
   EXPECT_FALSE(account.allows(1, account.epsilon()));
+  // As if all had been of one.
+  PrivacyAccount again(100, 1e-6, account.rho());
+  EXPECT_EQ(again.epsilon(), account.epsilon());
+  again.spend(50);
+  EXPECT_NEAR(again.rho(), 2 * account.rho(), 1e-12);
+  EXPECT_NEAR(again.spent(), account.rho(), 1e-12);
   PrivacyAccount none(0, 1e-6);
   none.spend(1);
   EXPECT_TRUE(std::isinf(none.epsilon()));
+}
+
+TEST(PrivacyLedger, GoesOnWhereTheServiceBeforeWas) {
+  const ScratchFolder folder;
+  {
+    const auto first = PrivacyLedger::open(folder.path());
+    ASSERT_TRUE(first.ok()) << first.error().text();
+    EXPECT_EQ(first->rho(), 0);
+    EXPECT_TRUE(first->keep(0.25, 100).ok());
+    EXPECT_TRUE(first->keep(0.5, 200).ok());  // of all, not beside it
+    const auto second = PrivacyLedger::open(folder.path());
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code, Code::kRefused);
+  }
+  const auto again = PrivacyLedger::open(folder.path());
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  EXPECT_EQ(again->rho(), 0.5);
+  EXPECT_EQ(again->positions(), 200u);
+  EXPECT_TRUE(again->keep(1, 7).ok());
+  EXPECT_EQ(read_file(folder.path() / "privacy.json").value(), "{\"rho\":1.5,\"positions\":207}\n");
+}
+
+TEST(PrivacyLedger, IsNotGuessedWhereItIsDamaged) {
+  const ScratchFolder folder;
+  for (const char* text : {"", "{}", "{\"rho\":-1,\"positions\":2}", "{\"rho\":1}", "[1]",
+                           "{\"rho\":1e999,\"positions\":2}", "{\"rho\":1,\"positions\":-2}"}) {
+    ASSERT_TRUE(write_file(folder.path() / "privacy.json", as_bytes(std::string_view(text))).ok());
+    const auto ledger = PrivacyLedger::open(folder.path());
+    ASSERT_FALSE(ledger.ok()) << text;
+    EXPECT_EQ(ledger.error().code, Code::kData) << text;
+  }
 }
 
 TEST(Privacy, NoVectorIsLongerThanTheClip) {
@@ -162,7 +201,7 @@ class DeskTest : public testing::Test {
  protected:
   static constexpr std::int64_t kVocabulary = 8;
 
-  Desk desk(const job::Serves& serves) {
+  Desk desk(const job::Serves& serves, Spending spending = {}) {
     Desk::Model model{kVocabulary, 4, 8,
                       [this](const Sequences& sequences) {
                         batches_.push_back(sequences.size());
@@ -176,7 +215,7 @@ class DeskTest : public testing::Test {
         [this](std::uint32_t student, node::Letter letter) {
           said_.emplace_back(student, std::move(letter));
         },
-        Random(1, "noise"), now_);
+        Random(1, "noise"), now_, std::move(spending));
   }
   ops::Tensor logits(const Sequences& sequences) const {
     std::size_t longest = 0;
@@ -316,6 +355,37 @@ TEST_F(DeskTest, LetsOutNoMoreThanItMay) {
   desk.serve(now_);
   EXPECT_EQ(said_.size(), 1u);
   EXPECT_EQ(desk.account().positions(), 3u);
+}
+
+/// Before it leaves, and by what services before have spent.
+TEST_F(DeskTest, KeepsAccountOfWhatItLetsOut) {
+  const job::Serves serves{.jobs = {"a"}, .clip = 1, .noise = 10, .epsilon = 100};
+  std::vector<std::uint64_t> kept;
+  bool full = false;
+  Desk desk = this->desk(serves, {0.5, [&](const PrivacyAccount& account) -> Status {
+                                    EXPECT_TRUE(said_.empty());
+                                    if (full) return Error{Code::kIo, "disk", "is full"};
+                                    kept.push_back(account.positions());
+                                    return {};
+                                  }});
+  EXPECT_EQ(desk.account().rho(), 0.5);
+  desk.take(0, asking(1, {{1, 2, 3}}));
+  desk.serve(now_);
+  EXPECT_EQ(said_.size(), 1u);
+  said_.clear();
+  desk.take(0, asking(2, {{1, 2, 3}}));  // has left before
+  desk.serve(now_);
+  said_.clear();
+  EXPECT_EQ(kept, std::vector<std::uint64_t>{3});
+  full = true;
+  desk.take(0, asking(3, {{4}}));
+  desk.serve(now_);
+  EXPECT_EQ(refusal(), "this teacher cannot keep account of what it lets out");
+  full = false;
+  desk.take(0, asking(4, {{4}}));  // nothing of it was kept, so nothing is in the cache
+  desk.serve(now_);
+  EXPECT_EQ(said_.size(), 1u);
+  EXPECT_EQ(kept, (std::vector<std::uint64_t>{3, 5}));
 }
 
 // One window of two pairs, padded: a b <sep> x y <end>  c <sep> z <end>  <end> <end>
