@@ -1,12 +1,8 @@
 #include "actors/optimize/starting_values.h"
 
 #include <algorithm>
-#include <optional>
-#include <string>
 #include <utility>
 
-#include "actors/checkpoint/format/checkpoint.h"
-#include "actors/checkpoint/format/huggingface.h"
 #include "ops/functional/functional.h"
 #include "ops/nn/stage.h"
 #include "ops/nn/tensor_rank.h"
@@ -83,31 +79,38 @@ ops::Shape shape_of(const HeldSlice& held) {
   return whole ? ops::Shape(held.parameter.shape) : ops::Shape{held.slice.count};
 }
 
+Result<StartingValues> StartingValues::open(const job::Job& job) {
+  StartingValues values(job);
+  if (!job.checkpoints.resume.empty()) {
+    ATOLL_ASSIGN(values.checkpoint_, checkpoint::Checkpoint::open(job.checkpoints.resume));
+  } else if (!job.model_from.empty()) {
+    values.folder_ = job.model_from;
+    ATOLL_ASSIGN(values.model_, checkpoint::load_folder(job.model_from));
+  }
+  return values;
+}
+
+Result<nn::TrainedParameter> StartingValues::of(ops::Context& context,
+                                                const HeldSlice& held) const {
+  if (checkpoint_) {
+    ATOLL_ASSIGN(auto restored, restore(context, held, *checkpoint_));
+    return anew_ ? begin(context, held, restored.master) : std::move(restored);
+  }
+  if (model_) {
+    ATOLL_ASSIGN(const Tensor taken, saved(held, *model_, folder_));
+    return begin(context, held, taken);
+  }
+  return begin(context, held,
+               nn::initial_slice(held.parameter, seed_, held.slice.first, held.slice.count));
+}
+
 Result<std::vector<nn::TrainedParameter>> starting_values(ops::Context& context,
                                                           const job::Job& job,
                                                           std::span<const HeldSlice> slices) {
-  std::optional<checkpoint::Checkpoint> checkpoint;
-  std::optional<checkpoint::HuggingFaceModel> model;
-  if (!job.checkpoints.resume.empty()) {
-    ATOLL_ASSIGN(checkpoint, checkpoint::Checkpoint::open(job.checkpoints.resume));
-  } else if (!job.model_from.empty()) {
-    ATOLL_ASSIGN(model, checkpoint::load_folder(job.model_from));
-  }
+  ATOLL_ASSIGN(const StartingValues values, StartingValues::open(job));
   std::vector<nn::TrainedParameter> trained;
   for (const HeldSlice& held : slices) {
-    if (checkpoint) {
-      ATOLL_ASSIGN(auto restored, restore(context, held, *checkpoint));
-      // The moments of an island that begins anew would be of another time.
-      const bool anew = job.island && job.island->begun > 0;
-      trained.push_back(anew ? begin(context, held, restored.master) : std::move(restored));
-    } else if (model) {
-      ATOLL_ASSIGN(const Tensor taken, saved(held, *model, job.model_from));
-      trained.push_back(begin(context, held, taken));
-    } else {
-      trained.push_back(begin(context, held,
-                              nn::initial_slice(held.parameter, job.training.seed, held.slice.first,
-                                                held.slice.count)));
-    }
+    ATOLL_ASSIGN(trained.emplace_back(), values.of(context, held));
   }
   return trained;
 }

@@ -80,10 +80,11 @@ class Teacher final : public Task {
   }
 
   Status read_weights() {
+    ATOLL_ASSIGN(const StartingValues begin, StartingValues::open(setup_.job));
     for (const nn::Parameter& parameter : stage_.parameters()) {
       const plan::HeldSlice whole{{parameter.name, 0, parameter.elements(), 0}, parameter};
-      ATOLL_ASSIGN(const auto values, starting_values(*context_, setup_.job, {&whole, 1}));
-      weights_[parameter.name] = ops::cast(*context_, values[0].master, parameter.dtype);
+      ATOLL_ASSIGN(const auto values, begin.of(*context_, whole));
+      weights_[parameter.name] = ops::cast(*context_, values.master, parameter.dtype);
     }
     log_info("teacher " + setup_.job.name + " has its model");
     return {};

@@ -61,10 +61,29 @@ std::optional<Job> in_local_steps(const Job& job, std::uint32_t datacenters,
   return own;
 }
 
+namespace {
+
+/// Steps from one due date of a fragment to the next, and which of them it is.
+struct Due {
+  std::uint64_t every = 1, phase = 0;
+};
+Due due_of(const LocalSteps& local, std::uint32_t fragment) {
+  const std::uint64_t every = local.inner_steps / dues_in_interval(local);
+  return {every, (fragment + std::uint64_t{1}) * every / local.fragments % every};
+}
+
+}  // namespace
+
+std::uint64_t dues_until(const LocalSteps& local, std::uint32_t fragment, std::uint64_t steps) {
+  const Due due = due_of(local, fragment);
+  const std::uint64_t first = due.phase == 0 ? due.every : due.phase;
+  return steps < first ? 0 : (steps - first) / due.every + 1;
+}
+
 std::optional<std::uint32_t> fragment_due(const LocalSteps& local, std::uint64_t step) {
-  const std::uint64_t steps = local.inner_steps / dues_in_interval(local), phase = step % steps;
   for (std::uint32_t f = 0; f < local.fragments; ++f) {
-    if ((f + std::uint64_t{1}) * steps / local.fragments % steps == phase) return f;
+    const Due due = due_of(local, f);
+    if (step % due.every == due.phase) return f;
   }
   return std::nullopt;
 }

@@ -47,7 +47,7 @@ struct Island {
   std::uint32_t index = 0;
   std::vector<std::string> datacenters;  ///< of all islands, by index
   std::uint32_t begun = 0;               ///< times before, with what was lost
-  std::uint64_t first_step = 0;          ///< steps that it has missed, then
+  std::uint64_t first_step = 0;          ///< behind which it begins
   std::uint32_t count() const { return static_cast<std::uint32_t>(datacenters.size()); }
   bool operator==(const Island&) const = default;
 };
@@ -87,6 +87,9 @@ std::uint64_t step_at_pace(const Job& job, std::uint64_t step, double pace);
 /// Into how many due dates of each fragment inner_steps are cut, so that a loss guard can have it
 /// told more often: 4 or 2 where these come out even and leave each fragment a step of its own.
 std::uint32_t dues_in_interval(const LocalSteps& local);
+
+/// How often a fragment was due in the first `steps` of a job.
+std::uint64_t dues_until(const LocalSteps& local, std::uint32_t fragment, std::uint64_t steps);
 
 /// Which fragment is due after this step: each once in inner_steps, or so many times, evenly
 /// spread, the last one when these are over.

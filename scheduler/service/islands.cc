@@ -44,12 +44,14 @@ std::set<std::uint32_t> Service::Meeting::training() const {
   return training;
 }
 
-/// What has its home at the lost one gets another, best with one that has caught up.
+/// What has its home at the one that is lost, or over, gets another, best with one that has caught
+/// up.
 void Service::move_homes(const Run& lost) {
   Meeting& meeting = meetings_.at(lost.meeting);
   std::set<std::uint32_t> known;
   for (const auto& [id, run] : runs_) {
-    if (run.meeting != lost.meeting || run.id == lost.id || run.ending || run.plan.epoch == 0)
+    if (run.meeting != lost.meeting || run.id == lost.id || run.ending || run.last_round ||
+        run.plan.epoch == 0)
       continue;
     const job::Island& island = *run.job.island;
     if (island.begun == 0 || run.step > island.first_step) known.insert(island.index);
@@ -108,9 +110,10 @@ void Service::note_progress(const Run& run) {
 void Service::catch_up(Run& run) {
   Meeting& meeting = meetings_.at(run.meeting);
   meeting.islands[run.job.island->index] = Meeting::Island::kTrains;
-  run.step = static_cast<std::uint64_t>(meeting.done * static_cast<double>(run.job.training.steps));
+  const auto steps = static_cast<double>(run.job.training.steps);
+  run.step = std::min(static_cast<std::uint64_t>(meeting.done * steps), run.job.training.steps - 1);
   run.job.island->begun += 1;
-  run.job.island->first_step = std::min(run.step, run.job.training.steps - 1);
+  run.job.island->first_step = run.step;
   run.plan.descriptor = job::job_to_json(run.job);
 }
 
@@ -167,7 +170,12 @@ void Service::leave_meeting(Run& run) {
   meeting.succeeded = meeting.succeeded || succeeded;
   if (run.returns) return;
   meeting.islands[run.job.island->index] = Meeting::Island::kOver;
-  if (meeting.trains()) return;
+  if (meeting.trains()) {
+    // Who was cut off when it ended may still need its homes.
+    move_homes(run);
+    if (const Status met = introduce_all(run.meeting); !met.ok()) log_error(met.error().text());
+    return;
+  }
   const std::string state = run.cancelled ? "stopped" : meeting.succeeded ? "succeeded" : "failed";
   if (const Status saved = store_->set_job(meeting.job, state, "", meeting.step); !saved.ok())
     log_error(saved.error().text());

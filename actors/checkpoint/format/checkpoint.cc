@@ -52,7 +52,7 @@ std::uint64_t whole_number(const json& value) {
 
 double pace_of(const json& state) {
   constexpr double kLeast = 1e-6, kMost = 1e6;  // as of a job
-  const double pace = state.value("pace", 1.0);
+  const double pace = state.is_object() ? state.value("pace", 1.0) : 1;
   if (!(pace >= kLeast && pace <= kMost)) throw std::invalid_argument("a pace that no job has");
   return pace;
 }

@@ -32,10 +32,11 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
     if (other != island.index) company_.insert(other);
   }
   for (std::uint32_t f = 0; f < fragments.count(); ++f) {
-    Side& side = sides_.emplace_back(
-        Side{LocalFragment(global[f]), VelocityReplica(outer(), fragments.elements(f))});
-    side.dues = side.told_at = island.first_step / local.inner_steps * usual_pace_;
-    side.pace = Pace(usual_pace_);
+    Side& side = sides_.emplace_back(Side{
+        LocalFragment(global[f]), VelocityReplica(outer(), is_home(f) ? 0 : global[f].size())});
+    side.dues = side.told_at = job::dues_until(local, f, island.first_step);
+    side.home_since = now;
+    side.pace = Pace(usual_pace_, usual_pace_);
     side.every = usual_pace_;
     if (fragments.elements(f) == 0) {
       side.settled = true;
@@ -115,9 +116,11 @@ void Exchange::tell_last(std::uint32_t fragment, Time now) {
 }
 
 void Exchange::handle(const std::vector<Post::Event>& events, Time now) {
+  joins_.clear();
   for (const Post::Event& event : events) {
     if (event.island >= island_.count() || event.island == island_.index) continue;
     if (event.present) {
+      std::erase_if(joins_, [&event](const auto& one) { return one.first == event.island; });
       changed(event.island, *event.present, now);
     } else if (const Status opened = open(event.island, event.letter, now); !opened.ok()) {
       log_warning("island " + island_.datacenters[event.island] + ": " + opened.error().text());
@@ -140,8 +143,11 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
                          kind == LetterKind::kAsk || kind == LetterKind::kPace;
   if (to_home && !side.home) return wrong("for the home, which is elsewhere");
   if (from_home && home_of(letter.fragment) != island) return wrong("of a home that it is not");
-  // Whoever hears later that the home has moved joins then, or again.
-  if (joins && !side.home) return {};
+  // It has heard before us that the home is here, and will be asked to join again.
+  if (joins && !side.home) {
+    side.early.insert(island);
+    return {};
+  }
   if (kind == LetterKind::kHome && home_of(letter.fragment) != island) return {};
   switch (kind) {
     case LetterKind::kJoin:
@@ -198,18 +204,19 @@ Status Exchange::updated(const node::Letter& letter, bool last, Time now) {
     join(letter.fragment);
     return {};
   }
-  if (taken == LocalFragment::Taken::kDone) {
-    side.velocity.take(change_);
-    look_at_line(letter.fragment, letter, now);
-  }
-  if (last) settled(letter.fragment);
+  if (taken == LocalFragment::Taken::kOld) return {};
+  side.velocity.take(change_);
+  look_at_line(letter.fragment, letter, now);
+  taken_last(letter.fragment, last);
   return {};
 }
 
-/// There is no update after this one.
-void Exchange::settled(std::uint32_t fragment) {
-  sides_[fragment].settled = true;
-  send_home(letter_of(LetterKind::kDone, fragment));
+/// There is no update after this one, if it was the last and this island has no more to tell: of
+/// one that was cut off when the others ended, it is not.
+void Exchange::taken_last(std::uint32_t fragment, bool last) {
+  Side& side = sides_[fragment];
+  side.settled = last && side.local.is_through();
+  if (side.settled) send_home(letter_of(LetterKind::kDone, fragment));
 }
 
 void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
@@ -226,6 +233,7 @@ void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
 }
 
 void Exchange::update(Time now) {
+  const bool may_end = !may_return(now);
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     Side& side = sides_[f];
     if (!side.home) continue;
@@ -234,9 +242,10 @@ void Exchange::update(Time now) {
       const bool is_there = island == island_.index || present_.contains(island);
       if (!is_there && now >= late_) side.home->left(island);
     }
-    const auto due = side.home->due();
+    const auto due = side.home->due(may_end);
     if (!side.ready || !due || *due > now) continue;
-    const HomeFragment::Update& made = side.home->update(change_);
+    const HomeFragment::Update& made = side.home->update(may_end, change_);
+    side.done.clear();
     const auto taken = side.local.take(made.version, made.included[island_.index], change_);
     if (!taken.ok()) log_error(taken.error().text());
     side.settled = made.last;
@@ -256,10 +265,11 @@ bool Exchange::waits_for_somebody() const {
 }
 
 bool Exchange::finished(Time now) const {
+  const bool may_end = !may_return(now);
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     const Side& side = sides_[f];
     if (!side.settled && !is_given_up(f, now)) return false;
-    if (side.home && !std::ranges::includes(side.done, present_)) return false;
+    if (side.home && !(may_end && std::ranges::includes(side.done, present_))) return false;
   }
   return true;
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "actors/store/local_steps/fragments.h"
@@ -58,8 +59,8 @@ class Exchange {
   std::span<const float> correction(std::uint32_t fragment) {
     return sides_[fragment].local.correction();
   }
-  /// Whether the last updates have been taken, here and by those that need this home for them. A
-  /// home that has been away for the grace is waited for no longer.
+  /// Whether the last updates have been taken, here and by those that need this home for them. Who
+  /// has been away for the grace, at least 10 s, is waited for no longer.
   bool finished(Time now) const;
   /// Whether somebody who is there still has something to say before finished() can be true.
   bool waits_for_somebody() const;
@@ -73,19 +74,20 @@ class Exchange {
  private:
   struct Side {
     LocalFragment local;
-    VelocityReplica velocity;                   ///< elsewhere: the home's
+    VelocityReplica velocity;                   ///< elsewhere: the home's; else of nothing
     std::unique_ptr<Coder> coder{};             ///< of what is told to another home
     std::uint64_t home_version = 0;             ///< elsewhere: as the home said when we met
     std::map<std::uint64_t, Time> told_when{};  ///< elsewhere: what is not counted
     std::unique_ptr<HomeFragment> home{};       ///< if it is here
     bool ready = true;                          ///< here: false while the others may know more
-    Time home_since{};                          ///< here
+    Time home_since{};                          ///< since when it is where it is
     bool informed = true;                       ///< here: somebody knows what training has made
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
     std::set<std::uint32_t> asked{};             ///< here: who knew more, and has not answered yet
+    std::set<std::uint32_t> early{};             ///< who joined before this was the home
     std::map<std::uint32_t, Time> brought_at{};  ///< here: when an island's last telling came
     std::set<std::uint32_t> done{};              ///< here: islands that have taken the last update
-    Pace pace{1};                                ///< here
+    Pace pace{1, 1};                             ///< here
     std::uint32_t every = 1;                     ///< of due dates, as the home has it
     std::uint64_t dues = 0;                      ///< that were; islands count alike
     std::uint64_t told_at = 0;                   ///< of these
@@ -107,11 +109,12 @@ class Exchange {
   void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
   void tell_last(std::uint32_t fragment, Time now);
   void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
+  bool may_return(Time now) const;
   Status open(std::uint32_t island, const node::Letter& letter, Time now);
   Status updated(const node::Letter& letter, bool last, Time now);
   void send_update(std::uint32_t island, std::uint32_t fragment, const HomeFragment::Update& update,
                    Duration waited);
-  void settled(std::uint32_t fragment);
+  void taken_last(std::uint32_t fragment, bool last);
 
   /// None while this island, which has begun anew, has not heard.
   std::optional<std::uint32_t> home_of(std::uint32_t fragment) const;
@@ -119,12 +122,13 @@ class Exchange {
   void send_home(node::Letter letter);
   void make_home(std::uint32_t fragment);
   void home_moved(std::uint32_t fragment, Time now);
-  void take_home(std::uint32_t fragment, Time now);
+  void take_home(std::uint32_t fragment);
   bool may_open(const Side& side, Time now) const;
   void open_home(std::uint32_t fragment, Time now);
   void changed(std::uint32_t island, bool present, Time now);
   bool is_given_up(std::uint32_t fragment, Time now) const;
   void join(std::uint32_t fragment);
+  bool is_of_homes_before(const node::Letter& letter) const;
   Status joined(std::uint32_t island, const node::Letter& letter);
   void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
   Status met(const node::Letter& letter, Time now);
@@ -145,8 +149,9 @@ class Exchange {
   std::vector<std::optional<job::Home>> homes_;  ///< by the island at which fragments began
   std::set<std::uint32_t> company_;              ///< who trains, whether a channel is there or not
   std::set<std::uint32_t> present_;
-  std::map<std::uint32_t, Time> away_;    ///< since when
-  std::vector<float> change_, velocity_;  ///< of what is read just now
+  std::map<std::uint32_t, Time> away_;                       ///< since when
+  std::set<std::pair<std::uint32_t, std::uint32_t>> joins_;  ///< islands and fragments, just now
+  std::vector<float> change_, velocity_;                     ///< of what is read just now
 };
 
 }  // namespace reef::actors

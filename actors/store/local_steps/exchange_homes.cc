@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
+#include <utility>
 
 #include "actors/store/local_steps/exchange.h"
 #include "runtime/base/log.h"
@@ -72,7 +72,8 @@ void Exchange::home_moved(std::uint32_t fragment, Time now) {
   side.local.parted();
   side.home_version = 0;
   side.told_when.clear();
-  if (is_home(fragment)) return take_home(fragment, now);
+  side.home_since = now;
+  if (is_home(fragment)) return take_home(fragment);
   if (present_.contains(*home_of(fragment))) join(fragment);
 }
 
@@ -84,34 +85,38 @@ void Exchange::make_home(std::uint32_t fragment) {
 }
 
 /// With what this island has of it.
-void Exchange::take_home(std::uint32_t fragment, Time now) {
+void Exchange::take_home(std::uint32_t fragment) {
   Side& side = sides_[fragment];
   log_info("fragment " + std::to_string(fragment) + " has its home here from now on");
   make_home(fragment);
   HomeFragment& home = *side.home;
   home.adopt(side.local.version(), side.local.global(), side.velocity.values());
+  side.velocity = VelocityReplica(outer(), 0);
   home.remember(island_.index, side.local.counted());
   if (side.local.is_through()) home.through(island_.index);
   if (side.settled) home.end();
   side.ready = false;
-  side.home_since = now;
   side.informed = island_.begun == 0 || side.local.version() > 0;
   side.joined.clear();
   side.asked.clear();
   side.brought_at.clear();
   side.done.clear();
-  side.pace = Pace(usual_pace_);
+  side.pace = Pace(usual_pace_, side.every);
   side.pace.hurry(hurries_);
-  for (const std::uint32_t island : present_) send_(island, letter_of(LetterKind::kHome, fragment));
+  for (const std::uint32_t island : std::exchange(side.early, {}))
+    send_(island, letter_of(LetterKind::kHome, fragment));
 }
 
-/// Once all that train, and so may know more, have answered; after the grace, all that are there.
-/// Never where nobody knows what training has made of the weights.
+/// Once all that train, and so may know more, have answered; after the grace, all that are there;
+/// after twice the grace, whoever has. Never where nobody knows what training has made of the
+/// weights.
 bool Exchange::may_open(const Side& side, Time now) const {
+  if (!side.informed) return false;
+  if (now >= side.home_since + 2 * local_.grace) return true;
   const auto& needed = now < side.home_since + local_.grace ? company_ : present_;
   const bool all_joined = std::ranges::all_of(
       needed, [&](std::uint32_t island) { return side.joined.contains(island); });
-  return side.informed && all_joined && side.asked.empty();
+  return all_joined && side.asked.empty();
 }
 
 /// The home knows as much as anybody, and says to all what it has; it counts its own island, too.
@@ -146,10 +151,8 @@ void Exchange::changed(std::uint32_t island, bool present, Time now) {
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     Side& side = sides_[f];
     if (fragments_.elements(f) == 0) continue;
-    if (side.home && present) {
-      side.home->joined(island);
-      if (!side.ready) send_(island, letter_of(LetterKind::kHome, f));
-    }
+    side.early.erase(island);
+    if (side.home && present) side.home->joined(island);
     if (side.home && !present) {
       side.home->left(island);
       side.joined.erase(island);
@@ -175,8 +178,18 @@ void Exchange::join(std::uint32_t fragment) {
   if (hurries_ > 0) send_hurry(fragment);
 }
 
+/// Of a letter to a new home, whose own versions nobody has yet.
+bool Exchange::is_of_homes_before(const node::Letter& letter) const {
+  const auto& home = homes_[letter.fragment % island_.count()];
+  return generation_of(letter.number) < home->generation;
+}
+
 Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
   Side& side = sides_[letter.fragment];
+  // One that joins again at once would be told the same again.
+  if (!joins_.emplace(island, letter.fragment).second) return {};
+  if (!side.ready && !is_of_homes_before(letter))
+    return wrong("of a version that no home has made yet");
   side.joined[island] = letter.number;
   // Of a new home: what the one before has counted is not to be counted again.
   side.home->remember(island, letter.included);
@@ -186,12 +199,13 @@ Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
   }
   const auto kind = static_cast<LetterKind>(letter.kind);
   if (kind == LetterKind::kJoinThrough) side.home->through(island);
-  if (kind != LetterKind::kJoinAnew) side.informed = true;
   if (side.ready) {
     welcome(island, letter.fragment, letter.number);
   } else if (letter.number > side.home->version()) {
-    side.asked.insert(island);
-    send_(island, letter_of(LetterKind::kAsk, letter.fragment));
+    if (side.asked.insert(island).second)
+      send_(island, letter_of(LetterKind::kAsk, letter.fragment));
+  } else if (kind != LetterKind::kJoinAnew) {
+    side.informed = true;
   }
   return {};
 }
@@ -216,6 +230,8 @@ Status Exchange::met(const node::Letter& letter, Time now) {
   side.home_version = letter.tokens;
   for (const LocalFragment::Telling* telling : again) send_telling(letter.fragment, *telling);
   tell_last(letter.fragment, now);
+  // It may not have come.
+  if (side.settled) send_home(letter_of(LetterKind::kDone, letter.fragment));
   return {};
 }
 
@@ -238,7 +254,7 @@ Status Exchange::snapshot(const node::Letter& letter) {
   if (!may_be(change_))
     return wrong("a snapshot with numbers larger than training can make them, or none");
   ATOLL_ASSIGN(const auto taken, side.local.take_snapshot(letter.number, letter.included, change_));
-  if (taken == LocalFragment::Taken::kDone && letter.tokens == kEnded) settled(letter.fragment);
+  if (taken == LocalFragment::Taken::kDone) taken_last(letter.fragment, letter.tokens == kEnded);
   return {};
 }
 
@@ -255,6 +271,8 @@ void Exchange::send_replica(std::uint32_t island, std::uint32_t fragment) {
 Status Exchange::replica(std::uint32_t island, const node::Letter& letter) {
   Side& side = sides_[letter.fragment];
   if (side.asked.erase(island) == 0) return wrong("a replica for which nobody has asked");
+  if (!side.ready && !is_of_homes_before(letter))
+    return wrong("of a version that no home has made yet");
   const std::size_t elements = fragments_.elements(letter.fragment);
   change_.resize(elements);
   velocity_.resize(elements);
@@ -263,10 +281,11 @@ Status Exchange::replica(std::uint32_t island, const node::Letter& letter) {
     return wrong("a replica of another size than the fragment and its velocity");
   std::memcpy(change_.data(), letter.payload.data(), half);
   std::memcpy(velocity_.data(), letter.payload.data() + half, half);
-  if (!may_be(change_) || !may_be(velocity_))
+  if (!may_be(change_))
     return wrong("a replica with numbers larger than training can make them, or none");
   if (side.ready || letter.number <= side.home->version()) return {};
   side.home->adopt(letter.number, change_, velocity_);
+  side.informed = true;
   if (letter.tokens == kEnded) side.home->end();
   return {};
 }
@@ -281,10 +300,18 @@ bool Exchange::caught_up() const {
   return true;
 }
 
+/// Somebody who trains is only cut off, and not for long.
+bool Exchange::may_return(Time now) const {
+  return std::ranges::any_of(company_, [&](std::uint32_t island) {
+    return !present_.contains(island) && now < away_.at(island) + std::max(local_.grace, kMoveTime);
+  });
+}
+
 bool Exchange::is_given_up(std::uint32_t fragment, Time now) const {
   const auto home = home_of(fragment);
-  return home && home != island_.index && !present_.contains(*home) &&
-         now >= away_.at(*home) + std::max(local_.grace, kMoveTime);
+  if (!home || home == island_.index || present_.contains(*home)) return false;
+  const Time since = std::max(away_.at(*home), sides_[fragment].home_since);
+  return now >= since + std::max(local_.grace, kMoveTime);
 }
 
 }  // namespace reef::actors

@@ -50,7 +50,8 @@ void Exchange::look_at_line(std::uint32_t fragment, const node::Letter& update, 
 void Exchange::set_pace(std::uint32_t fragment, std::uint32_t every) {
   Side& side = sides_[fragment];
   if (every == side.every) return;
-  const char* why = every > side.every ? "updates come too late" : "lines carry as much";
+  const char* why =
+      every > side.every ? "updates come too late" : "lines carry as much, or losses ask for it";
   log_info("fragment " + std::to_string(fragment) + " is told at each " + std::to_string(every) +
            " of its due dates, of which " + std::to_string(usual_pace_) +
            " are the job's interval, from now on: " + why);

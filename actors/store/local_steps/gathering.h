@@ -38,8 +38,6 @@ class Gathering {
   }
 
   bool has(std::uint32_t island) const { return members_.contains(island); }
-  /// Nobody is left of whom something could come, and nothing is there.
-  bool is_over() const { return members_.empty() && brought_.empty(); }
 
   /// Has brought some of its progress.
   void bring(std::uint32_t island, Time now);

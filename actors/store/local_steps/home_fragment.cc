@@ -47,14 +47,26 @@ Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint
   return bring(island, number, tokens, last, decoded_, now);
 }
 
-std::optional<Time> HomeFragment::due() const {
-  if (gathering_.is_over() && !ended_) return Time{};
+void HomeFragment::joined(std::uint32_t island) {
+  gathering_.join(island);
+  const Brought& brought = islands_[island];
+  if (brought.last && brought.received == brought.counted) gathering_.retire(island);
+}
+
+std::optional<Time> HomeFragment::due(bool may_end) const {
+  if (!may_end) return gathering_.due();
+  bool brought = false, all_last = true;
+  for (std::uint32_t i = 0; i < islands_.size(); ++i) {
+    brought = brought || !islands_[i].progress.empty();
+    all_last = all_last && (islands_[i].last || !gathering_.has(i));
+  }
+  if (all_last && (brought || !ended_)) return Time{};
   return gathering_.due();
 }
 
-const HomeFragment::Update& HomeFragment::update(std::vector<float>& change) {
+const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float>& change) {
   std::vector<Contribution> contributions;
-  Update made{++version_, true};
+  Update made{++version_, may_end};
   for (std::uint32_t i = 0; i < islands_.size(); ++i) {
     Brought& brought = islands_[i];
     if (brought.tokens > 0) contributions.push_back({brought.progress, brought.tokens});
@@ -106,13 +118,21 @@ void HomeFragment::adopt(std::uint64_t version, std::span<const float> global,
   }
   log_.clear();
   log_bytes_ = 0;
+  ended_ = false;
 }
 
-void HomeFragment::began_anew(std::uint32_t island) { islands_[island].last = false; }
+void HomeFragment::through(std::uint32_t island) {
+  islands_[island].last = true;
+  gathering_.retire(island);
+}
+
+void HomeFragment::began_anew(std::uint32_t island) {
+  islands_[island].last = false;
+  gathering_.join(island);
+}
 
 void HomeFragment::begin_generation(std::uint32_t generation) {
-  constexpr std::uint64_t kLow = 0xffff'ffff;
-  version_ = (std::uint64_t{generation} << 32 | (version_ & kLow)) + 1;
+  version_ = std::uint64_t{generation} << 32 | 1;
   log_.clear();
   log_bytes_ = 0;
 }

@@ -16,6 +16,8 @@
 
 namespace reef::actors {
 
+constexpr std::uint64_t generation_of(std::uint64_t version) { return version >> 32; }
+
 /// Thread: one at a time; time is the caller's. Memory: the fragment in f32 four times, once for
 /// each island whose progress waits, and once for the log.
 class HomeFragment {
@@ -24,8 +26,8 @@ class HomeFragment {
   HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder, std::uint32_t islands,
                std::span<const float> global);
 
-  /// Trains, and is waited for, or not.
-  void joined(std::uint32_t island) { gathering_.join(island); }
+  /// Trains, and is waited for, or not. One whose last was counted has nothing more to bring.
+  void joined(std::uint32_t island);
   void left(std::uint32_t island) { gathering_.leave(island); }
 
   /// Its telling `number`, of so many trained tokens, of which only the last may be without any;
@@ -37,8 +39,10 @@ class HomeFragment {
   Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
                BytesView encoded, Time now);
 
-  /// Also when nobody is left who could bring anything, which the last update is to say.
-  std::optional<Time> due() const;
+  /// `may_end`: whoever is not there will not come. Then it is also due when nobody is left who
+  /// could bring more: whatever the quorum, and with nothing in it, since the last update is to say
+  /// so.
+  std::optional<Time> due(bool may_end) const;
 
   struct Update {
     std::uint64_t version = 0;
@@ -47,7 +51,7 @@ class HomeFragment {
     Bytes encoded{};
   };
   /// Out of what was brought. `change`: what all add to the global weights, also here.
-  const Update& update(std::vector<float>& change);
+  const Update& update(bool may_end, std::vector<float>& change);
 
   std::uint64_t version() const { return version_; }
   /// The last update was one that nobody will bring more after.
@@ -65,13 +69,13 @@ class HomeFragment {
   /// The home before has made the last update.
   void end() { ended_ = true; }
   /// An island has told its last, and it was counted.
-  void through(std::uint32_t island) { gathering_.retire(island); }
+  void through(std::uint32_t island);
   /// An island trains again that may have told its last.
   void began_anew(std::uint32_t island);
   /// Versions from now on are others than those that a predecessor may have made, which others may
-  /// have; the high half of a version is its generation.
+  /// have; the high half of a version is its generation (generation_of()).
   void begin_generation(std::uint32_t generation);
-  /// What an island says of its own numbers, to a new home.
+  /// What an island says of its own numbers, which a new home does not know.
   void remember(std::uint32_t island, std::uint64_t counted);
 
  private:

@@ -55,8 +55,7 @@ class LocalFragment {
   /// Version `version` of the global weights, which includes our tellings up to `included`. A gap:
   /// updates before it are missing, nothing is taken. Failure: kProto for what was never told.
   Result<Taken> take(std::uint64_t version, std::uint64_t included, std::span<const float> update);
-  /// The global weights are these, of any version but ours: a home that has begun anew may know
-  /// less.
+  /// The global weights are these, of any version but ours: a new home may know less.
   Result<Taken> take_snapshot(std::uint64_t version, std::uint64_t included,
                               std::span<const float> global);
 

@@ -83,10 +83,11 @@ class OuterStore final : public Task {
     for (std::uint32_t f = 0; f < fragments_.count(); ++f)
       fragments.emplace_back(fragments_.elements(f));
     const nn::Stage stage(whole_, 0, whole_.layers.size());
+    ATOLL_ASSIGN(const StartingValues begin, StartingValues::open(setup_.job));
     for (const nn::Parameter& parameter : stage.parameters()) {
       const plan::HeldSlice whole{{parameter.name, 0, parameter.elements(), 0}, parameter};
-      ATOLL_ASSIGN(const auto values, starting_values(context, setup_.job, {&whole, 1}));
-      fragments_.scatter(whole, values[0].master.values<float>(),
+      ATOLL_ASSIGN(const auto values, begin.of(context, whole));
+      fragments_.scatter(whole, values.master.values<float>(),
                          fragments[fragments_.fragment_of(parameter.name)]);
     }
     return fragments;

@@ -16,8 +16,9 @@ class Pace {
  public:
   static constexpr std::uint32_t kSlowest = 64;  ///< due dates
 
-  /// Begins with the job's interval, of so many due dates.
-  explicit Pace(std::uint32_t usual) : usual_(usual), least_(usual), every_(usual) {}
+  /// The job's interval is of `usual` due dates; begins with `every`, as the home before had it.
+  Pace(std::uint32_t usual, std::uint32_t every)
+      : usual_(usual), least_(std::min(usual, every)), every_(every) {}
 
   static constexpr bool is_one(std::uint64_t every) {
     return every >= 1 && every <= kSlowest && (every & (every - 1)) == 0;

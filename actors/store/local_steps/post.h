@@ -36,9 +36,10 @@ class Post {
     bytes += sizeof event + event.letter.payload.size() + event.letter.codec.size();
     events_.push_back(std::move(event));
     if (bytes > limit_) {
+      const bool is_there = events_.back().present.value_or(true);
       std::erase_if(events_, [island](const Event& one) { return one.island == island; });
       events_.push_back({island, false, {}});
-      events_.push_back({island, true, {}});
+      if (is_there) events_.push_back({island, true, {}});
       bytes = 0;
     }
     changed_.notify_all();

@@ -470,6 +470,129 @@ TEST(Exchange, EndsWhenTheOnlyOneThatHadMoreToTellIsLost) {
   EXPECT_LT(ocean.distance(1, 2), 1e-5);
 }
 
+/// One that has told its last waits for another that trains and is cut off for a moment.
+TEST(Exchange, ACutOfAMomentEndsNobodysJob) {
+  Ocean ocean(2, exact(2, 1));
+  const auto train = [&ocean](std::uint32_t i, float target) {
+    for (int step = 0; step < 20; ++step) {
+      ocean.pass(10ms);
+      ocean.step(i, target);
+      ocean.meet(1 - i);
+    }
+  };
+  for (const std::uint32_t i : {0u, 1u}) train(i, 2.0f);
+  ocean.finish(0);
+  train(1, 3.0f);
+  ocean.connect(1, false);
+  train(1, 3.0f);
+  EXPECT_FALSE(ocean.finished(0));
+  ocean.connect(1, true);
+  train(1, 3.0f);
+  EXPECT_FALSE(ocean.finished(0));
+  settle(ocean, {0, 1}, {0});
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+  EXPECT_NEAR(ocean.mean(0), 3.0, 0.2);
+}
+
+/// The others ended without it: what it then hears to be the last is not the last for it.
+TEST(Exchange, OneThatWasAwayAtTheEndHasItsOwn) {
+  job::LocalSteps local = exact(2, 1);
+  local.grace = 1s;
+  Ocean ocean(2, local);
+  for (int step = 0; step < 20; ++step) {
+    for (const std::uint32_t i : {0u, 1u}) ocean.step(i, 2.0f);
+  }
+  ocean.connect(1, false);
+  ocean.finish(0);
+  ocean.meet(0);
+  EXPECT_FALSE(ocean.finished(0));
+  ocean.pass(20s);
+  ocean.meet(0);
+  EXPECT_TRUE(ocean.finished(0));
+  ocean.connect(1, true);  // it was about to leave
+  for (int step = 0; step < 20; ++step) {
+    ocean.step(1, 3.0f);
+    ocean.meet(0);
+    EXPECT_FALSE(ocean.finished(1)) << step;
+  }
+  settle(ocean, {0, 1}, {0});
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+  EXPECT_NEAR(ocean.mean(1), 3.0, 0.2);
+}
+
+/// Whatever letter of the end is lost.
+TEST(Exchange, ACutAtAnyMomentOfTheEndIsMadeGood) {
+  for (int letters = 0; letters < 12; ++letters) {
+    Ocean ocean(2, exact(2, 2));
+    for (int step = 0; step < 20; ++step) {
+      for (const std::uint32_t i : {0u, 1u}) ocean.step(i, 1.0f + static_cast<float>(i));
+    }
+    for (const std::uint32_t i : {0u, 1u}) ocean.finish(i);
+    for (int met = 0; met < letters; ++met) ocean.meet(static_cast<std::uint32_t>(met) % 2);
+    ocean.connect(1, false);
+    ocean.connect(1, true);
+    settle(ocean, {0, 1}, {0, 1});
+    EXPECT_LT(ocean.distance(0, 1), 1e-5) << letters;
+  }
+}
+
+/// Its last was counted, and it does not know yet when it is back.
+TEST(Exchange, WhoIsThroughIsNotWaitedForWhenItIsBack) {
+  job::LocalSteps local = exact(2, 1);
+  local.grace = 1s;
+  Ocean ocean(3, local);
+  for (int step = 0; step < 20; ++step) {
+    for (std::uint32_t i = 0; i < 3; ++i) ocean.step(i, 2.0f);
+  }
+  ocean.finish(1);
+  for (int round = 0; round < 5; ++round) {
+    ocean.meet(1);
+    ocean.pass(1s);
+    ocean.meet(0);
+  }
+  ocean.connect(1, false);
+  ocean.connect(1, true);
+  for (int round = 0; round < 5; ++round) {
+    ocean.meet(0);
+    ocean.meet(1);
+  }
+  ocean.connect(2, false);
+  ocean.lose(2);
+  settle(ocean, {0, 1}, {1});
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+}
+
+TEST(Exchange, AQuorumThatCannotBeIsNotWaitedForAtTheEnd) {
+  job::LocalSteps local = exact(2, 3);
+  local.quorum = 3;
+  Ocean ocean(3, local);
+  for (int step = 0; step < 20; ++step) {
+    for (std::uint32_t i = 0; i < 3; ++i) ocean.step(i, 2.0f);
+  }
+  ocean.connect(2, false);
+  ocean.lose(2);
+  for (int step = 0; step < 20; ++step) {
+    for (const std::uint32_t i : {0u, 1u}) ocean.step(i, 1.0f + static_cast<float>(i));
+  }
+  settle(ocean, {0, 1});
+  EXPECT_LT(ocean.distance(0, 1), 1e-5);
+}
+
+TEST(LocalStepsJob, CountsDueDates) {
+  job::LocalSteps local;
+  local.inner_steps = 10;
+  local.fragments = 4;
+  for (const double guard : {0.0, 0.02}) {
+    local.loss_guard = guard;
+    std::vector<std::uint64_t> dues(4);
+    for (std::uint64_t step = 1; step <= 45; ++step) {
+      if (const auto f = job::fragment_due(local, step)) ++dues[*f];
+      for (std::uint32_t f = 0; f < 4; ++f) EXPECT_EQ(job::dues_until(local, f, step), dues[f]);
+    }
+    EXPECT_EQ(job::dues_until(local, 0, 0), 0u);
+  }
+}
+
 TEST(Exchange, WhoHasBeenGivenUpEnds) {
   const job::LocalSteps local = exact(2, 2);
   const Fragments fragments(small_model(), 2);

@@ -28,7 +28,7 @@ TEST(LossGuard, AsksWhenALossHasRisenTwiceInARow) {
 }
 
 TEST(Pace, FollowsALine) {
-  Pace pace(1);
+  Pace pace(1, 1);
   pace.behind();
   pace.behind();  // the same line, said by another
   EXPECT_EQ(pace.every(), 2u);
