@@ -29,12 +29,10 @@ Status PrivacyLedger::read() {
   constexpr std::size_t kMostBytes = 4096;
   ATOLL_ASSIGN(const std::string text, read_file(path_, kMostBytes));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const auto number = [&json](const char* name) {
-    const bool there = json.is_object() && json.contains(name) && json[name].is_number();
-    return there ? json[name].get<double>() : -1;
-  };
-  rho_ = number("rho");
-  if (rho_ >= 0 && std::isfinite(rho_) && json["positions"].is_number_unsigned()) {
+  const bool whole = json.is_object() && json.contains("rho") && json.contains("positions") &&
+                     json["rho"].is_number() && json["positions"].is_number_unsigned();
+  if (whole && json["rho"] >= 0 && std::isfinite(json["rho"].get<double>())) {
+    rho_ = json["rho"].get<double>();
     positions_ = json["positions"].get<std::uint64_t>();
     return {};
   }

@@ -406,6 +406,7 @@ TEST_F(IslandsJob, GoesOnWithoutOneThatIsLostAndLetsItComeBack) {
   finish("node-1", east, 100, "runs/sea/east/checkpoints/step-00000100");
   stop("node-0", east);
   stop("node-1", east);
+  EXPECT_TRUE(told_homes("node-2", 0, {{1, 2}, {1, 3}}));
   finish("node-3", again, 100, "runs/sea/west/checkpoints/step-00000100");
   stop("node-2", again);
   stop("node-3", again);
