@@ -345,12 +345,10 @@ class IslandsJob : public SeveralJobs {
     nodes_.at(node)->send(node::progress_message({epoch, last, {}}));
     nodes_.at(node)->send(node::checkpoint_message({epoch, step, folder}));
   }
-  /// The last word on the job.
+  /// At some time; what was said stands in status_.
   bool told_user(const std::string& state, const std::string& reason = "") {
-    return within([&] {
-      const auto message = user_->expect(node::Kind::kStatus);
-      if (!message) return false;
-      status_ = node::read_status(*message).value();
+    return user_->hears(node::Kind::kStatus, [&](const link::Message& message) {
+      status_ = node::read_status(message).value();
       return status_.state == state && status_.reason.find(reason) != std::string::npos;
     });
   }

@@ -1,6 +1,7 @@
 #pragma once
 // A scheduler over real sockets, and members that dial it by hand.
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <future>
@@ -62,6 +63,16 @@ class Dialler {
       return found.has_value();
     });
     return found;
+  }
+  /// Waits until one of all messages of this kind, not only the newest, is as `right` has it.
+  template <typename Right>
+  bool hears(node::Kind kind, Right&& right) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [&] {
+      return std::ranges::any_of(messages_, [&](const link::Message& message) {
+        return message.kind == static_cast<std::uint16_t>(kind) && right(message);
+      });
+    });
   }
   bool closed() {
     const std::lock_guard lock(mutex_);
