@@ -1,7 +1,6 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,12 +11,6 @@
 
 namespace reef::fuzz {
 namespace {
-
-// What is refused is logged, which would take more time than to refuse it.
-[[maybe_unused]] const bool quiet = [] {
-  spdlog::set_level(spdlog::level::off);
-  return true;
-}();
 
 /// A message to people; a reader that quotes without a limit breaks this.
 constexpr std::size_t kLongestLine = 4096;

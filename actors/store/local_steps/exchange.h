@@ -37,7 +37,7 @@ class Exchange {
            const std::vector<std::vector<float>>& global, SendLetter send, Time now);
 
   /// Who else trains, and where homes are, as the scheduler has it. An island that has begun anew
-  /// knows of no home before. Failure: kFenced where a home that is here is said to be elsewhere:
+  /// knows of no home before. Failure: kFenced where a home that is here is said to have moved:
   /// the scheduler has given this island up.
   Status set_company(const job::Company& company, Time now);
 

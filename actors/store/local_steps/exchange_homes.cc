@@ -47,7 +47,7 @@ Status Exchange::set_company(const job::Company& company, Time now) {
     if (company.homes.size() != island_.count() || company.homes[slot].island >= island_.count())
       return Error{Code::kProto, "scheduler", "speaks of other islands than the job has"};
     const bool here = homes_[slot] && homes_[slot]->island == island_.index;
-    if (here && company.homes[slot].island != island_.index)
+    if (here && company.homes[slot] != homes_[slot])
       return Error{Code::kFenced, "scheduler", "has given this datacenter up and moved its homes"};
   }
   company_ = company.islands;

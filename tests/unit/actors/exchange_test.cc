@@ -604,6 +604,9 @@ TEST(Exchange, WhoHasBeenGivenUpEnds) {
   const Status lost = exchange.set_company({{1}, {{1, 1}, {1, 0}}}, Time{});
   ASSERT_FALSE(lost.ok());
   EXPECT_EQ(lost.error().code, Code::kFenced);
+  const Status back = exchange.set_company({{1}, {{0, 2}, {1, 0}}}, Time{});
+  ASSERT_FALSE(back.ok());
+  EXPECT_EQ(back.error().code, Code::kFenced);
   const Status other = exchange.set_company({{1}, {{0, 0}}}, Time{});
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().code, Code::kProto);
