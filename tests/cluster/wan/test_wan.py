@@ -26,6 +26,11 @@ class Rig(unittest.TestCase):
     def tearDown(self):
         self.assertEqual(namespaces(), [])
 
+    def assert_round_trip(self, trips, milliseconds):
+        """By the fastest probe, since a busy machine serves others late; measure.py has the spread of a quiet machine."""
+        self.assertGreaterEqual(trips["rtt_ms"]["min"], milliseconds)
+        self.assertLess(trips["rtt_ms"]["min"], milliseconds + 1)
+
 
 class Carries(Rig):
     def test_twice_the_fastest_row_under_a_fifth_of_a_core(self):
@@ -51,8 +56,7 @@ class Carries(Rig):
             trips = wan.probe(rig.a, rig.b, 50, "5ms", wait="1s")
         print(f"40 ms: {trips['rtt_ms']}")
         self.assertEqual(trips["received"], 50)
-        self.assertGreaterEqual(trips["rtt_ms"]["min"], 40.0)
-        self.assertLess(trips["rtt_ms"]["median"], 41.0)
+        self.assert_round_trip(trips, 40)
 
     def test_each_direction_has_its_own_settings(self):
         with wan.Sides(rate="10mbit", rate_ba="5mbit", delay="5ms", delay_ba="15ms") as rig:
@@ -62,7 +66,7 @@ class Carries(Rig):
         # So short a run still feels its start; that the rate is exact is tested above.
         self.assertAlmostEqual(there["goodput_mbit"], 10 * TCP_SHARE, delta=1.5)
         self.assertAlmostEqual(back["goodput_mbit"], 5 * TCP_SHARE, delta=1.0)
-        self.assertAlmostEqual(trips["rtt_ms"]["median"], 20.0, delta=1.0)
+        self.assert_round_trip(trips, 20)
 
     def test_ipv6_and_large_datagrams_pass(self):
         with wan.Sides(rate="100mbit", delay="1ms") as rig:
@@ -131,7 +135,7 @@ class Obeys(Rig):
         with wan.Sides(rate="10mbit", delay="5ms") as rig:
             rig.line.command("rate 20mbit")
             rig.line.command("delay 10ms ab")
-            self.assertAlmostEqual(wan.probe(rig.a, rig.b, 10, "2ms", wait="1s")["rtt_ms"]["median"], 15, delta=1)
+            self.assert_round_trip(wan.probe(rig.a, rig.b, 10, "2ms", wait="1s"), 15)
             self.assertEqual(rig.line.stats()["ba"]["rate_bits"], 20e6)
             for wrong in ("rate", "rate fast", "rate 1mbit up", "los 1%", "blackout", "blackout 0s", "", "stats now x y",
                           "queue 1GiB", "jitter 1s"):
@@ -173,8 +177,8 @@ class TwoByTwo(Rig):
             across = wan.probe(rig.nodes[0][1], rig.nodes[1][0], 10, "2ms", wait="1s")
             goodput = wan.flows(rig.nodes[0][0], rig.nodes[1][1], 2, seconds=0.8, skip=0.4)["goodput_mbit"]
             self.assertGreater(rig.lines[0, 1].stats()["ab"]["delivered"], 1000)
-        self.assertLess(inside["rtt_ms"]["median"], 1)
-        self.assertAlmostEqual(across["rtt_ms"]["median"], 20, delta=1)
+        self.assertLess(inside["rtt_ms"]["min"], 1)
+        self.assert_round_trip(across, 20)
         self.assertAlmostEqual(goodput, 50 * TCP_SHARE, delta=1.5)
 
 
