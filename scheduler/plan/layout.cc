@@ -137,8 +137,9 @@ class Actors {
   }
 
   /// What is told, pending and owed of all weights, and the replica of their momentum; of the
-  /// fragments whose home this is also what every island brings, the global weights, their momentum
-  /// and the log. There are twice as many when a lost island's homes have moved here.
+  /// fragments whose home this is also what islands bring, the global weights, their momentum and
+  /// the log. That is all of them once the others are lost and their homes have moved here; as long
+  /// as they are there, each brings something, but homes are shared.
   std::uint64_t outer_state() const {
     std::uint64_t weights = 0;
     for (std::uint32_t owner = 0; owner < f_.owners(); ++owner) {
@@ -147,8 +148,7 @@ class Actors {
           weights += f_.share({owner, s, t}).gradients;
       }
     }
-    const std::uint64_t islands = f_.job.island->count();
-    return weights * 8 + weights * 2 * (islands + 5) / islands;
+    return weights * (8 + 6);
   }
 
   Shard add_shard(Place place) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -66,6 +67,10 @@ class Exchange {
   bool waits_for_somebody() const;
   /// Of an island that has begun anew: whether it has the weights that the others have.
   bool caught_up() const;
+  /// What keeps it from that, for a log; none if nothing does.
+  std::optional<std::string> still_missing() const;
+  /// Everybody has begun anew, so what training has made is lost.
+  bool nobody_knows() const;
   bool is_alone() const { return present_.empty(); }
   /// Due dates from one telling of a fragment to the next; the most of all fragments.
   std::uint32_t longest_pace() const;
@@ -123,6 +128,7 @@ class Exchange {
   void make_home(std::uint32_t fragment);
   void home_moved(std::uint32_t fragment, Time now);
   void take_home(std::uint32_t fragment);
+  bool is_caught_up(std::uint32_t fragment) const;
   bool may_open(const Side& side, Time now) const;
   void open_home(std::uint32_t fragment, Time now);
   void changed(std::uint32_t island, bool present, Time now);

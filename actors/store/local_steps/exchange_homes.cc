@@ -290,14 +290,33 @@ Status Exchange::replica(std::uint32_t island, const node::Letter& letter) {
   return {};
 }
 
-bool Exchange::caught_up() const {
+bool Exchange::is_caught_up(std::uint32_t fragment) const {
+  const Side& side = sides_[fragment];
+  return side.home ? side.ready : side.local.is_met() && side.local.version() >= side.home_version;
+}
+
+bool Exchange::caught_up() const { return !still_missing(); }
+
+std::optional<std::string> Exchange::still_missing() const {
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
-    const Side& side = sides_[f];
-    if (fragments_.elements(f) == 0) continue;
-    if (side.home ? !side.ready : !side.local.is_met() || side.local.version() < side.home_version)
-      return false;
+    if (fragments_.elements(f) == 0 || is_caught_up(f)) continue;
+    const std::string fragment = "fragment " + std::to_string(f);
+    const auto home = home_of(f);
+    if (!home) return fragment + ", of which the scheduler has not said where its home is";
+    if (*home == island_.index)
+      return fragment + ", of which the others have not said what they have";
+    const std::string& where = island_.datacenters[*home];
+    return fragment + (present_.contains(*home) ? ", which " + where + " has not sent"
+                                                : ", whose home " + where + " cannot be reached");
   }
-  return true;
+  return std::nullopt;
+}
+
+bool Exchange::nobody_knows() const {
+  return std::ranges::any_of(sides_, [this](const Side& side) {
+    return side.home && !side.informed &&
+           std::ranges::all_of(company_, [&](auto island) { return side.joined.contains(island); });
+  });
 }
 
 /// Somebody who trains is only cut off, and not for long.

@@ -32,6 +32,8 @@ void OuterOptimizer::restore(std::span<const float> velocity) {
 // step() makes u = -r (g + m v') of v' = m v + g, so v' = (m v - u / r) / (1 + m).
 void VelocityReplica::take(std::span<const float> update) {
   CHECK(update.size() == velocity_.size());
+  // The last updates may have nobody's progress in them; there was no step, then.
+  if (std::ranges::all_of(update, [](float one) { return one == 0; })) return;
   const auto rate = static_cast<float>(settings_.learning_rate);
   const auto momentum = static_cast<float>(settings_.momentum);
   for (std::size_t i = 0; i < update.size(); ++i)

@@ -18,6 +18,7 @@ using ops::Tensor;
 /// Beside the job's grace, for the others' last progress and updates.
 constexpr Duration kSettleTime = std::chrono::seconds(30);
 constexpr Duration kLookAgain = std::chrono::milliseconds(50);
+constexpr Duration kSayAgain = std::chrono::seconds(15);
 
 /// act meet: progress [x owners, of each: x stages, of each: x ranks] -> correction [x replicas, of
 /// each: likewise]
@@ -126,7 +127,7 @@ class OuterStore final : public Task {
     return {};
   }
 
-  /// Reads letters until `done`; false if it is not so long after there was anybody to wait for.
+  /// Reads letters until `done`; false if it is not so long after it was `hopeful`.
   template <typename Done, typename Hopeful>
   Result<bool> wait_until(Done&& done, Hopeful&& hopeful) {
     Time late = setup_.clock.now() + local_.grace + kSettleTime;
@@ -141,8 +142,18 @@ class OuterStore final : public Task {
 
   /// What training would make of the weights that it begins with is worth nothing to anybody.
   Status catch_up() {
-    ATOLL_ASSIGN(const bool caught_up, wait_until([this] { return exchange_->caught_up(); },
-                                                  [this] { return !exchange_->is_alone(); }));
+    Time said = setup_.clock.now();
+    const auto hopeful = [this, &said] {
+      const Time now = setup_.clock.now();
+      if (now >= said + kSayAgain) {
+        said = now;
+        log_warning("waits for the others' weights: " +
+                    exchange_->still_missing().value_or("none"));
+      }
+      return !exchange_->is_alone() && !exchange_->nobody_knows();
+    };
+    ATOLL_ASSIGN(const bool caught_up,
+                 wait_until([this] { return exchange_->caught_up(); }, hopeful));
     if (caught_up) return {};
     return Error{Code::kPeerLost, "outer store", "nobody is left who has the job's weights"};
   }

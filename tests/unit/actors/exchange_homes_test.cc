@@ -81,6 +81,7 @@ TEST(Exchange, AHomeWhereNobodyKnowsAnythingIsNotOpened) {
     ocean.pass(1s);
   }
   EXPECT_FALSE(ocean.caught_up(0) && ocean.caught_up(1));
+  EXPECT_TRUE(ocean.nobody_knows(0) || ocean.nobody_knows(1));
 }
 
 /// Of three the two that are left agree on all, also on what the third was the home of; with what
@@ -296,6 +297,10 @@ TEST(VelocityReplica, FollowsFromUpdates) {
     off = now;
   }
   EXPECT_LT(off, 1e-5);
+  // Of nobody's progress the home makes no step.
+  const Values before(whole.values().begin(), whole.values().end());
+  whole.take(Values(50, 0.0f));
+  EXPECT_TRUE(std::ranges::equal(whole.values(), before));
 }
 
 }  // namespace

@@ -141,6 +141,7 @@ class Ocean {
     return false;
   }
   bool caught_up(std::uint32_t i) const { return islands_[i].exchange->caught_up(); }
+  bool nobody_knows(std::uint32_t i) const { return islands_[i].exchange->nobody_knows(); }
   bool finished(std::uint32_t i) const { return islands_[i].exchange->finished(now_); }
 
   void pass(Duration time) { now_ += time; }
