@@ -7,7 +7,8 @@ between them; what a line that is not there would give, and what others make of 
     python3 tests/bench/wan/bench.py --rows                        # prints what is there
 
 A row compares cells; a cell is one setting of everything, measured --runs times and kept in a file of --results, so that a bench that
-was cut off goes on where it was. Cells take turns, run by run; run n of each has seed n. Needs scripts/build, data/bible
+was cut off goes on where it was, on another machine, too; speeds are compared on one processor only. Cells take turns, run by run; run n
+of each has seed n. Needs scripts/build, data/bible
 (scripts/quickstart makes it), root for the namespaces and, for the row ddp, scripts/bench-python.
 """
 import argparse
@@ -24,7 +25,7 @@ os.environ.setdefault("ATOLL", str(ROOT / "build/release/bin/atoll"))
 import ours
 import theirs
 import wan
-from cells import Cell, Failed, Results
+from cells import Cell, Failed, Results, this_processor
 from rows import Rows
 
 sys.path.insert(0, str(ROOT / "tests/bench"))
@@ -37,22 +38,25 @@ def say(text):
 
 def device_of(results):
     """Measured once for all cells, since plans are compared."""
-    path = results.folder / "device.json.kept"
-    if not path.exists():
+    path = results.folder / "devices.json.kept"
+    devices = json.loads(path.read_text()) if path.exists() else {}
+    if this_processor() not in devices:
         say("measuring the device")
-        path.write_text(json.dumps(ours.measure_device()) + "\n")
-    return json.loads(path.read_text())
+        devices[this_processor()] = ours.measure_device()
+        path.write_text(json.dumps(devices, indent=1) + "\n")
+    return devices[this_processor()]
 
 
 def measure(cell, number, results):
     """One run. What else the machine did meanwhile is among the figures."""
     start, busy, own = time.monotonic(), runner.busy_seconds(), runner.children_seconds()
-    run = {"train": lambda: ours.train(cell.settings, number, device_of(results)), "stream": lambda: ours.stream(cell.settings),
+    run = {"train": lambda: ours.train(cell.settings, number, device_of(results)), "here": lambda: ours.here(cell.settings, number),
+           "stream": lambda: ours.stream(cell.settings),
            "ddp": lambda: theirs.ddp(cell.settings), "flow": lambda: theirs.flow(cell.settings)}[cell.kind]
     figures = run()
     took = time.monotonic() - start
     others = (runner.busy_seconds() - busy - (runner.children_seconds() - own)) / took
-    return {**figures, "others_cpu": round(max(0.0, others), 3), "took_seconds": round(took, 1)}
+    return {"processor": this_processor(), **figures, "others_cpu": round(max(0.0, others), 3), "took_seconds": round(took, 1)}
 
 
 def fill(cells, runs, results):
@@ -78,11 +82,17 @@ def short(figures):
     return ", ".join(f"{name} {figures[name]:.5g}" for name in names if figures.get(name) is not None)
 
 
+def found_in(row, results):
+    """The row's figures, and in which of the results: of whichever processor gives them, where speeds are compared."""
+    views = [results] if row.anywhere else [results.on(processor) for processor in results.processors(row.cells)]
+    return next(((view, found) for view in views if (found := row.figures(view)) is not None), None)
+
+
 def print_row(row, results):
-    found = row.figures(results)
-    if found is None:
+    both = found_in(row, results)
+    if both is None:
         return say(f"{row.name}: nothing to hold against each other yet")
-    value, other, note = found
+    results, (value, other, note) = both
     ratio = None if other is None else value / other
     held = value if ratio is None else ratio
     target = row.target(results) if callable(row.target) else row.target

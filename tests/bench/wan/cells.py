@@ -1,8 +1,10 @@
 """Cells: one setting each of one side of a comparison, and what its runs gave, kept as a file so that a long bench resumes."""
+import collections
 import dataclasses
 import json
 import os
 import pathlib
+import re
 import statistics
 
 
@@ -12,19 +14,33 @@ class Failed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """`kind` says who runs it (runs.py); `settings` is all that decides about its figures, as JSON has it."""
+    """`kind` says who runs it (bench.py); `settings` is all that decides about its figures, as JSON has it."""
 
     name: str
     kind: str
     settings: dict
 
 
-class Results:
-    """A folder with one file a cell: {"cell", "kind", "settings", "runs": [figures of each]}."""
+def this_processor():
+    """As a run names what it was made on: speeds of different ones cannot be compared, losses and bytes can."""
+    about = dict(re.findall(r"^(model name|model)\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+    return f"{about['model name']}, model {about['model']}, {len(os.sched_getaffinity(0))} of them"
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+
+class Results:
+    """A folder with one file a cell: {"cell", "kind", "settings", "runs": [figures of each]}; of one processor, if it is given."""
+
+    def __init__(self, folder, processor=None):
+        self.folder, self.processor = pathlib.Path(folder), processor
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def on(self, processor):
+        return Results(self.folder, processor)
+
+    def processors(self, cells):
+        """On which the cells were measured, the one with the most runs first."""
+        counts = collections.Counter(run["processor"] for cell in cells for run in self.runs(cell))
+        return [processor for processor, _ in counts.most_common()]
 
     def runs(self, cell):
         """What was measured so far; runs of other settings under the same name are an error, since they cannot be compared."""
@@ -34,9 +50,10 @@ class Results:
         kept = json.loads(path.read_text())
         if kept["settings"] != cell.settings:
             raise Failed(f"{path} has runs with other settings than those asked for now; remove it, or give another --results")
-        return kept["runs"]
+        return [run for run in kept["runs"] if self.processor in (None, run["processor"])]
 
     def add(self, cell, figures):
+        """To all; of the Results of no one processor."""
         runs = [*self.runs(cell), figures]
         whole = {"cell": cell.name, "kind": cell.kind, "settings": cell.settings, "runs": runs}
         part = self._path(cell).with_suffix(".part")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -67,7 +68,7 @@ def train(settings, seed, device):
         folder = pathlib.Path(home)
         job, run = folder / "job.yaml", folder / "run"
         job.write_text(json.dumps(job_of(settings, seed)))
-        with long_line.LinkCluster(sides.a, sides.b, folder, topology_of(settings, device), "cut" in settings) as cluster:
+        with long_line.LinkCluster(sides.a, sides.b, folder, topology_of(settings, device)) as cluster:
             before = sides.line.stats()
             running = sides.a.start([long_line.ATOLL, "run", job, "--json", "--run-dir", run, "--scheduler", cluster.scheduler,
                                      "--identity", "cluster/client"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -82,6 +83,20 @@ def train(settings, seed, device):
                 **(after_change(settings, run, moment) if moment else {}),
                 "line_bytes": [carried[way]["delivered_bytes"] - before[way]["delivered_bytes"] for way in ("ab", "ba")],
                 "log": said(folder)}
+
+
+def here(settings, seed):
+    """Figures of one run without a line, in one process with all processors. Where they are changes no bit of
+    lock-step without codecs (tests/cluster), so its losses are those of any line."""
+    with tempfile.TemporaryDirectory(prefix="atoll-wan-bench-") as home:
+        job, run = pathlib.Path(home) / "job.yaml", pathlib.Path(home) / "run"
+        job.write_text(json.dumps(job_of(settings, seed)))
+        shutil.copy(ROOT / "configs/topologies/one-node.yaml", job.with_name("topology.yaml"))
+        done = subprocess.run([long_line.ATOLL, "run", job, "--json", "--run-dir", run], cwd=home,
+                              capture_output=True, text=True, timeout=LONGEST)
+        if done.returncode != 0:
+            raise Failed(f"atoll run ended with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[-600:]}")
+        return figures_of(settings, run, json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def change_line(line, settings, run, running):
