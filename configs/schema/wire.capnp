@@ -42,6 +42,7 @@ struct Hello {
   host @0 :Text;
   port @1 :UInt16;
   dialable @2 :UInt8 = 2;  # runtime/base/reach.h; nowhere: host and port mean nothing
+  holds @3 :List(UInt64);  # epochs of jobs that it has gone on with out of the scheduler's reach
 }
 
 struct Peer {

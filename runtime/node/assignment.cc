@@ -1,5 +1,8 @@
 #include "runtime/node/assignment.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "runtime/base/log.h"
 #include "runtime/node/relaying.h"
 #include "runtime/node/send_time.h"
@@ -64,6 +67,7 @@ Assignment::Assignment(Assign assign, plan::Plan plan, const job::Job& job,
     : assign_(std::move(assign)),
       plan_(std::move(plan)),
       peer_timeout_(job.peer_timeout),
+      outage_(job.island ? job.local_steps->outage : Duration()),
       node_(std::move(surroundings)) {
   peers_ = std::make_unique<Peers>(
       node_.loop, node_.identity, node_.sessions, plan_, assign_,
@@ -242,26 +246,49 @@ bool Assignment::send_letter(std::uint32_t island, Letter letter) {
   return partners_->send(island, std::move(letter));
 }
 
+/// Of what is about the same, the newest says it all.
+void Assignment::report(const std::string& what, link::Message message) {
+  if (outage_ > Duration()) {
+    const std::lock_guard lock(mutex_);
+    newest_.insert_or_assign(what, Report{node_.loop.clock().now(), message});
+  }
+  node_.report(std::move(message));
+}
+
+void Assignment::report_again(Time since) const {
+  std::vector<Report> missed;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [what, report] : newest_) {
+      if (report.at >= since) missed.push_back(report);
+    }
+  }
+  std::ranges::stable_sort(missed, {}, &Report::at);
+  for (Report& report : missed) node_.report(std::move(report.message));
+}
+
 void Assignment::progress(const Progress& progress) {
-  node_.report(progress_message({assign_.epoch, progress, {}}));
+  report(progress.evaluated ? "evaluation" : "progress",
+         progress_message({assign_.epoch, progress, {}}));
 }
 
 void Assignment::checkpoint_written(std::uint64_t step, const std::string& folder) {
-  node_.report(checkpoint_message({assign_.epoch, step, folder}));
+  report("checkpoint", checkpoint_message({assign_.epoch, step, folder}));
 }
 
 void Assignment::failed(const std::string& actor, const Error& error) {
   if (stopping_) return;
   log_error(actor + ": " + error.text());
   const bool lost = error.code == Code::kPeerLost;
-  node_.report(failure_message(
-      {assign_.epoch,
-       {error.code, lost ? error.where : actor,
-        lost ? error.what : (error.where.empty() ? "" : error.where + ": ") + error.what}}));
+  report("failure",
+         failure_message(
+             {assign_.epoch,
+              {error.code, lost ? error.where : actor,
+               lost ? error.what : (error.where.empty() ? "" : error.where + ": ") + error.what}}));
 }
 
 void Assignment::held(const std::string& actor, std::uint64_t step) {
-  node_.report(signal_message(Kind::kHeld, {assign_.epoch, step, actor}));
+  report("held by " + actor, signal_message(Kind::kHeld, {assign_.epoch, step, actor}));
 }
 
 }  // namespace reef::node

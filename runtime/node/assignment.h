@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -21,7 +23,8 @@ namespace reef::node {
 
 /// Thread: the loop's, except what Events and Wire say. Order: connect() -> ready -> start -> ...
 /// -> stop(); meet() at any time before it. Failure: a lost peer, a message that cannot be or a
-/// failed actor is reported to the scheduler, which stops the job.
+/// failed actor is reported to the scheduler, which stops the job. A lost scheduler is the node's
+/// to see to.
 class Assignment final : public Events, public Wire {
  public:
   /// Of the node; all of it outlives the assignment.
@@ -64,6 +67,11 @@ class Assignment final : public Events, public Wire {
   /// Looks at what the lines give; a few times a second.
   void sample_lines() { peers_->sample_lines(); }
   Traffic traffic() const;
+  /// How long it goes on by itself when the scheduler is out of reach: as an island's job says,
+  /// others not at all.
+  Duration outage() const { return outage_; }
+  /// Tells the scheduler once more what it was told from then on, of which some may be lost.
+  void report_again(Time since) const;
 
   /// Leaves the peers and ends the crew, which may still be in an act: a thread waits for that,
   /// since an act takes as long as it takes. `ended` runs once on the loop; then nothing is left
@@ -88,10 +96,11 @@ class Assignment final : public Events, public Wire {
   Status accept_credit(plan::NodeIndex from, const link::Message& message);
   const plan::Edge* wire_edge(std::uint32_t edge) const;
   void send(plan::NodeIndex to, link::Message message, link::Done done);
+  void report(const std::string& what, link::Message message);
 
   const Assign assign_;
   const plan::Plan plan_;
-  const Duration peer_timeout_;
+  const Duration peer_timeout_, outage_;
   const Surroundings node_;
   const security::Policy policy_ = node_policy();
   std::unique_ptr<Peers> peers_;
@@ -100,6 +109,12 @@ class Assignment final : public Events, public Wire {
   std::thread ender_;  ///< of the crew; from stop() on
   std::atomic<std::uint64_t> payload_bytes_{0};
   std::atomic<bool> stopping_{false};
+  struct Report {
+    Time at;
+    link::Message message;
+  };
+  mutable std::mutex mutex_;              ///< guards newest_
+  std::map<std::string, Report> newest_;  ///< by what it is about; where there is an outage
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< what is sent may outlive us
 };
 

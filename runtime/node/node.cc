@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/log.h"
+#include "runtime/base/units.h"
 
 namespace reef::node {
 namespace {
@@ -14,6 +15,10 @@ constexpr std::size_t kMostEarly = 4096;      // peers and legs of the largest j
 constexpr std::size_t kMostEarlyOfOne = 256;  // of one peer
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 constexpr Duration kReportTime = std::chrono::seconds(60);
+constexpr Duration kDialAgain = std::chrono::seconds(1);
+/// What the scheduler was told so long before it was lost may not have reached it; a connection
+/// that has lasted so long is one.
+constexpr Duration kUnsure = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -36,6 +41,7 @@ Node::~Node() {
     over_ = true;
     relay_.drop([](const security::Credential&) { return true; });
     probed_.clear();
+    const std::lock_guard lock(control_mutex_);
     control_.reset();
   });
   listener_.reset();
@@ -52,7 +58,10 @@ Status Node::run() {
     ATOLL_TRY(taken);
   }
   ATOLL_TRY(listen());
-  loop_.post([this] { dial_scheduler(); });
+  loop_.post([this] {
+    dial_scheduler();
+    heartbeat();
+  });
   std::unique_lock lock(mutex_);
   ended_.wait(lock, [this] { return outcome_.has_value(); });
   return *outcome_;
@@ -183,10 +192,10 @@ Status Node::probe_line(const link::Message& message) {
 void Node::dial_scheduler() {
   const Deadline deadline = loop_.clock().now() + kJoinTime;
   const auto fail = [this](const Error& error) {
-    end(Error{
-        error.code,
-        "scheduler " + options_.scheduler_host + ":" + std::to_string(options_.scheduler_port),
-        error.what});
+    scheduler_lost(
+        {error.code,
+         "scheduler " + options_.scheduler_host + ":" + std::to_string(options_.scheduler_port),
+         error.what});
   };
   link::tcp::dial(
       loop_, options_.scheduler_host, options_.scheduler_port, deadline,
@@ -202,20 +211,69 @@ void Node::dial_scheduler() {
 }
 
 void Node::joined(std::unique_ptr<link::secure::SecureLink> link) {
+  if (over_) return;
   control_session_ = sessions_.add(link->peer(), [this](const Error& why) {
     end(Error{why.code, "scheduler", why.what});
   });
-  control_ = link::Channel::create(std::move(link));
+  joined_at_ = loop_.clock().now();
+  {
+    const std::lock_guard lock(control_mutex_);
+    control_ = link::Channel::create(std::move(link));
+  }
   control_->start([this](link::Message message) { on_control(std::move(message)); },
                   [this](const Error& why) {
-                    end(Error{why.code, "scheduler", "lost: " + why.what});
+                    scheduler_lost({why.code, "scheduler", "lost: " + why.what});
                   });
-  report(hello_message(
-      {options_.listen_host, listener_ ? listener_->port() : std::uint16_t{0}, options_.dialable}));
+  Hello hello{options_.listen_host, listener_ ? listener_->port() : std::uint16_t{0},
+              options_.dialable};
+  for (const auto& [epoch, job] : jobs_) {
+    if (unreachable_since_ && !job->stopping()) hello.holds.push_back(epoch);
+  }
+  report(hello_message(hello));
+  for (const std::uint64_t epoch : hello.holds)
+    jobs_.at(epoch)->report_again(*unreachable_since_ - kUnsure);
   renewal_ = std::make_unique<Renewal>(
       loop_, identity_.credential, identity_.policy.credential_lifetime, identity_.local.unix_now,
       [this] { report(signal_message(Kind::kRenew, {})); });
-  heartbeat();
+}
+
+/// The longest of its jobs'.
+Duration Node::outage() const {
+  Duration longest{};
+  for (const auto& [epoch, job] : jobs_) {
+    if (!job->stopping()) longest = std::max(longest, job->outage());
+  }
+  return longest;
+}
+
+/// Or not reached again. A datacenter that trains by itself needs it for nothing but to be heard
+/// of; the other jobs of this node are over without it.
+void Node::scheduler_lost(const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (over_ || outcome_) return;
+  }
+  renewal_.reset();
+  sessions_.remove(std::exchange(control_session_, 0));
+  {
+    const std::lock_guard lock(control_mutex_);
+    // This may be its own callback.
+    loop_.post([gone = std::shared_ptr<link::Channel>(std::move(control_))] {});
+  }
+  const Time now = loop_.clock().now();
+  const Duration longest = outage();
+  const Time since = unreachable_since_.value_or(now);
+  if (why.code == Code::kRefused || now >= since + longest) return end(why);
+  if (!std::exchange(unreachable_since_, since)) {
+    log_warning(why.text() + "; goes on by itself for " + format_duration(longest) +
+                ", and dials it again and again");
+    for (const auto& [epoch, job] : jobs_) {
+      if (job->outage() == Duration() && !job->stopping()) stop(*job);
+    }
+  }
+  loop_.at(now + kDialAgain, [this] {
+    if (!over_) dial_scheduler();
+  });
 }
 
 void Node::on_control(link::Message message) {
@@ -315,6 +373,8 @@ Status Node::meet(const link::Message& message) {
 
 void Node::report(link::Message message) {
   if (over_) return;
+  const std::lock_guard lock(control_mutex_);
+  if (control_ == nullptr) return;
   control_->send(std::move(message), loop_.clock().now() + kReportTime, [](const Status&) {});
 }
 
@@ -338,6 +398,7 @@ void Node::heartbeat() {
     job->sample_lines();
     report(heartbeat_message(Kind::kHeartbeat, pulse(*job)));
   }
+  if (control_ && unreachable_since_ && now >= joined_at_ + kUnsure) unreachable_since_.reset();
   std::erase_if(early_, [now](const Early& early) { return now - early.since > kJoinTime; });
   loop_.at(now + kHeartbeatEvery, [this] { heartbeat(); });
 }

@@ -36,8 +36,9 @@ struct NodeOptions {
 /// Thread: run() on the caller's; everything else inside lives on the loop's thread.
 /// Order: hello; then for each job assign -> (peers connected, crew made) ready -> start -> ... ->
 /// stop -> stopped; at any time credential, roster, and at last a stop of the node itself.
-/// Failure: a lost scheduler ends the node; a refused assignment or a failed actor ends the job, of
-/// which the scheduler hears the reason.
+/// Failure: a lost scheduler ends the node, unless it has an island's job, which goes on as long as
+/// the job's outage says, while the scheduler is dialled again and again; a refused assignment or a
+/// failed actor ends the job, of which the scheduler hears the reason.
 class Node final {
  public:
   Node(Identity identity, NodeOptions options, CrewFactory factory);
@@ -52,6 +53,8 @@ class Node final {
   Status listen();
   void dial_scheduler();
   void joined(std::unique_ptr<link::secure::SecureLink> link);
+  void scheduler_lost(const Error& why);
+  Duration outage() const;
   void on_control(link::Message message);
   void sealed(std::unique_ptr<link::secure::SecureLink> link);
   void gathered(link::Streams streams);
@@ -82,7 +85,10 @@ class Node final {
   Sessions::Id control_session_ = 0;
   std::unique_ptr<Renewal> renewal_;
   std::unique_ptr<link::tcp::Listener> listener_;
-  std::unique_ptr<link::Channel> control_;
+  std::mutex control_mutex_;                ///< of who reports from another thread
+  std::unique_ptr<link::Channel> control_;  ///< null out of the scheduler's reach
+  Time joined_at_{};
+  std::optional<Time> unreachable_since_;
   link::StreamGatherer gatherer_;
   std::map<std::uint64_t, std::unique_ptr<link::ProbeServer>> probed_;
   std::uint64_t next_probe_ = 1;

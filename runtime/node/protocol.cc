@@ -115,6 +115,8 @@ link::Message hello_message(const Hello& hello) {
     to.setHost(hello.host);
     to.setPort(hello.port);
     to.setDialable(static_cast<std::uint8_t>(hello.dialable));
+    auto holds = to.initHolds(static_cast<unsigned>(hello.holds.size()));
+    for (unsigned i = 0; i < hello.holds.size(); ++i) holds.set(i, hello.holds[i]);
   });
 }
 
@@ -122,7 +124,10 @@ Result<Hello> read_hello(const link::Message& message) {
   return parse<wire::Hello, Hello>(message, [](wire::Hello::Reader from) -> Result<Hello> {
     if (from.getDialable() > static_cast<std::uint8_t>(Reach::kAnywhere))
       return Error{Code::kProto, "message", "dialable from nowhere known"};
-    const Hello hello{text(from.getHost()), from.getPort(), static_cast<Reach>(from.getDialable())};
+    Hello hello{text(from.getHost()), from.getPort(), static_cast<Reach>(from.getDialable())};
+    if (from.getHolds().size() > kMostHeld)
+      return Error{Code::kProto, "message", "more jobs than a node holds"};
+    for (const std::uint64_t epoch : from.getHolds()) hello.holds.push_back(epoch);
     if (hello.dialable != Reach::kNowhere && hello.port == 0)
       return Error{Code::kProto, "message", "dialable without a port"};
     return hello;

@@ -54,6 +54,9 @@ security::Policy scheduler_policy();
 security::Policy node_policy();
 security::Policy client_policy();
 
+/// Jobs with which a node goes on out of the scheduler's reach.
+inline constexpr std::size_t kMostHeld = 16;
+
 struct WireToken {
   std::string job;
   std::uint64_t epoch = 0;
@@ -70,6 +73,7 @@ struct Hello {
   std::string host;
   std::uint16_t port = 0;
   Reach dialable = Reach::kAnywhere;
+  std::vector<std::uint64_t> holds{};  ///< epochs of jobs that it has gone on with, out of reach
 };
 struct Peer {
   std::string name;
@@ -202,6 +206,7 @@ link::Message roster_message(const std::string& roster);
 /// Readers. kProto for anything malformed.
 Result<WireToken> read_token(link::Message message);
 Result<Credit> read_credit(const link::Message& message);
+/// kProto for a node that is dialled without a port, or holds more than kMostHeld jobs.
 Result<Hello> read_hello(const link::Message& message);
 Result<Assign> read_assign(const link::Message& message);
 /// kProto for a codec's name over kLongestLetterCodec.

@@ -123,6 +123,8 @@ Result<LocalSteps> local_steps_from(const Json& from, const Document& document) 
   take(from, "loss_guard", local.loss_guard);
   ATOLL_ASSIGN(local.grace,
                duration_from(from, "grace", "/spec/datacenters", local.grace, document));
+  ATOLL_ASSIGN(local.outage,
+               duration_from(from, "outage", "/spec/datacenters", local.outage, document));
   return local;
 }
 
@@ -330,7 +332,8 @@ Json outer_to(const LocalSteps& local) {
           {"outer_momentum", local.outer_momentum},
           {"quorum", local.quorum},
           {"loss_guard", local.loss_guard},
-          {"grace", duration_text(local.grace)}};
+          {"grace", duration_text(local.grace)},
+          {"outage", duration_text(local.outage)}};
 }
 
 Json datacenters_to(const Job& job) {

@@ -25,6 +25,9 @@ struct LocalSteps {
   double outer_momentum = 0.9;
   std::uint32_t quorum = 1;                   ///< datacenters without which there is no update
   Duration grace = std::chrono::seconds(30);  ///< for the others, once there is a quorum
+  /// For a datacenter that the scheduler cannot reach and that may train on by itself, until it is
+  /// given up, and ends.
+  Duration outage = std::chrono::seconds(120);
   /// By which share a held-out loss may be above the best before it, twice in a row, until
   /// fragments are told twice as often (actors/store/local_steps/loss_guard.h); 0: whatever it is.
   double loss_guard = 0;

@@ -185,6 +185,7 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
     log_info("node " + name + " of " + member.credential.datacenter + " registered; " +
              (listens ? "at " + address : "dials out only"));
     ATOLL_TRY(store_->add_node(name, member.credential.datacenter, listens ? address : "-"));
+    came_back(member, hello.holds);
     for (auto& [run_id, run] : runs_) wait_for_nodes(run);
     return {};
   }
@@ -257,8 +258,8 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
   const security::Credential who = found->second.credential;
   // Destroyed later, because this is its own callback.
   loop_.post([this, id] { members_.erase(id); });
-  found->second.registered = false;
-  forget_line_tests(who.name, why);
+  const bool registered = std::exchange(found->second.registered, false);
+  if (registered) forget_line_tests(who.name, why);
   if (shutting_down_) return;
   if (who.role == security::Role::kClient) {
     withdraw(id);
@@ -268,14 +269,19 @@ void Service::on_closed(std::uint64_t id, const Error& why) {
     return;
   }
   log_warning("node " + who.name + " left: " + why.text());
+  if (!registered) return;  // another connection of the same node may have its part of a job
   Run* const run = holder_of(who.name);
   if (run == nullptr || !run->unstopped.contains(who.name)) return;
-  const std::string actors = run->actors_on(who.name);
-  fail(*run, {Code::kPeerLost, "node " + who.name,
-              "lost at step " + std::to_string(run->step) + " of epoch " +
-                  std::to_string(run->plan.epoch) + " (" + why.what + "); it " +
-                  (actors.empty() ? "relays for others" : "held actors " + actors)});
-  node_stopped(*run, who.name);
+  may_go_on(*run, why) ? wait_out(*run, who.name, why) : node_lost(*run, who.name, why);
+}
+
+void Service::node_lost(Run& run, const std::string& node, const Error& why) {
+  const std::string actors = run.actors_on(node);
+  fail(run, {Code::kPeerLost, "node " + node,
+             "lost at step " + std::to_string(run.step) + " of epoch " +
+                 std::to_string(run.plan.epoch) + " (" + why.what + "); it " +
+                 (actors.empty() ? "relays for others" : "held actors " + actors)});
+  node_stopped(run, node);
 }
 
 Service::Member* Service::node_named(const std::string& name) {

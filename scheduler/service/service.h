@@ -42,7 +42,7 @@ struct ServiceOptions {
 /// Thread: start() and wait() on the caller's; the rest lives on the loop's thread, but that its
 /// helper makes plans, one after the other.
 /// Failure: a node that fails or is lost fails the job that runs on it, by name; the service itself
-/// goes on.
+/// goes on. An island's node that is out of reach is lost only after the job's outage.
 class Service {
  public:
   Service(node::Identity identity, topology::Topology topology, std::unique_ptr<Store> store,
@@ -94,6 +94,7 @@ class Service {
     std::set<std::string> ready;                   ///< nodes
     std::uint64_t meeting = 0;                     ///< of an island; 0: a job by itself
     std::set<std::string> unstopped;               ///< nodes that have a part in it
+    std::map<std::string, Time> unreachable;       ///< of an island: nodes, until when
     std::map<std::string, node::Traffic> traffic;  ///< of each node
 
     node::Traffic sent() const;
@@ -144,6 +145,7 @@ class Service {
   Status on_node(std::uint64_t id, Member& member, node::Kind kind, const link::Message& message);
   Status on_epoch_message(const std::string& name, node::Kind kind, const link::Message& message);
   void on_failure(const std::string& name, const node::FailureReport& report);
+  void node_lost(Run& run, const std::string& node, const Error& why);
 
   // lines.cc
   void apply_measured_lines();
@@ -164,6 +166,11 @@ class Service {
   void leave_meeting(Run& run);
   void forget_away(std::uint64_t meeting);
   node::Traffic traffic_of(const Run& run) const;
+
+  // outage.cc
+  bool may_go_on(const Run& run, const Error& why) const;
+  void wait_out(Run& run, const std::string& node, const Error& why);
+  void came_back(Member& member, const std::vector<std::uint64_t>& holds);
 
   // teachers.cc
   const Run* teacher_named(const std::string& name) const;

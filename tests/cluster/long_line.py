@@ -18,17 +18,12 @@ spec:
 """
 
 
-# Runs a command again whenever it ends, until it is told to end itself.
-AGAIN = """trap 'kill "$child"; wait "$child" 2>/dev/null; exit' TERM
-while :; do "$@" & child=$!; wait "$child" 2>/dev/null; sleep 1; done"""
-
-
 class LinkCluster:
     """The scheduler and east-0 are at `a`, west-0 at `b`, enrolled with tokens; a context manager that ends what it started.
-    `topology` has {a} and {b} where the sides' addresses go. With `again`, nodes that end are started again, as a service manager does."""
+    `topology` has {a} and {b} where the sides' addresses go."""
 
-    def __init__(self, a, b, folder, topology=TOPOLOGY, again=False):
-        self.a, self.b, self.folder, self.topology, self.again = a, b, pathlib.Path(folder), topology, again
+    def __init__(self, a, b, folder, topology=TOPOLOGY):
+        self.a, self.b, self.folder, self.topology = a, b, pathlib.Path(folder), topology
         self.processes = []
 
     def __enter__(self):
@@ -42,7 +37,7 @@ class LinkCluster:
         for side, name in ((self.a, "east-0"), (self.b, "west-0")):
             self.atoll("token", "create", "--identity", "cluster/scheduler", "--datacenter", name[:4], "--out", f"{name}.token")
             self.start(side, name, "node", "--identity", name, "--enrol", f"{name}.token", "--name", name, "--scheduler",
-                       self.scheduler, "--listen", f"{side.address}:0", again=self.again)
+                       self.scheduler, "--listen", f"{side.address}:0")
         log = self.folder / "scheduler.log"
         wait_for(lambda: log.read_text().count("registered") == 2)
         return self
@@ -53,9 +48,8 @@ class LinkCluster:
             raise RuntimeError(f"atoll {' '.join(map(str, words))} ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
-    def start(self, side, name, *words, again=False):
-        command = [ATOLL, *words, "--log", f"{name}.log"]
-        self.processes.append(side.start(["sh", "-c", AGAIN, "sh", *command] if again else command, cwd=self.folder))
+    def start(self, side, name, *words):
+        self.processes.append(side.start([ATOLL, *words, "--log", f"{name}.log"], cwd=self.folder))
 
     def test(self, streams, seconds, congestion=None):
         """What `atoll link test east-0 west-0` says."""

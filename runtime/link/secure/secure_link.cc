@@ -437,7 +437,7 @@ void Core::tick() {
         if (!self || self->phase_ != Phase::kOpen) return;
         const Time now = self->executor_.clock().now();
         if (self->reading_ && now - self->last_heard_ >= self->local_.lost_after) {
-          return self->fail({Code::kPeerLost, self->peer_name_, "the peer is silent"});
+          return self->fail({Code::kTimedOut, self->peer_name_, "the peer is silent"});
         }
         if (now - self->last_sent_ >= self->local_.ping_every) {
           self->seal_and_send(RecordType::kPing, {}, {}, kNoDeadline, nullptr);

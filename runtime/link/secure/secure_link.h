@@ -38,7 +38,7 @@ struct Local {
   std::function<std::uint64_t()> unix_now = system_unix_now;
   std::shared_ptr<Counters> counters = nullptr;
 
-  /// A silent line gets a PING each `ping_every`; nothing at all for `lost_after` is kPeerLost.
+  /// A silent line gets a PING each `ping_every`; nothing at all for `lost_after` is kTimedOut.
   /// Zero switches both off.
   Duration ping_every = std::chrono::seconds(5);
   Duration lost_after = std::chrono::seconds(20);

@@ -142,7 +142,7 @@ TEST_F(SecureLink, GivesUpOnSilenceByTheTimesOfTheJobThatItIsFor) {
   forward_ = [](const Bytes&) { return std::vector<Bytes>(); };
   network_.run_for(300ms);
   ASSERT_EQ(got_right_.closed.size(), 1u);
-  EXPECT_EQ(got_right_.closed[0].code, Code::kPeerLost);
+  EXPECT_EQ(got_right_.closed[0].code, Code::kTimedOut);
 }
 
 TEST_F(SecureLink, SealsWithAesWhereTheClusterWantsIt) {

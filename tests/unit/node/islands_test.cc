@@ -22,7 +22,9 @@ constexpr std::uint64_t kMeeting = 50;
 /// What the crews of one island have seen, from one job to the next.
 struct Mail {
   link::Meeting meeting;
-  Wire* wire = nullptr;  ///< while there is a crew
+  Wire* wire = nullptr;      ///< while there is a crew
+  Events* events = nullptr;  ///< likewise
+  int crews = 0;             ///< so far
   std::vector<std::pair<std::uint32_t, Letter>> letters;
   std::vector<std::pair<std::uint32_t, bool>> changes;
   std::vector<job::Company> company;
@@ -31,10 +33,17 @@ struct Mail {
 class MailCrew final : public Crew {
  public:
   MailCrew(Mail& mail, const CrewSetup& setup) : mail_(mail) {
-    mail_.meeting.change([&] { mail_.wire = &setup.wire; });
+    mail_.meeting.change([&] {
+      mail_.wire = &setup.wire;
+      mail_.events = &setup.events;
+      ++mail_.crews;
+    });
   }
   ~MailCrew() override {
-    mail_.meeting.change([this] { mail_.wire = nullptr; });
+    mail_.meeting.change([this] {
+      mail_.wire = nullptr;
+      mail_.events = nullptr;
+    });
   }
   void begin() override {}
   void arrived(plan::EdgeId, std::uint64_t, Token) override {}
@@ -88,6 +97,17 @@ class Teller {
   bool stopped(std::uint64_t epoch) {
     return heard_.wait([&] { return stopped_.contains(epoch); }, nullptr);
   }
+  /// Its line is cut, or whatever else ends the connection.
+  void cut(const std::string& node) {
+    loop_.call([&] { nodes_.erase(node); });
+  }
+  void stop_listening() { listener_.reset(); }
+  bool came_with(const std::string& node, const std::vector<std::uint64_t>& holds) {
+    return heard_.wait([&] { return holds_[node] == holds; }, nullptr);
+  }
+  bool heard_of_step(std::uint64_t step) {
+    return heard_.wait([&] { return steps_.contains(step); }, nullptr);
+  }
   void forget(const std::string& node) {
     heard_.change([&] { ports_.erase(node); });
   }
@@ -107,6 +127,8 @@ class Teller {
     heard_.change([&] {
       const auto kind = static_cast<Kind>(message.kind);
       if (kind == Kind::kHello) ports_[name] = read_hello(message)->port;
+      if (kind == Kind::kHello) holds_[name] = read_hello(message)->holds;
+      if (kind == Kind::kProgress) steps_.insert(read_progress(message)->progress.round.step);
       if (kind == Kind::kHeartbeat) carried_[name] = read_heartbeat(message)->traffic.wire_bytes;
       if (kind == Kind::kStopped) stopped_.insert(read_heartbeat(message)->epoch);
       if (kind == Kind::kFailure) failures_.push_back(read_failure(message)->error.text());
@@ -119,6 +141,8 @@ class Teller {
   std::map<std::string, std::unique_ptr<link::Channel>> nodes_;
   link::Meeting heard_;
   std::map<std::string, std::uint16_t> ports_;
+  std::map<std::string, std::vector<std::uint64_t>> holds_;
+  std::set<std::uint64_t> steps_;
   std::map<std::string, std::uint64_t> carried_;
   std::set<std::uint64_t> stopped_;
   std::vector<std::string> failures_;
@@ -172,7 +196,13 @@ class Islands : public testing::Test {
   void assign(const Island& island, std::uint64_t epoch) {
     topology::Topology topology = sample_topology(1);
     topology.nodes[0].name = island.name;
-    plan::Plan plan = plan::make_plan(sample_job(1, 1), topology).value();
+    job::Job job = sample_job(1, 1);
+    if (outage_) {
+      job.local_steps.emplace();
+      job.local_steps->outage = *outage_;
+      job.island = job::Island{0, {"east", "west"}};
+    }
+    plan::Plan plan = plan::make_plan(job, topology).value();
     plan.epoch = epoch;
     teller_.tell(island.name,
                  assign_message({epoch, 0, {peer(island)}, "runs/x", plan::encode(plan)}));
@@ -243,7 +273,9 @@ class Islands : public testing::Test {
   }
 
   const security::Authority authority_ = security::Authority::generate();
+  std::optional<Duration> outage_;  ///< of jobs that may go on without the scheduler
   Teller teller_{authority_};
+  const std::uint16_t port_ = teller_.port();
   std::deque<Island> islands_;
 };
 
@@ -266,6 +298,46 @@ TEST_F(Islands, ExchangeLettersInOrderBothWays) {
   EXPECT_EQ(some.included, 0u);
   EXPECT_EQ(some.codec, "int8");
   EXPECT_EQ(some.payload, Bytes(300000, std::byte{30}));
+}
+
+/// The scheduler hears of what was done meanwhile, and letters pass all the time.
+TEST_F(Islands, GoOnWithoutTheScheduler) {
+  outage_ = 1min;
+  start_all({"east", "west"});
+  teller_.cut("west");
+  EXPECT_TRUE(send(0, 1, 1));
+  EXPECT_EQ(numbers(1, 0, 1), std::vector<std::uint64_t>{1});
+  Progress progress;
+  progress.round.step = 77;
+  islands_[1].mail.events->progress(progress);
+  EXPECT_TRUE(teller_.came_with("west", {2}));
+  EXPECT_TRUE(teller_.heard_of_step(77));
+  EXPECT_EQ(islands_[1].mail.crews, 1);
+  EXPECT_NE(islands_[1].mail.wire, nullptr);
+  // It still does as it is told.
+  teller_.tell("west", signal_message(Kind::kStop, {2, 0, ""}));
+  EXPECT_TRUE(teller_.stopped(2));
+}
+
+TEST_F(Islands, EndWithoutTheSchedulerAfterTheOutage) {
+  outage_ = 500ms;
+  start_all({"east", "west"});
+  teller_.stop_listening();
+  teller_.cut("west");
+  const Status ended = islands_[1].outcome.get();
+  ASSERT_FALSE(ended.ok());
+  EXPECT_EQ(ended.error().where, "scheduler 127.0.0.1:" + std::to_string(port_));
+  islands_[1].node.reset();
+}
+
+/// A job in lock-step is over with its scheduler.
+TEST_F(Islands, EndWithTheSchedulerWhereNothingGoesOn) {
+  start_all({"east", "west"});
+  teller_.cut("west");
+  const Status ended = islands_[1].outcome.get();
+  ASSERT_FALSE(ended.ok());
+  EXPECT_EQ(ended.error().where, "scheduler");
+  islands_[1].node.reset();
 }
 
 TEST_F(Islands, SendASnapshotAndCountItsBytes) {

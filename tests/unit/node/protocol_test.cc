@@ -104,7 +104,11 @@ TEST(Protocol, CreditAndHelloRoundTrip) {
   EXPECT_EQ(read_hello(hello)->dialable, Reach::kAnywhere);
   EXPECT_EQ(read_hello(hello_message({"", 0, Reach::kNowhere}))->dialable, Reach::kNowhere);
   EXPECT_EQ(read_hello(hello_message({"h", 9, Reach::kDatacenter}))->dialable, Reach::kDatacenter);
-  for (const Hello& wrong : {Hello{"h", 9, static_cast<Reach>(3)}, Hello{"h", 0, Reach::kAnywhere}})
+  const std::vector<std::uint64_t> held{7, 1ull << 40};
+  EXPECT_EQ(read_hello(hello_message({"h", 9, Reach::kAnywhere, held}))->holds, held);
+  const std::vector<std::uint64_t> many(kMostHeld + 1, 7);
+  for (const Hello& wrong : {Hello{"h", 9, static_cast<Reach>(3)}, Hello{"h", 0, Reach::kAnywhere},
+                             Hello{"h", 9, Reach::kAnywhere, many}})
     EXPECT_EQ(read_hello(hello_message(wrong)).error().code, Code::kProto);
 }
 

@@ -299,10 +299,11 @@ TEST_F(School, ATeacherThatIsToldToStopHasNoStepToFinish) {
 /// A job of two islands of two nodes each; node-0 and node-2 have the outer stores.
 class IslandsJob : public SeveralJobs {
  protected:
-  void submit_islands() {
+  void submit_islands(Duration outage = 2min) {
     job::Job job = sample_job(1, 2);
     job.name = "sea";
     job.local_steps.emplace();
+    job.local_steps->outage = outage;
     user_->send(node::submit_message({"runs/sea", job::job_to_json(job)}));
   }
   /// What the outer store of a node's job was last told of the others.
@@ -459,6 +460,87 @@ TEST_F(IslandsJob, IsStoppedWithWhoeverIsAway) {
   nodes_["node-3"] = node_again("node-3");
   submit("b", "west");
   EXPECT_GT(epoch_of("node-2", "b"), west);  // not the island again
+}
+
+/// Its nodes cannot be reached for a while.
+class IslandOutOfReach : public IslandsJob {
+ protected:
+  IslandOutOfReach() { silence_ = 1s; }
+  void begin(Duration outage) {
+    submit_islands(outage);
+    east_ = epoch_of("node-0", "sea"), west_ = epoch_of("node-2", "sea");
+    ready({"node-0", "node-1"}, east_);
+    ready({"node-2", "node-3"}, west_);
+  }
+  void cut(const std::string& node) {
+    nodes_.at(node)->fall_silent();
+    EXPECT_TRUE(told_user("running", "sea in west may go on by itself: node " + node));
+  }
+  void heal(const std::string& node, std::vector<std::uint64_t> holds) {
+    nodes_[node] = node_again(node, std::move(holds));
+  }
+  std::uint64_t east_ = 0, west_ = 0;
+};
+
+TEST_F(IslandOutOfReach, IsAsItWasWhenItIsBack) {
+  begin(2min);
+  cut("node-2");
+  cut("node-3");
+  heal("node-3", {west_});
+  heal("node-2", {west_});
+  const std::vector<job::Home> unmoved{{0, 0}, {1, 0}};
+  EXPECT_TRUE(told_homes("node-2", 1, unmoved));
+  EXPECT_TRUE(told_homes("node-0", 1, unmoved));
+  EXPECT_TRUE(reason_of("sea in west").starts_with("running"));
+  finish("node-3", west_, 100, "runs/sea/west/checkpoints/step-00000100");
+  stop("node-2", west_);
+  stop("node-3", west_);
+  finish("node-1", east_, 100, "runs/sea/east/checkpoints/step-00000100");
+  stop("node-0", east_);
+  stop("node-1", east_);
+  EXPECT_TRUE(told_user("succeeded"));
+}
+
+TEST_F(IslandOutOfReach, IsGivenUpAfterTheOutageAndThenHasNothingToGoOnWith) {
+  begin(500ms);
+  cut("node-2");
+  EXPECT_TRUE(told_user("running", "the others go on without sea in west"));
+  EXPECT_TRUE(told_homes("node-0", 0, {{0, 0}, {0, 1}}));
+  heal("node-2", {west_});
+  stop("node-2", west_);
+  stop("node-3", west_);
+  EXPECT_TRUE(within([&] { return epoch_of("node-2", "sea") > west_; }));
+  EXPECT_EQ(job_of("node-2").island->begun, 1u);
+}
+
+TEST_F(IslandOutOfReach, IsLostWhenItsProcessHasBegunAnew) {
+  begin(2min);
+  cut("node-2");
+  heal("node-2", {});
+  EXPECT_TRUE(told_user("running", "its process has begun anew"));
+  stop("node-3", west_);
+  EXPECT_TRUE(within([&] { return epoch_of("node-2", "sea") > west_; }));
+}
+
+/// What the user wants meanwhile is said when it is back.
+TEST_F(IslandOutOfReach, HearsOfAStopWhenItIsBack) {
+  begin(2min);
+  cut("node-2");
+  user_->send(node::signal_message(node::Kind::kCancel, {}));
+  EXPECT_TRUE(nodes_.at("node-3")->expect(node::Kind::kHold));
+  heal("node-2", {west_});
+  EXPECT_TRUE(nodes_.at("node-2")->expect(node::Kind::kHold));
+}
+
+/// Another connection of the same node is nobody's loss.
+TEST_F(IslandOutOfReach, IsNotLostWithAConnectionTooMany) {
+  begin(2min);
+  const auto another = node_again("node-2");
+  EXPECT_TRUE(another->expect_closed());
+  finish("node-3", west_, 100, "runs/sea/west/checkpoints/step-00000100");
+  stop("node-2", west_);
+  stop("node-3", west_);
+  EXPECT_TRUE(within([&] { return reason_of("sea in west").starts_with("succeeded"); }));
 }
 
 TEST_F(IslandsJob, IsWithdrawnAsAWhole) {

@@ -31,10 +31,12 @@ class Dialler {
     auto promise = std::make_shared<std::promise<Status>>();
     auto future = promise->get_future();
     const Deadline deadline = loop_.clock().now() + 10s;
+    link::secure::Local local = identity.local;
+    local.ping_every = 100ms;  // there are tests with little patience
     link::tcp::dial(loop_, "127.0.0.1", port, deadline,
-                    [this, &identity, deadline, promise](auto plain) {
+                    [this, &identity, local, deadline, promise](auto plain) {
                       if (!plain.ok()) return promise->set_value(plain.error());
-                      link::secure::connect(std::move(*plain), identity.local,
+                      link::secure::connect(std::move(*plain), local,
                                             {identity.scheduler, Role::kScheduler}, {}, deadline,
                                             [this, promise](Sealed sealed) {
                                               if (!sealed.ok())
@@ -46,8 +48,13 @@ class Dialler {
     return future.get();
   }
   ~Dialler() {
+    heard_again_.set_value();
     channel_.reset();
     loop_.stop();
+  }
+  /// From now on it neither hears nor says anything, as if its line were cut.
+  void fall_silent() {
+    loop_.post([until = heard_again_.get_future().share()] { until.wait(); });
   }
   void send(link::Message message) {
     channel_->send(std::move(message), kNoDeadline, [](const Status&) {});
@@ -98,6 +105,7 @@ class Dialler {
           changed_.notify_all();
         });
   }
+  std::promise<void> heard_again_;
   link::Loop loop_;
   std::unique_ptr<link::Channel> channel_;
   std::mutex mutex_;
@@ -118,6 +126,10 @@ class ServiceTest : public testing::Test {
   void start() {
     identity_ = node::load_identity(folder_ / "scheduler").value();
     identity_.local.unix_now = [this] { return link::secure::system_unix_now() + ahead_; };
+    if (silence_ > Duration()) {
+      identity_.local.lost_after = silence_;
+      identity_.local.ping_every = silence_ / 8;
+    }
     audit_ = security::AuditLog::open(folder_ / "audit.log", identity_.local.key,
                                       link::secure::system_unix_now)
                  .value();
@@ -143,11 +155,12 @@ class ServiceTest : public testing::Test {
     node->send(node::hello_message({"127.0.0.1", port, dialable}));
     return node;
   }
-  /// With the identity that it has already.
-  std::unique_ptr<Dialler> node_again(const std::string& name) {
+  /// With the identity that it has already, and the jobs that it has gone on with.
+  std::unique_ptr<Dialler> node_again(const std::string& name,
+                                      std::vector<std::uint64_t> holds = {}) {
     auto node = std::make_unique<Dialler>();
     EXPECT_TRUE(node->dial(node::load_identity(folder_ / name).value(), port_).ok());
-    node->send(node::hello_message({"127.0.0.1", 9, Reach::kAnywhere}));
+    node->send(node::hello_message({"127.0.0.1", 9, Reach::kAnywhere, std::move(holds)}));
     return node;
   }
   std::unique_ptr<Dialler> client(const std::string& name = "user") {
@@ -203,6 +216,7 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<Store> store_;
   std::uint16_t port_ = 0;
   std::atomic<std::uint64_t> ahead_{0};  ///< the scheduler's clock, in seconds
+  Duration silence_{};                   ///< after which a member is lost, if it is given
 };
 
 }  // namespace reef::service
