@@ -125,7 +125,8 @@ void Assignment::keep_alive(link::secure::SecureLink& leg) const {
 
 void Assignment::signal(Kind kind, const Signal& signal) {
   if (stopping_) return;
-  if (kind == Kind::kStart) crew_->begin();
+  // Said again to one that came back, in case the first did not arrive.
+  if (kind == Kind::kStart && !std::exchange(begun_, true)) crew_->begin();
   if (kind == Kind::kHold) crew_->hold();
   if (kind == Kind::kRelease) crew_->release(signal.step);
 }

@@ -107,6 +107,7 @@ class Assignment final : public Events, public Wire {
   std::unique_ptr<PartnerChannels> partners_;
   std::unique_ptr<Crew> crew_;
   std::thread ender_;  ///< of the crew; from stop() on
+  bool begun_ = false;
   std::atomic<std::uint64_t> payload_bytes_{0};
   std::atomic<bool> stopping_{false};
   struct Report {

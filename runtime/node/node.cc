@@ -16,8 +16,9 @@ constexpr std::size_t kMostEarlyOfOne = 256;  // of one peer
 constexpr Duration kHeartbeatEvery = std::chrono::milliseconds(250);
 constexpr Duration kReportTime = std::chrono::seconds(60);
 constexpr Duration kDialAgain = std::chrono::seconds(1);
-/// What the scheduler was told so long before it was lost may not have reached it; a connection
-/// that has lasted so long is one.
+/// A connection that has lasted so long is one: the scheduler has not refused it.
+constexpr Duration kLasting = std::chrono::seconds(2);
+/// What the scheduler was told so long before it was lost may not have reached it.
 constexpr Duration kUnsure = std::chrono::seconds(10);
 
 }  // namespace
@@ -227,11 +228,10 @@ void Node::joined(std::unique_ptr<link::secure::SecureLink> link) {
   Hello hello{options_.listen_host, listener_ ? listener_->port() : std::uint16_t{0},
               options_.dialable};
   for (const auto& [epoch, job] : jobs_) {
-    if (unreachable_since_ && !job->stopping()) hello.holds.push_back(epoch);
+    if (repeat_from_ && !job->stopping()) hello.holds.push_back(epoch);
   }
   report(hello_message(hello));
-  for (const std::uint64_t epoch : hello.holds)
-    jobs_.at(epoch)->report_again(*unreachable_since_ - kUnsure);
+  for (const std::uint64_t epoch : hello.holds) jobs_.at(epoch)->report_again(*repeat_from_);
   renewal_ = std::make_unique<Renewal>(
       loop_, identity_.credential, identity_.policy.credential_lifetime, identity_.local.unix_now,
       [this] { report(signal_message(Kind::kRenew, {})); });
@@ -264,6 +264,7 @@ void Node::scheduler_lost(const Error& why) {
   const Duration longest = outage();
   const Time since = unreachable_since_.value_or(now);
   if (why.code == Code::kRefused || now >= since + longest) return end(why);
+  if (!repeat_from_) repeat_from_ = now - kUnsure;
   if (!std::exchange(unreachable_since_, since)) {
     log_warning(why.text() + "; goes on by itself for " + format_duration(longest) +
                 ", and dials it again and again");
@@ -398,7 +399,8 @@ void Node::heartbeat() {
     job->sample_lines();
     report(heartbeat_message(Kind::kHeartbeat, pulse(*job)));
   }
-  if (control_ && unreachable_since_ && now >= joined_at_ + kUnsure) unreachable_since_.reset();
+  if (control_ && now >= joined_at_ + kLasting) unreachable_since_.reset();
+  if (control_ && now >= joined_at_ + kUnsure) repeat_from_.reset();
   std::erase_if(early_, [now](const Early& early) { return now - early.since > kJoinTime; });
   loop_.at(now + kHeartbeatEvery, [this] { heartbeat(); });
 }

@@ -89,6 +89,7 @@ class Node final {
   std::unique_ptr<link::Channel> control_;  ///< null out of the scheduler's reach
   Time joined_at_{};
   std::optional<Time> unreachable_since_;
+  std::optional<Time> repeat_from_;  ///< what was reported since then may not have arrived
   link::StreamGatherer gatherer_;
   std::map<std::uint64_t, std::unique_ptr<link::ProbeServer>> probed_;
   std::uint64_t next_probe_ = 1;

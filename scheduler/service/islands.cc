@@ -51,7 +51,7 @@ void Service::move_homes(const Run& lost) {
   std::set<std::uint32_t> known;
   for (const auto& [id, run] : runs_) {
     if (run.meeting != lost.meeting || run.id == lost.id || run.ending || run.last_round ||
-        run.plan.epoch == 0)
+        run.plan.epoch == 0 || !run.unreachable.empty())
       continue;
     const job::Island& island = *run.job.island;
     if (island.begun == 0 || run.step > island.first_step) known.insert(island.index);
@@ -128,9 +128,9 @@ Status Service::introduce(const Run& run) {
     const bool there = other.meeting == run.meeting && other.id != run.id &&
                        other.plan.epoch != 0 && !other.ending;
     if (!there) continue;
-    const plan::Node& node = other.plan.nodes[plan::outer_store_of(other.plan)];
-    const Member* member = node_named(node.name);
-    if (member == nullptr) continue;
+    const plan::NodeIndex store = plan::outer_store_of(other.plan);
+    const plan::Node& node = other.plan.nodes[store];
+    node::Peer peer = other.peers[store];
     const bool first = run.job.island->index < other.job.island->index;
     const bool can = plan::can_dial(own, node), asked = plan::can_dial(node, own);
     if (!can && !asked) {
@@ -139,11 +139,10 @@ Status Service::introduce(const Run& run) {
                    "datacenters a node that can be dialled, as the first of its list"};
     }
     const topology::Line line = topology::line_between(topology_, own.datacenter, node.datacenter);
+    peer.streams = topology::data_streams(line);
+    peer.congestion = line.congestion;
     partners.partners.push_back(
-        {other.job.island->index,
-         can && (first || !asked),
-         {node.name, member->host, member->port, to_bytes(member->credential.noise_key),
-          topology::data_streams(line), line.congestion}});
+        {other.job.island->index, can && (first || !asked), std::move(peer)});
   }
   if (Member* member = node_named(own.name)) send(*member, node::partners_message(partners));
   return {};

@@ -186,8 +186,12 @@ void Service::begin(Run next) {
 void Service::wait_for_nodes(Run& run) {
   if (run.state != "waiting" || run.plan.epoch != 0) return;
   for (const plan::Node& node : run.plan.nodes) {
-    if (node_named(node.name) == nullptr)
+    const Member* member = node_named(node.name);
+    if (member == nullptr)
       return set_state(run, "waiting", "node " + node.name + " has not registered");
+    if (!member->stopping.empty())
+      return set_state(run, "waiting",
+                       "node " + node.name + " still ends what it has gone on with");
   }
   launch(run);
 }
@@ -213,6 +217,7 @@ void Service::launch(Run& run) {
 
 void Service::assign(Run& run) {
   node::Assign assign;
+  run.peers.clear();
   assign.epoch = run.plan.epoch;
   assign.run_folder = run.run_folder;
   assign.plan = plan::encode(run.plan);
@@ -222,6 +227,7 @@ void Service::assign(Run& run) {
     assign.peers.push_back(
         {node.name, member.host, member.port, to_bytes(member.credential.noise_key), 1, ""});
   }
+  run.peers = assign.peers;
   for (std::uint32_t i = 0; i < run.plan.nodes.size(); ++i) {
     assign.node = i;
     for (std::uint32_t k = 0; k < run.plan.nodes.size(); ++k) {
@@ -267,20 +273,30 @@ void Service::cancel(Run& run) {
   if (run.state != "running") return;
   set_state(run, "stopping");
   if (run.job.serves) return stop_nodes(run);  // it has no step to finish
+  hurry(run);
   tell_nodes(run, node::signal_message(Kind::kHold, {run.plan.epoch, 0, ""}));
 }
 
 /// Once every loader stands still, all may go on to the same last step: one more than any has
 /// begun, so that none has passed the moment at which that step's snapshot and evaluation are
 /// decided.
-void Service::node_held(Run& run, const std::string& actor, std::uint64_t step) {
+void Service::node_held(Run& run, const std::string& node, const std::string& actor,
+                        std::uint64_t step) {
   if (run.ending) return;
+  if (run.last_step) {  // it says so again, since it was out of reach
+    if (Member* member = node_named(node)) send(*member, release_of(run));
+    return;
+  }
   run.held[actor] = step;
   if (run.held.size() < run.plan.replicas) return;
   std::uint64_t begun = 0;
   for (const auto& [loader, at] : run.held) begun = std::max(begun, at);
-  const std::uint64_t last = std::min<std::uint64_t>(begun + 1, run.job.training.steps);
-  tell_nodes(run, node::signal_message(Kind::kRelease, {run.plan.epoch, last, ""}));
+  run.last_step = std::min<std::uint64_t>(begun + 1, run.job.training.steps);
+  tell_nodes(run, release_of(run));
+}
+
+link::Message Service::release_of(const Run& run) const {
+  return node::signal_message(Kind::kRelease, {run.plan.epoch, *run.last_step, ""});
 }
 
 void Service::check_finished(Run& run) {
@@ -291,6 +307,8 @@ void Service::stop_nodes(Run& run) {
   if (std::exchange(run.ending, true)) return;
   if (const Status met = school_changed(run); !met.ok()) log_error(met.error().text());
   tell_nodes(run, node::signal_message(Kind::kStop, {run.plan.epoch, 0, ""}));
+  // Whoever is out of reach is told when it is back.
+  for (const auto& [node, until] : std::exchange(run.unreachable, {})) run.unstopped.erase(node);
   loop_.at(loop_.clock().now() + kFarewellTime, [this, id = run.id] {
     const auto found = runs_.find(id);
     if (found == runs_.end()) return;

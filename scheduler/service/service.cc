@@ -170,6 +170,7 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
   const std::string& name = member.credential.name;
   if (kind == Kind::kHello) {
     ATOLL_ASSIGN(const auto hello, node::read_hello(message));
+    if (member.registered) return Error{Code::kProto, name, "says hello again"};
     ATOLL_TRY(check_place(member.credential));
     for (const auto& [other_id, other] : members_) {
       if (other_id != id && other.registered && other.credential.name == name) {
@@ -193,7 +194,9 @@ Status Service::on_node(std::uint64_t id, Member& member, Kind kind, const link:
     ATOLL_ASSIGN(const auto result, node::read_line_result(message));
     return line_measured(member, result);
   }
-  return on_epoch_message(name, kind, message);
+  ATOLL_TRY(on_epoch_message(name, kind, message));
+  if (kind == Kind::kStopped) return left_job(member, message);
+  return {};
 }
 
 /// Messages about a job in which the node has a part. Those of one that is over may have crossed
@@ -232,7 +235,7 @@ Status Service::on_epoch_message(const std::string& name, Kind kind, const link:
     if (run == nullptr) return {};
     if (kind == Kind::kReady) node_ready(*run, name);
     if (kind == Kind::kHeld && run->loads(signal.actor, name))
-      node_held(*run, signal.actor, signal.step);
+      node_held(*run, name, signal.actor, signal.step);
   }
   return {};
 }

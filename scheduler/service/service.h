@@ -68,7 +68,8 @@ class Service {
     std::string host;
     std::uint16_t port = 0;
     Reach dialable = Reach::kNowhere;
-    bool gone = false;  ///< on_closed() has run
+    bool gone = false;                   ///< on_closed() has run
+    std::set<std::uint64_t> stopping{};  ///< epochs that it still held, and was told to stop
   };
   /// A job that holds the nodes of its plan.
   struct Run {
@@ -90,9 +91,11 @@ class Service {
     bool returns = false;  ///< an island that was lost, and is waited for
     bool anew = false;     ///< one that was lost before
     std::map<std::string, std::uint64_t> held;     ///< loader -> step begun
+    std::optional<std::uint64_t> last_step;        ///< to which they were released
     std::optional<Error> suspicion;                ///< a lost peer, until its own channel says more
     std::set<std::string> ready;                   ///< nodes
     std::uint64_t meeting = 0;                     ///< of an island; 0: a job by itself
+    std::vector<node::Peer> peers;                 ///< its nodes, as the others dial them
     std::set<std::string> unstopped;               ///< nodes that have a part in it
     std::map<std::string, Time> unreachable;       ///< of an island: nodes, until when
     std::map<std::string, node::Traffic> traffic;  ///< of each node
@@ -171,6 +174,10 @@ class Service {
   bool may_go_on(const Run& run, const Error& why) const;
   void wait_out(Run& run, const std::string& node, const Error& why);
   void came_back(Member& member, const std::vector<std::uint64_t>& holds);
+  void go_on(Run& run, Member& member);
+  void hurry(Run& run);
+  void tell(const Run& run, const std::string& what);
+  Status left_job(Member& member, const link::Message& message);
 
   // teachers.cc
   const Run* teacher_named(const std::string& name) const;
@@ -201,7 +208,8 @@ class Service {
   void node_ready(Run& run, const std::string& name);
   void suspect(Run& run, const Error& error);
   void cancel(Run& run);
-  void node_held(Run& run, const std::string& actor, std::uint64_t step);
+  void node_held(Run& run, const std::string& node, const std::string& actor, std::uint64_t step);
+  link::Message release_of(const Run& run) const;
   void check_finished(Run& run);
   void stop_nodes(Run& run);
   void node_stopped(Run& run, const std::string& name);

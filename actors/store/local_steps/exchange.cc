@@ -254,7 +254,8 @@ void Exchange::update(Time now) {
   }
 }
 
-bool Exchange::waits_for_somebody() const {
+bool Exchange::waits_for_somebody(Time now) const {
+  if (may_return(now)) return true;
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     const Side& side = sides_[f];
     if (side.home ? !std::ranges::includes(side.done, present_)

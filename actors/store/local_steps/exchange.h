@@ -61,10 +61,11 @@ class Exchange {
     return sides_[fragment].local.correction();
   }
   /// Whether the last updates have been taken, here and by those that need this home for them. Who
-  /// has been away for the grace, at least 10 s, is waited for no longer.
+  /// has been away for the grace, or for the outage and 10 s, is waited for no longer.
   bool finished(Time now) const;
-  /// Whether somebody who is there still has something to say before finished() can be true.
-  bool waits_for_somebody() const;
+  /// Whether somebody who is there, or may be back, still has something to say before finished()
+  /// can be true.
+  bool waits_for_somebody(Time now) const;
   /// Of an island that has begun anew: whether it has the weights that the others have.
   bool caught_up() const;
   /// What keeps it from that, for a log; none if nothing does.
@@ -114,6 +115,7 @@ class Exchange {
   void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
   void tell_last(std::uint32_t fragment, Time now);
   void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
+  Duration patience() const;
   bool may_return(Time now) const;
   Status open(std::uint32_t island, const node::Letter& letter, Time now);
   Status updated(const node::Letter& letter, bool last, Time now);

@@ -17,7 +17,7 @@ namespace reef::actors {
 namespace {
 
 constexpr std::uint64_t kEnded = 1;  ///< tokens of a snapshot after which no update comes
-/// The scheduler takes no longer to hear of a loss and to say where the home is now.
+/// Once a datacenter counts as lost, the scheduler takes no longer to say where its homes are now.
 constexpr Duration kMoveTime = std::chrono::seconds(10);
 
 Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
@@ -319,10 +319,13 @@ bool Exchange::nobody_knows() const {
   });
 }
 
+/// For one that is away, at the end.
+Duration Exchange::patience() const { return std::max(local_.grace, local_.outage + kMoveTime); }
+
 /// Somebody who trains is only cut off, and not for long.
 bool Exchange::may_return(Time now) const {
   return std::ranges::any_of(company_, [&](std::uint32_t island) {
-    return !present_.contains(island) && now < away_.at(island) + std::max(local_.grace, kMoveTime);
+    return !present_.contains(island) && now < away_.at(island) + patience();
   });
 }
 
@@ -330,7 +333,7 @@ bool Exchange::is_given_up(std::uint32_t fragment, Time now) const {
   const auto home = home_of(fragment);
   if (!home || home == island_.index || present_.contains(*home)) return false;
   const Time since = std::max(away_.at(*home), sides_[fragment].home_since);
-  return now >= since + std::max(local_.grace, kMoveTime);
+  return now >= since + patience();
 }
 
 }  // namespace reef::actors

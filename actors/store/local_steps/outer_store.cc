@@ -162,7 +162,7 @@ class OuterStore final : public Task {
   Status settle() {
     ATOLL_ASSIGN(const bool settled,
                  wait_until([this] { return exchange_->finished(setup_.clock.now()); },
-                            [this] { return exchange_->waits_for_somebody(); }));
+                            [this] { return exchange_->waits_for_somebody(setup_.clock.now()); }));
     if (!settled)
       log_warning("the last outer updates have not all come; the weights are without them");
     return {};

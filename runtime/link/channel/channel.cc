@@ -339,7 +339,9 @@ void Channel::Core::fail(Error why) {
   error_ = std::move(why);
   executor_.cancel(farewell_timer_);
   inbox_.clear();
-  complete_all(*error_);
+  // Of a message, kTimedOut says that it missed its own deadline.
+  complete_all(error_->code == Code::kTimedOut ? Error{Code::kPeerLost, error_->where, error_->what}
+                                               : *error_);
   close_streams();
   if (!started_ || detached_) return;
   on_message_.reset();

@@ -213,6 +213,7 @@ inline job::LocalSteps exact(std::uint64_t inner_steps, std::uint32_t fragments)
   local.codec = "none";
   local.outer_learning_rate = 1;
   local.outer_momentum = 0;
+  local.outage = {};
   return local;
 }
 

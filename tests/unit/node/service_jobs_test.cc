@@ -472,9 +472,15 @@ class IslandOutOfReach : public IslandsJob {
     ready({"node-0", "node-1"}, east_);
     ready({"node-2", "node-3"}, west_);
   }
-  void cut(const std::string& node) {
+  void cut(const std::string& node, const std::string& island = "sea in west") {
     nodes_.at(node)->fall_silent();
-    EXPECT_TRUE(told_user("running", "sea in west may go on by itself: node " + node));
+    EXPECT_TRUE(told_user("running", island + " may go on by itself: node " + node));
+  }
+  void fall_silent_and_come_back(const std::string& node) {
+    nodes_.at(node)->fall_silent();
+    EXPECT_TRUE(nodes_.at("node-3")->expect(node::Kind::kRelease));
+    std::this_thread::sleep_for(silence_ + 500ms);
+    heal(node, {west_});
   }
   void heal(const std::string& node, std::vector<std::uint64_t> holds) {
     nodes_[node] = node_again(node, std::move(holds));
@@ -491,6 +497,9 @@ TEST_F(IslandOutOfReach, IsAsItWasWhenItIsBack) {
   const std::vector<job::Home> unmoved{{0, 0}, {1, 0}};
   EXPECT_TRUE(told_homes("node-2", 1, unmoved));
   EXPECT_TRUE(told_homes("node-0", 1, unmoved));
+  EXPECT_TRUE(told_user("running", "node node-2 is back"));
+  // Whether the first has come nobody knows.
+  EXPECT_TRUE(nodes_.at("node-2")->expect(node::Kind::kStart));
   EXPECT_TRUE(reason_of("sea in west").starts_with("running"));
   finish("node-3", west_, 100, "runs/sea/west/checkpoints/step-00000100");
   stop("node-2", west_);
@@ -506,9 +515,11 @@ TEST_F(IslandOutOfReach, IsGivenUpAfterTheOutageAndThenHasNothingToGoOnWith) {
   cut("node-2");
   EXPECT_TRUE(told_user("running", "the others go on without sea in west"));
   EXPECT_TRUE(told_homes("node-0", 0, {{0, 0}, {0, 1}}));
-  heal("node-2", {west_});
-  stop("node-2", west_);
   stop("node-3", west_);
+  heal("node-2", {west_});
+  // Not two crews at a time.
+  EXPECT_TRUE(told_user("waiting", "node node-2 still ends what it has gone on with"));
+  stop("node-2", west_);
   EXPECT_TRUE(within([&] { return epoch_of("node-2", "sea") > west_; }));
   EXPECT_EQ(job_of("node-2").island->begun, 1u);
 }
@@ -522,7 +533,7 @@ TEST_F(IslandOutOfReach, IsLostWhenItsProcessHasBegunAnew) {
   EXPECT_TRUE(within([&] { return epoch_of("node-2", "sea") > west_; }));
 }
 
-/// What the user wants meanwhile is said when it is back.
+/// What the user wants meanwhile is said when it is back, and what was decided stays.
 TEST_F(IslandOutOfReach, HearsOfAStopWhenItIsBack) {
   begin(2min);
   cut("node-2");
@@ -530,6 +541,55 @@ TEST_F(IslandOutOfReach, HearsOfAStopWhenItIsBack) {
   EXPECT_TRUE(nodes_.at("node-3")->expect(node::Kind::kHold));
   heal("node-2", {west_});
   EXPECT_TRUE(nodes_.at("node-2")->expect(node::Kind::kHold));
+  const auto held = [&](std::uint64_t step) {
+    nodes_.at("node-2")->send(node::signal_message(node::Kind::kHeld, {west_, step, "loader/r0"}));
+  };
+  const auto released = [&](const std::string& node) {
+    const auto message = nodes_.at(node)->expect(node::Kind::kRelease);
+    return message ? node::read_signal(*message)->step : 0;
+  };
+  held(7);
+  EXPECT_EQ(released("node-3"), 8u);
+  fall_silent_and_come_back("node-2");
+  EXPECT_EQ(released("node-2"), 8u);
+  held(8);
+  EXPECT_EQ(released("node-2"), 8u);
+}
+
+/// Others hear of each other as before.
+TEST_F(IslandOutOfReach, IsStillAPartner) {
+  begin(2min);
+  cut("node-2");
+  cut("node-0", "sea in east");
+  heal("node-0", {east_});
+  EXPECT_TRUE(told_homes("node-0", 1, {{0, 0}, {1, 0}}));
+}
+
+/// A stop waits for nobody.
+TEST_F(IslandOutOfReach, EndsWithoutItWhenSomethingElseFails) {
+  begin(2min);
+  cut("node-2");
+  nodes_.at("node-3")->send(
+      node::failure_message({west_, Error{Code::kData, "loader/r0", "ends early"}}));
+  stop("node-3", west_);
+  submit("b", "west");
+  EXPECT_TRUE(within([&] { return reason_of("b") == "waiting: node node-2 has not registered"; }));
+  heal("node-2", {west_});
+  stop("node-2", west_);
+  EXPECT_GT(epoch_of("node-2", "b"), west_);
+}
+
+/// Who says that it goes on with a job that nobody goes on with is told to stop.
+TEST_F(IslandOutOfReach, IsNoPlaceForLies) {
+  submit("a", "west");
+  const std::uint64_t a = epoch_of("node-2", "a");
+  nodes_.at("node-2").reset();
+  heal("node-2", {a, 77});
+  EXPECT_TRUE(nodes_.at("node-2")->hears(node::Kind::kStop, [&](const link::Message& message) {
+    return node::read_signal(message)->epoch == 77;
+  }));
+  nodes_.at("node-3")->send(node::hello_message({"127.0.0.1", 9, Reach::kAnywhere, {a}}));
+  EXPECT_TRUE(nodes_.at("node-3")->expect_closed());
 }
 
 /// Another connection of the same node is nobody's loss.
