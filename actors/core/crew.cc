@@ -127,8 +127,8 @@ class LocalCrew final : public node::Crew {
   void company(job::Company company) override { post_.put(std::move(company)); }
 
  private:
-  /// Bytes that another island may have to say before the store looks: snapshots of all, twice; or
-  /// a student, of whom many may ask one teacher.
+  /// Bytes that another island may have to say before the store looks: snapshots of all with their
+  /// momentum, twice; or a student, of whom many may ask one teacher.
   static std::size_t letters_of(const job::Job& job) {
     if (job.serves) return std::size_t{16} << 20;
     std::size_t elements = 0;
@@ -136,7 +136,7 @@ class LocalCrew final : public node::Crew {
       for (const nn::Parameter& parameter : layer.parameters)
         elements += static_cast<std::size_t>(parameter.elements());
     }
-    return 2 * sizeof(float) * elements + (std::size_t{64} << 20);
+    return 4 * sizeof(float) * elements + (std::size_t{64} << 20);
   }
 
   /// The device has been opened before the plan came.

@@ -17,9 +17,9 @@ constexpr double kLooks = 2;
 /// (actors/store/local_steps/local_fragment.h).
 constexpr double kMostPending = 2;
 
-/// All weights, in f32 and as the codec writes them.
+/// All weights, in f32, and their progress and the mean of everybody's as codecs write them.
 struct Weights {
-  double bytes = 0, encoded = 0;
+  double bytes = 0, told = 0, mean = 0;
 };
 
 Weights weights_of(const job::Job& job) {
@@ -31,8 +31,12 @@ Weights weights_of(const job::Job& job) {
       parts.push_back(codec::matrix_of(nn::whole_shape(parameter)));
     }
   }
-  weights.encoded =
-      weights.bytes * cost::codec_ratio(job.local_steps->codec, ops::DType::kF32, parts);
+  const codec::EdgeCodec codec = codec::parse_edge(job.local_steps->codec).value();
+  const auto encoded = [&](const codec::EdgeCodec& one) {
+    return weights.bytes * cost::codec_ratio(codec::name(one), ops::DType::kF32, parts);
+  };
+  weights.told = encoded(codec);
+  weights.mean = encoded(codec::of_sum(codec, job.island->count()));
   return weights;
 }
 
@@ -46,7 +50,9 @@ double work_seconds(const job::Job& job, const Weights& weights) {
   const double others = job.island->count() - 1.0, homes = 1.0 / job.island->count();
   const double passes = kPasses + homes * kPassesForAnother * others;
   // What is told or updated leaves once for each other island, and comes back.
-  const double letters = 2 * 2 * homes * others * cost::message_seconds(weights.encoded);
+  const double letters =
+      2 * homes * others *
+      (cost::message_seconds(weights.told) + cost::message_seconds(weights.mean));
   return others == 0 ? 0 : passes * weights.bytes / cost::kMemoryBytesPerSecond + letters;
 }
 
@@ -67,11 +73,12 @@ OuterForecast forecast_outer(const job::Job& job, const topology::Topology& topo
     OuterForecast::Way way;
     way.to = other;
     // Progress in fragments whose home is there, and updates of those whose home is here.
-    way.bytes = 2 * weights.encoded / island.count();
+    way.bytes = (weights.told + weights.mean) / island.count();
     way.busy = cost::transfer_seconds(line, way.bytes) / (inner_steps * step_seconds);
-    const double there_and_back =
-        2 * cost::transfer_seconds(line, weights.encoded / job.local_steps->fragments) +
-        seconds(line.round_trip);
+    const double fragments = job.local_steps->fragments;
+    const double there_and_back = cost::transfer_seconds(line, weights.told / fragments) +
+                                  cost::transfer_seconds(line, weights.mean / fragments) +
+                                  seconds(line.round_trip);
     way.delay = kLooks + there_and_back / step_seconds;
     forecast.inner_steps =
         std::max({forecast.inner_steps, inner_steps * way.busy, way.delay / kMostPending});

@@ -16,6 +16,7 @@ using namespace reef;
 namespace {
 
 constexpr std::uint32_t kFragments = 2;
+constexpr std::size_t kIslands = 3;
 
 const actors::Fragments& fragments() {
   static const actors::Fragments made = [] {
@@ -49,7 +50,14 @@ node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   letter.number = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
   letter.included = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
   letter.tokens = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
-  letter.codec = input.below(8) == 0 ? "int8" : local.codec;
+  const auto kind = static_cast<actors::LetterKind>(letter.kind);
+  const bool mean = kind == actors::LetterKind::kUpdate || kind == actors::LetterKind::kLastUpdate;
+  const bool last =
+      kind == actors::LetterKind::kLastProgress || kind == actors::LetterKind::kLastUpdate;
+  const codec::EdgeCodec told = codec::parse_edge(local.codec).value();
+  const codec::EdgeCodec codec = mean ? codec::of_sum(told, kIslands) : told;
+  letter.codec = last ? codec::name(actors::of_last(codec)) : codec::name(codec);
+  if (input.below(8) == 0) letter.codec = "int8";
   const std::size_t elements = fragments().elements(letter.fragment % kFragments);
   if (input.below(2) == 0) {
     letter.payload = to_bytes(input.piece());
@@ -58,15 +66,13 @@ node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   // An honest one of values that need not be.
   std::vector<float> values(elements, input.number<float>());
   values[0] = input.number<float>();
-  const auto kind = static_cast<actors::LetterKind>(letter.kind);
-  if (kind == actors::LetterKind::kReplica) values.resize(2 * elements, input.number<float>());
   if (kind == actors::LetterKind::kSnapshot || kind == actors::LetterKind::kReplica) {
+    values.resize(2 * elements, input.number<float>());
     letter.payload = to_bytes(std::as_bytes(std::span(values)));
     return letter;
   }
-  actors::Coder coder(codec::parse_edge(local.codec).value(),
-                      fragments().parts(letter.fragment % kFragments));
-  letter.payload = coder.encode(values);
+  actors::Coder coder(codec, fragments().parts(letter.fragment % kFragments));
+  letter.payload = coder.encode(values, last);
   return letter;
 }
 

@@ -6,25 +6,33 @@
 
 namespace reef::actors {
 
-Coder::Coder(const codec::EdgeCodec& codec, const std::vector<codec::Matrix>& parts)
-    : codec_(codec) {
-  if (codec::has_feedback(codec)) {
-    sparse_.emplace(codec, parts);
-    owed_ = sparse_->begin();
-    return;
-  }
-  std::size_t elements = 0;
-  for (const codec::Matrix& part : parts) elements += part.elements();
-  if (codec::rounds(codec)) owed_.residual.resize(elements);
+codec::Codec of_last(const codec::EdgeCodec& codec) {
+  const auto* plain = std::get_if<codec::Codec>(&codec);
+  return plain != nullptr ? *plain : codec::Codec{codec::Lossy::kInt8, true};
 }
 
-Bytes Coder::encode(std::span<const float> values) {
+Coder::Coder(const codec::EdgeCodec& codec, const std::vector<codec::Matrix>& parts)
+    : codec_(codec) {
+  if (codec::has_feedback(codec)) sparse_.emplace(codec, parts);
+  for (const codec::Matrix& part : parts) elements_ += part.elements();
+}
+
+void Coder::begin() {
+  if (!owed_.residual.empty()) return;
+  if (sparse_)
+    owed_ = sparse_->begin();
+  else if (codec::rounds(codec_))
+    owed_.residual.resize(elements_);
+}
+
+Bytes Coder::encode(std::span<const float> values, bool last) {
+  begin();
   Bytes encoded;
-  if (sparse_) {
+  if (sparse_ && !last) {
     sparse_->encode(values, owed_, encoded);
     return encoded;
   }
-  const codec::Codec plain = std::get<codec::Codec>(codec_);
+  const codec::Codec plain = of_last(codec_);
   if (owed_.residual.empty()) {
     codec::encode(plain, values, encoded);
     return encoded;
@@ -37,9 +45,21 @@ Bytes Coder::encode(std::span<const float> values) {
   return encoded;
 }
 
-Status Coder::decode(BytesView encoded, std::span<float> values) {
-  ATOLL_TRY(sparse_ ? sparse_->decode(encoded, values)
-                    : codec::decode(std::get<codec::Codec>(codec_), encoded, values));
+Bytes Coder::encode_alone(std::span<const float> values, bool last) {
+  Bytes encoded;
+  if (sparse_ && !last) {
+    begin();
+    std::ranges::fill(owed_.residual, 0.0f);
+    sparse_->encode(values, owed_, encoded);
+  } else {
+    codec::encode(of_last(codec_), values, encoded);
+  }
+  return encoded;
+}
+
+Status Coder::decode(BytesView encoded, bool last, std::span<float> values) {
+  ATOLL_TRY(sparse_ && !last ? sparse_->decode(encoded, values)
+                             : codec::decode(of_last(codec_), encoded, values));
   if (std::ranges::all_of(values, [](float value) { return std::abs(value) <= kMostTold; }))
     return {};
   return Error{Code::kPoison, "letter", "numbers larger than training can make them, or none"};

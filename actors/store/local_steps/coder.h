@@ -1,6 +1,5 @@
 #pragma once
-// Encodes what islands tell each other of a fragment so that nothing is lost for good: what the
-// codec rounds away or leaves out is added to what is encoded next (error feedback).
+// Encodes what islands tell each other of a fragment: their progress, and the mean of everybody's.
 
 #include <optional>
 #include <span>
@@ -14,22 +13,32 @@ namespace reef::actors {
 
 /// What islands tell each other is no larger, so that sums of it are numbers for everybody.
 inline constexpr float kMostTold = 1e18F;
+/// So far below that, that momentum over it is, too.
+inline constexpr float kMostProgress = 1e15F;
 
-/// Thread: one at a time. Memory: the fragment once in f32, unless the codec loses nothing.
+/// The last of all is not to leave anything out, since nothing comes after it that would make up
+/// for it: instead of a codec with feedback it is encoded in int8.
+codec::Codec of_last(const codec::EdgeCodec& codec);
+
+/// Thread: one at a time. Memory: the fragment once in f32 from the first encode() on, unless the
+/// codec loses nothing, and of a codec with feedback from any.
 class Coder {
  public:
   /// Of a fragment of these parameters. Precondition: the codec is not one that chooses.
   Coder(const codec::EdgeCodec& codec, const std::vector<codec::Matrix>& parts);
 
-  /// `values` and what is owed; what is not in the result is owed from now on.
-  Bytes encode(std::span<const float> values);
+  /// `values`, and what is owed; what is not in the result is owed from now on (error feedback).
+  Bytes encode(std::span<const float> values, bool last);
+  /// `values` alone. For whoever tells the rest another way; never beside encode().
+  Bytes encode_alone(std::span<const float> values, bool last);
   /// What the other side encoded. Failure: kDecompress; kPoison for numbers over kMostTold.
-  Status decode(BytesView encoded, std::span<float> values);
-  /// Empty if the codec loses nothing.
-  std::span<const float> owed() const { return owed_.residual; }
+  Status decode(BytesView encoded, bool last, std::span<float> values);
 
  private:
+  void begin();
+
   codec::EdgeCodec codec_;
+  std::size_t elements_ = 0;
   std::optional<codec::FeedbackCoder> sparse_;  ///< of codecs with feedback of their own
   codec::Feedback owed_;
 };

@@ -13,6 +13,10 @@ constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 40;  ///< of a telling
 
 Error wrong(const std::string& what) { return {Code::kProto, "letter", what}; }
 
+std::string name_of(const codec::EdgeCodec& codec, bool last) {
+  return last ? codec::name(of_last(codec)) : codec::name(codec);
+}
+
 }  // namespace
 
 Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
@@ -20,7 +24,8 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
                    SendLetter send, Time now)
     : local_(local),
       island_(island),
-      codec_(codec::name(codec::parse_edge(local.codec).value())),
+      codec_(codec::parse_edge(local.codec).value()),  // the job was checked
+      mean_codec_(codec::of_sum(codec_, island.count())),
       fragments_(fragments),
       send_(std::move(send)),
       usual_pace_(job::dues_in_interval(local)),
@@ -32,8 +37,8 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
     if (other != island.index) company_.insert(other);
   }
   for (std::uint32_t f = 0; f < fragments.count(); ++f) {
-    Side& side = sides_.emplace_back(Side{
-        LocalFragment(global[f]), VelocityReplica(outer(), is_home(f) ? 0 : global[f].size())});
+    Side& side = sides_.emplace_back(
+        Side{LocalFragment(global[f]), OuterOptimizer(outer(), is_home(f) ? 0 : global[f].size())});
     side.dues = side.told_at = job::dues_until(local, f, island.first_step);
     side.home_since = now;
     side.pace = Pace(usual_pace_, usual_pace_);
@@ -44,14 +49,15 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
       make_home(f);
       open_home(f, now);
     } else {
-      side.coder = make_coder(f);
+      side.coders = make_coders(f);
     }
   }
 }
 
-std::unique_ptr<Coder> Exchange::make_coder(std::uint32_t fragment) const {
-  const codec::EdgeCodec codec = codec::parse_edge(local_.codec).value();  // the job was checked
-  return std::make_unique<Coder>(codec, fragments_.parts(fragment));
+std::unique_ptr<HomeFragment::Coders> Exchange::make_coders(std::uint32_t fragment) const {
+  const std::vector<codec::Matrix>& parts = fragments_.parts(fragment);
+  return std::make_unique<HomeFragment::Coders>(
+      HomeFragment::Coders{Coder(codec_, parts), Coder(mean_codec_, parts)});
 }
 
 void Exchange::trained(std::uint64_t tokens) {
@@ -74,19 +80,11 @@ void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weigh
                             Time now) {
   Side& side = sides_[fragment];
   if (!side.home) {
-    side.local.tell(weights, last, side.coder.get());
+    side.local.tell(weights, last, &side.coders->progress);
     side.told_when[side.local.last_told().number] = now;
     return send_telling(fragment, side.local.last_told());
   }
-  std::span<const float> progress = side.local.tell(weights, last, nullptr);
-  std::vector<float> with_owed;
-  if (side.coder && !side.coder->owed().empty()) {
-    // The home was elsewhere before, and what it was told was rounded.
-    with_owed.assign(progress.begin(), progress.end());
-    std::ranges::transform(with_owed, side.coder->owed(), with_owed.begin(), std::plus<>());
-    progress = with_owed;
-  }
-  side.coder.reset();
+  const std::span<const float> progress = side.local.tell(weights, last, nullptr);
   const LocalFragment::Telling& telling = side.local.last_told();
   const Status brought =
       side.home->bring(island_.index, telling.number, telling.tokens, last, progress, now);
@@ -98,7 +96,7 @@ void Exchange::send_telling(std::uint32_t fragment, const LocalFragment::Telling
       letter_of(telling.last ? LetterKind::kLastProgress : LetterKind::kProgress, fragment);
   letter.number = telling.number;
   letter.tokens = telling.tokens;
-  letter.codec = codec_;
+  letter.codec = name_of(codec_, telling.last);
   letter.payload = telling.encoded;
   send_home(std::move(letter));
 }
@@ -162,7 +160,8 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
       return met(letter, now);
     case LetterKind::kProgress:
     case LetterKind::kLastProgress:
-      if (letter.codec != codec_) return wrong("in another codec than ours");
+      if (letter.codec != name_of(codec_, kind == LetterKind::kLastProgress))
+        return wrong("in another codec than ours");
       if (letter.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
       side.brought_at[island] = now;
       return side.home->bring(island, letter.number, letter.tokens,
@@ -194,18 +193,27 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
   return wrong("of an unknown kind");
 }
 
+/// As the home does, of the mean progress to what all add to the global weights.
+Status Exchange::step_along(const node::Letter& update, bool last) {
+  Side& side = sides_[update.fragment];
+  change_.assign(fragments_.elements(update.fragment), 0);
+  if (update.payload.empty()) return {};
+  if (update.codec != name_of(mean_codec_, last)) return wrong("in another codec than ours");
+  ATOLL_TRY(side.coders->mean.decode(update.payload, last, change_));
+  side.outer.step(change_);
+  return {};
+}
+
 Status Exchange::updated(const node::Letter& letter, bool last, Time now) {
   Side& side = sides_[letter.fragment];
-  if (letter.codec != codec_) return wrong("in another codec than ours");
-  change_.resize(fragments_.elements(letter.fragment));
-  ATOLL_TRY(side.coder->decode(letter.payload, change_));
-  ATOLL_ASSIGN(const auto taken, side.local.take(letter.number, letter.included, change_));
-  if (taken == LocalFragment::Taken::kGap) {
+  if (letter.number <= side.local.version()) return {};
+  if (letter.number != side.local.version() + 1) {
     join(letter.fragment);
     return {};
   }
-  if (taken == LocalFragment::Taken::kOld) return {};
-  side.velocity.take(change_);
+  if (!side.local.may_count(letter.included)) return wrong("includes what was never told");
+  ATOLL_TRY(step_along(letter, last));
+  ATOLL_TRY(side.local.take(letter.number, letter.included, change_));
   look_at_line(letter.fragment, letter, now);
   taken_last(letter.fragment, last);
   return {};
@@ -227,7 +235,7 @@ void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
   letter.included = update.included[island];
   letter.tokens = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
-  letter.codec = codec_;
+  letter.codec = name_of(mean_codec_, update.last);
   letter.payload = update.encoded;
   send_(island, std::move(letter));
 }

@@ -80,14 +80,14 @@ class Exchange {
  private:
   struct Side {
     LocalFragment local;
-    VelocityReplica velocity;                   ///< elsewhere: the home's; else of nothing
-    std::unique_ptr<Coder> coder{};             ///< of what is told to another home
-    std::uint64_t home_version = 0;             ///< elsewhere: as the home said when we met
-    std::map<std::uint64_t, Time> told_when{};  ///< elsewhere: what is not counted
-    std::unique_ptr<HomeFragment> home{};       ///< if it is here
-    bool ready = true;                          ///< here: false while the others may know more
-    Time home_since{};                          ///< since when it is where it is
-    bool informed = true;                       ///< here: somebody knows what training has made
+    OuterOptimizer outer;                            ///< elsewhere: as the home's; else of nothing
+    std::unique_ptr<HomeFragment::Coders> coders{};  ///< elsewhere: of what is told, and comes
+    std::uint64_t home_version = 0;                  ///< elsewhere: as the home said when we met
+    std::map<std::uint64_t, Time> told_when{};       ///< elsewhere: what is not counted
+    std::unique_ptr<HomeFragment> home{};            ///< if it is here
+    bool ready = true;                               ///< here: false while the others may know more
+    Time home_since{};                               ///< since when it is where it is
+    bool informed = true;  ///< here: somebody knows what training has made
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
     std::set<std::uint32_t> asked{};             ///< here: who knew more, and has not answered yet
     std::set<std::uint32_t> early{};             ///< who joined before this was the home
@@ -104,7 +104,8 @@ class Exchange {
   };
 
   OuterSettings outer() const { return {local_.outer_learning_rate, local_.outer_momentum}; }
-  std::unique_ptr<Coder> make_coder(std::uint32_t fragment) const;
+  std::unique_ptr<HomeFragment::Coders> make_coders(std::uint32_t fragment) const;
+  Status step_along(const node::Letter& update, bool last);
 
   bool is_told(std::uint32_t fragment, Time now);
   void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
@@ -140,6 +141,7 @@ class Exchange {
   Status joined(std::uint32_t island, const node::Letter& letter);
   void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
   Status met(const node::Letter& letter, Time now);
+  Status read_state(const node::Letter& letter);
   void send_snapshot(std::uint32_t island, std::uint32_t fragment);
   Status snapshot(const node::Letter& letter);
   void send_replica(std::uint32_t island, std::uint32_t fragment);
@@ -147,7 +149,7 @@ class Exchange {
 
   const job::LocalSteps local_;
   const job::Island island_;
-  const std::string codec_;
+  const codec::EdgeCodec codec_, mean_codec_;  ///< of progress, and of the mean of all
   const Fragments& fragments_;
   const SendLetter send_;
   const std::uint32_t usual_pace_;  ///< due dates in the job's interval

@@ -1,6 +1,6 @@
 // Where each fragment has its home, and how it and the islands meet: for the first time, again, and
 // when it has moved, since the one before is lost. Every island has a replica of what a home has:
-// the global weights, as updates make them, and their velocity (VelocityReplica). A new home goes
+// the global weights and their velocity, as updates make them. A new home goes
 // on from the replica of whoever has taken most updates; versions of another generation are its
 // own, so that nobody takes an update for one of before. Of an update that only some had, the
 // others' part may be counted twice.
@@ -80,8 +80,9 @@ void Exchange::home_moved(std::uint32_t fragment, Time now) {
 void Exchange::make_home(std::uint32_t fragment) {
   Side& side = sides_[fragment];
   side.home = std::make_unique<HomeFragment>(GatheringRules{local_.quorum, local_.grace}, outer(),
-                                             std::move(*make_coder(fragment)), island_.count(),
+                                             std::move(*make_coders(fragment)), island_.count(),
                                              side.local.global());
+  side.coders.reset();
 }
 
 /// With what this island has of it.
@@ -90,8 +91,8 @@ void Exchange::take_home(std::uint32_t fragment) {
   log_info("fragment " + std::to_string(fragment) + " has its home here from now on");
   make_home(fragment);
   HomeFragment& home = *side.home;
-  home.adopt(side.local.version(), side.local.global(), side.velocity.values());
-  side.velocity = VelocityReplica(outer(), 0);
+  home.adopt(side.local.version(), side.local.global(), side.outer.velocity());
+  side.outer = OuterOptimizer(outer(), 0);
   home.remember(island_.index, side.local.counted());
   if (side.local.is_through()) home.through(island_.index);
   if (side.settled) home.end();
@@ -242,17 +243,28 @@ void Exchange::send_snapshot(std::uint32_t island, std::uint32_t fragment) {
   letter.included = home.counted(island);
   letter.tokens = home.ended() ? kEnded : 0;
   append(letter.payload, home.global());
+  append(letter.payload, home.velocity());
   send_(island, std::move(letter));
+}
+
+/// Of a snapshot or a replica: the weights into change_, their momentum into velocity_.
+Status Exchange::read_state(const node::Letter& letter) {
+  const std::size_t elements = fragments_.elements(letter.fragment);
+  change_.resize(elements);
+  velocity_.resize(elements);
+  const std::size_t half = elements * sizeof(float);
+  if (letter.payload.size() != 2 * half)
+    return wrong("weights and momentum of another size than the fragment's");
+  std::memcpy(change_.data(), letter.payload.data(), half);
+  std::memcpy(velocity_.data(), letter.payload.data() + half, half);
+  if (may_be(change_)) return {};
+  return wrong("weights larger than training can make them, or no numbers");
 }
 
 Status Exchange::snapshot(const node::Letter& letter) {
   Side& side = sides_[letter.fragment];
-  change_.resize(fragments_.elements(letter.fragment));
-  if (letter.payload.size() != change_.size() * sizeof(float))
-    return wrong("a snapshot of another size than the fragment's");
-  std::memcpy(change_.data(), letter.payload.data(), letter.payload.size());
-  if (!may_be(change_))
-    return wrong("a snapshot with numbers larger than training can make them, or none");
+  ATOLL_TRY(read_state(letter));
+  if (!side.home) side.outer.restore(velocity_);
   ATOLL_ASSIGN(const auto taken, side.local.take_snapshot(letter.number, letter.included, change_));
   if (taken == LocalFragment::Taken::kDone) taken_last(letter.fragment, letter.tokens == kEnded);
   return {};
@@ -264,7 +276,7 @@ void Exchange::send_replica(std::uint32_t island, std::uint32_t fragment) {
   letter.number = side.local.version();
   letter.tokens = side.settled ? kEnded : 0;
   append(letter.payload, side.local.global());
-  append(letter.payload, side.velocity.values());
+  append(letter.payload, side.outer.velocity());
   send_(island, std::move(letter));
 }
 
@@ -273,16 +285,7 @@ Status Exchange::replica(std::uint32_t island, const node::Letter& letter) {
   if (side.asked.erase(island) == 0) return wrong("a replica for which nobody has asked");
   if (!side.ready && !is_of_homes_before(letter))
     return wrong("of a version that no home has made yet");
-  const std::size_t elements = fragments_.elements(letter.fragment);
-  change_.resize(elements);
-  velocity_.resize(elements);
-  const std::size_t half = elements * sizeof(float);
-  if (letter.payload.size() != 2 * half)
-    return wrong("a replica of another size than the fragment and its velocity");
-  std::memcpy(change_.data(), letter.payload.data(), half);
-  std::memcpy(velocity_.data(), letter.payload.data() + half, half);
-  if (!may_be(change_))
-    return wrong("a replica with numbers larger than training can make them, or none");
+  ATOLL_TRY(read_state(letter));
   if (side.ready || letter.number <= side.home->version()) return {};
   side.home->adopt(letter.number, change_, velocity_);
   side.informed = true;

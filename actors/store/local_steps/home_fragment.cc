@@ -7,18 +7,11 @@
 #include "runtime/base/check.h"
 
 namespace reef::actors {
-namespace {
-
-/// So far below kMostTold that momentum over it is, too.
-constexpr float kMostProgress = 1e15F;
-
-}  // namespace
-
-HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder,
+HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coders coders,
                            std::uint32_t islands, std::span<const float> global)
     : gathering_(rules),
       optimizer_(outer, global.size()),
-      coder_(std::move(coder)),
+      coders_(std::move(coders)),
       islands_(islands),
       global_(global.begin(), global.end()),
       decoded_(global.size()) {
@@ -43,7 +36,7 @@ Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint
 
 Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
                            bool last, BytesView encoded, Time now) {
-  ATOLL_TRY(coder_.decode(encoded, decoded_));
+  ATOLL_TRY(coders_.progress.decode(encoded, last, decoded_));
   return bring(island, number, tokens, last, decoded_, now);
 }
 
@@ -76,11 +69,14 @@ const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float
   }
   gathering_.close();
   change.assign(global_.size(), 0);
-  if (!contributions.empty()) optimizer_.step(contributions, change);
+  if (!contributions.empty()) {
+    mean_of(contributions, change);
+    made.encoded = coders_.mean.encode(change, made.last);
+    // All islands, also this one, step along what the codec made of it.
+    CHECK(coders_.mean.decode(made.encoded, made.last, change).ok());
+    optimizer_.step(change);
+  }
   for (Brought& brought : islands_) brought.forget();
-  made.encoded = coder_.encode(change);
-  // All islands, also this one, add what the codec made of it.
-  CHECK(coder_.decode(made.encoded, change).ok());
   ended_ = made.last;
   std::ranges::transform(global_, change, global_.begin(), std::plus<>());
   log_bytes_ += made.encoded.size();
@@ -107,10 +103,7 @@ void HomeFragment::adopt(std::uint64_t version, std::span<const float> global,
   CHECK(global.size() == global_.size());
   version_ = version;
   std::ranges::copy(global, global_.begin());
-  // A hostile home's updates may have left what is no momentum of any training.
-  const bool may_be =
-      std::ranges::all_of(velocity, [](float one) { return std::abs(one) <= kMostProgress; });
-  optimizer_.restore(may_be ? velocity : std::vector<float>(velocity.size(), 0));
+  optimizer_.restore(velocity);
   gathering_.close();
   for (Brought& brought : islands_) {
     brought.forget();

@@ -22,8 +22,12 @@ constexpr std::uint64_t generation_of(std::uint64_t version) { return version >>
 /// each island whose progress waits, and once for the log.
 class HomeFragment {
  public:
+  struct Coders {
+    Coder progress;  ///< of islands
+    Coder mean;      ///< of theirs together
+  };
   /// Begins at the global weights, and expects `islands`, 0, 1, ...
-  HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder, std::uint32_t islands,
+  HomeFragment(GatheringRules rules, OuterSettings outer, Coders coders, std::uint32_t islands,
                std::span<const float> global);
 
   /// Trains, and is waited for, or not. One whose last was counted has nothing more to bring.
@@ -48,7 +52,7 @@ class HomeFragment {
     std::uint64_t version = 0;
     bool last = false;                      ///< nobody who trains will bring more
     std::vector<std::uint64_t> included{};  ///< of each island, its last telling in it
-    Bytes encoded{};
+    Bytes encoded{};                        ///< the mean progress; empty: nobody's, and no step
   };
   /// Out of what was brought. `change`: what all add to the global weights, also here.
   const Update& update(bool may_end, std::vector<float>& change);
@@ -57,6 +61,7 @@ class HomeFragment {
   /// The last update was one that nobody will bring more after.
   bool ended() const { return ended_; }
   std::span<const float> global() const { return global_; }
+  std::span<const float> velocity() const { return optimizer_.velocity(); }
   /// The last telling of an island that came; and that was counted.
   std::uint64_t received(std::uint32_t island) const { return islands_[island].received; }
   std::uint64_t counted(std::uint32_t island) const { return islands_[island].counted; }
@@ -64,7 +69,7 @@ class HomeFragment {
   bool missed(std::uint64_t version, std::vector<const Update*>& updates) const;
 
   /// This is a fragment's new home, and its own island, or another that knows more, has these of
-  /// the home before. A velocity that no training has is passed over.
+  /// the home before.
   void adopt(std::uint64_t version, std::span<const float> global, std::span<const float> velocity);
   /// The home before has made the last update.
   void end() { ended_ = true; }
@@ -93,7 +98,7 @@ class HomeFragment {
 
   Gathering gathering_;
   OuterOptimizer optimizer_;
-  Coder coder_;
+  Coders coders_;
   std::vector<Brought> islands_;
   std::vector<float> global_;
   std::vector<float> decoded_;

@@ -4,9 +4,10 @@
 //
 //   to the home                               from it
 //   join: I am there, and know this version   have: what I have of you
-//   progress: what training did               update: of the global weights, one version further
-//   replica: the weights, with their          snapshot: the global weights as they are
-//     momentum, as I know them                ask: give me your replica, I know less than you
+//   progress: what training did               update: the mean progress, for the outer optimizer
+//   replica: the weights, with their            of each island; one version further
+//     momentum, as I know them                snapshot: the global weights and their momentum
+//                                             ask: give me your replica, I know less than you
 //   done: I have taken the last update        home: I am it now, join me
 //   late: your update should have been here   pace: tell at every so many due dates
 //   hurry: my held-out losses have risen
@@ -25,10 +26,11 @@ enum class LetterKind : std::uint16_t {
   kHave = 2,      ///< number: last telling that came; tokens: the home's version
   kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
   kUpdate = 4,    ///< number: version; included: last telling counted; tokens: microseconds that
-                  ///< this one waited for others'; payload: encoded
+                  ///< this one waited for others'; payload: encoded, of nobody's progress empty
   kLastProgress = 5,
   kLastUpdate = 6,
-  kSnapshot = 7,  ///< as an update, but the whole fragment in f32; tokens: 1 if none comes after it
+  kSnapshot = 7,  ///< as an update, but the fragment in f32 and its outer momentum behind it;
+                  ///< tokens: 1 if none comes after it
   kAsk = 8,       ///< answered with a replica
   kDone = 9,
   kPace = 10,  ///< number: of due dates, a power of two (pace.h)
@@ -37,7 +39,7 @@ enum class LetterKind : std::uint16_t {
   kJoinAnew = 13,     ///< join, of one that has begun anew and has nothing of the others yet
   kJoinThrough = 14,  ///< join, of one that has told its last, and it was counted
   kHome = 15,
-  kReplica = 16,  ///< as a snapshot, with the outer momentum behind the weights
+  kReplica = 16,  ///< as a snapshot
 };
 
 inline node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {

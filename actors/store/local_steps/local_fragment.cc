@@ -8,10 +8,18 @@ namespace reef::actors {
 
 std::span<const float> LocalFragment::tell(std::span<const float> weights, bool last,
                                            Coder* coder) {
-  const std::span<const float> progress = progress_.tell(weights);
+  Bytes encoded;
+  const auto some = [&](std::span<float> progress) {
+    encoded = coder->encode_alone(progress, false);
+    // Of what is no number this is none, either: the home refuses it.
+    static_cast<void>(coder->decode(encoded, false, progress));
+  };
+  // Nothing is told after the last, so that one counts as if it were told whole.
+  const std::span<const float> progress =
+      coder == nullptr || last ? progress_.tell(weights) : progress_.tell(weights, some);
+  if (coder != nullptr && last) encoded = coder->encode_alone(progress, true);
   ended_ = last;
-  pending_.push_back({++told_, std::exchange(tokens_, 0), last,
-                      coder == nullptr ? Bytes() : coder->encode(progress)});
+  pending_.push_back({++told_, std::exchange(tokens_, 0), last, std::move(encoded)});
   return progress;
 }
 

@@ -38,8 +38,8 @@ class LocalFragment {
   bool is_behind() const { return met_ && pending_.size() >= kMostPending; }
   /// All that was told has been counted.
   bool is_counted() const { return pending_.empty(); }
-  /// The progress since the last telling; valid until the next call. The telling is kept, encoded
-  /// if there is a coder, until it is counted.
+  /// The progress that is told; valid until the next call. The telling is kept, encoded if there is
+  /// a coder, until it is counted.
   std::span<const float> tell(std::span<const float> weights, bool last, Coder* coder);
   const Telling& last_told() const { return pending_.back(); }
   /// The last telling of all was counted.
@@ -58,6 +58,9 @@ class LocalFragment {
   /// The global weights are these, of any version but ours: a new home may know less.
   Result<Taken> take_snapshot(std::uint64_t version, std::uint64_t included,
                               std::span<const float> global);
+
+  /// Whether an update may say that it includes our tellings up to this one.
+  bool may_count(std::uint64_t included) const { return included <= told_; }
 
   std::uint64_t version() const { return version_; }
   std::uint64_t counted() const { return counted_; }

@@ -20,40 +20,25 @@ struct Contribution {
   std::uint64_t tokens = 0;
 };
 
-/// Of one fragment.
+/// The mean, by tokens. Order: contributions are added in the order given, so the same ones give
+/// the same bits. Precondition: there is one, and all are as long as `mean`.
+void mean_of(std::span<const Contribution> contributions, std::span<float> mean);
+
+/// Of one fragment. Every island has one and makes the same steps along the same means, so whoever
+/// is to be the home has all that it takes.
 /// Thread: one at a time. Memory: the fragment once in f32, its momentum.
-/// Order: contributions are added in the order given, so the same ones give the same bits.
 class OuterOptimizer {
  public:
   OuterOptimizer(OuterSettings settings, std::size_t elements)
       : settings_(settings), velocity_(elements, 0) {}
 
-  /// Writes into `update` what is to be added to the global weights. Precondition: there is a
-  /// contribution, and all are as long as the fragment.
-  void step(std::span<const Contribution> contributions, std::span<float> update);
+  /// Makes of the mean progress what is to be added to the global weights. Precondition: it is as
+  /// long as the fragment.
+  void step(std::span<float> progress);
 
   std::span<const float> velocity() const { return velocity_; }
+  /// One that no training has counts as none.
   void restore(std::span<const float> velocity);
-
- private:
-  OuterSettings settings_;
-  std::vector<float> velocity_;
-};
-
-/// The velocity of an optimizer elsewhere, out of the updates that it makes: each is a sum of the
-/// velocity before it and behind it. So whoever takes the updates can go on making them, and nobody
-/// sends velocities. What this one is off, since it has missed updates or a codec has rounded
-/// them, each update leaves less than half of.
-/// Thread: one at a time. Memory: the fragment once in f32.
-class VelocityReplica {
- public:
-  /// Precondition: the learning rate is more than 0.
-  VelocityReplica(OuterSettings settings, std::size_t elements)
-      : settings_(settings), velocity_(elements, 0) {}
-
-  /// Precondition: as many elements.
-  void take(std::span<const float> update);
-  std::span<const float> values() const { return velocity_; }
 
  private:
   OuterSettings settings_;

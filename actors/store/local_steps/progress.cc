@@ -7,11 +7,16 @@
 
 namespace reef::actors {
 
-std::span<const float> Progress::tell(std::span<const float> weights) {
+std::span<const float> Progress::tell(std::span<const float> weights, const Lossy& lossy) {
   CHECK(weights.size() == told_.size());
-  std::vector<float>& moved = pending_.emplace_back(std::move(told_));
-  told_.assign(weights.begin(), weights.end());
+  std::vector<float>& moved = pending_.emplace_back(told_);
   std::ranges::transform(moved, weights, moved.begin(), std::minus<>());
+  if (lossy) {
+    lossy(moved);
+    std::ranges::transform(told_, moved, told_.begin(), std::minus<>());
+  } else {
+    told_.assign(weights.begin(), weights.end());
+  }
   return moved;
 }
 

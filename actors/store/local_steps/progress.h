@@ -8,9 +8,11 @@
 // holds after every call, whatever is told, lost, or included late. With one update for each
 // telling and nothing in between this is DiLoCo; what training does while an update is under way
 // stays, which is delayed application (Douillard et al. 2025, Streaming DiLoCo, arXiv 2501.18512).
+// What a codec leaves out of a telling stays, too: nobody has to do it again, and it is told later.
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -23,10 +25,14 @@ class Progress {
   /// Begins at the global weights.
   explicit Progress(std::span<const float> global) : told_(global.begin(), global.end()) {}
 
-  /// The pseudo-gradient: what training did since the last time, negated as a gradient is. It is
-  /// pending until an update includes it. Valid until the next call of this class. Precondition:
-  /// as many weights as at first, in each call.
-  std::span<const float> tell(std::span<const float> weights);
+  /// What the others will see of it.
+  using Lossy = std::function<void(std::span<float> progress)>;
+
+  /// The pseudo-gradient: what training did and has not told, negated as a gradient is; `lossy`, if
+  /// given, makes of it what is told. That is pending until an update includes it; the rest stays
+  /// in the weights, and is told the next time. Valid until the next call of this class.
+  /// Precondition: as many weights as at first, in each call.
+  std::span<const float> tell(std::span<const float> weights, const Lossy& lossy = {});
 
   /// `update` of the global weights came, in which the `included` oldest pending ones have been
   /// counted. Writes into `correction` what is to be added to the weights. Precondition: `included`
@@ -40,7 +46,7 @@ class Progress {
  private:
   void count(std::size_t included, std::span<float> correction);
 
-  std::vector<float> told_;  ///< the weights of the last telling, corrected since
+  std::vector<float> told_;  ///< the weights as far as they are told, corrected since
   std::deque<std::vector<float>> pending_;
 };
 

@@ -271,37 +271,5 @@ TEST(Exchange, WhoHasBeenGivenUpEnds) {
   EXPECT_EQ(other.error().code, Code::kProto);
 }
 
-/// As if the home had never moved: the velocity is what updates have shown of it.
-TEST(VelocityReplica, FollowsFromUpdates) {
-  std::mt19937 random(3);
-  std::normal_distribution<float> normal;
-  const OuterSettings settings{0.7, 0.9};
-  OuterOptimizer home(settings, 50);
-  VelocityReplica whole(settings, 50), late(settings, 50);
-  Values progress(50), update(50);
-  double off = 0;
-  for (int step = 0; step < 30; ++step) {
-    for (float& one : progress) one = normal(random);
-    const Contribution contribution{progress, 10};
-    home.step({&contribution, 1}, update);
-    whole.take(update);
-    if (step >= 10) late.take(update);
-    double now = 0;
-    for (std::size_t i = 0; i < 50; ++i) {
-      EXPECT_NEAR(whole.values()[i], home.velocity()[i], 1e-5);
-      now = std::max<double>(now, std::abs(late.values()[i] - home.velocity()[i]));
-    }
-    if (step > 10 && off > 1e-4) {
-      EXPECT_LT(now, 0.5 * off) << step;
-    }
-    off = now;
-  }
-  EXPECT_LT(off, 1e-5);
-  // Of nobody's progress the home makes no step.
-  const Values before(whole.values().begin(), whole.values().end());
-  whole.take(Values(50, 0.0f));
-  EXPECT_TRUE(std::ranges::equal(whole.values(), before));
-}
-
 }  // namespace
 }  // namespace reef::actors

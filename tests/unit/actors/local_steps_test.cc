@@ -63,28 +63,49 @@ TEST(Progress, KeepsWhatAnUpdateOfTheOthersDoesNotCount) {
   EXPECT_EQ(progress.pending(), 0u);
 }
 
+/// What a codec leaves out is not lost and need not be done again.
+TEST(Progress, KeepsWhatACodecLeavesOut) {
+  Values weights{10, 20};
+  Progress progress(weights);
+  weights = {12, 26};
+  const auto first_only = [](std::span<float> told) { told[1] = 0; };
+  EXPECT_EQ(values_of(progress.tell(weights, first_only)), (Values{-2, 0}));
+  Values correction(2);
+  progress.take(Values{1, 1}, 1, correction);
+  EXPECT_EQ(correction, (Values{-1, 1}));
+  add(weights, correction);
+  EXPECT_EQ(progress.global(), (Values{11, 21}));
+  EXPECT_EQ(weights, (Values{11, 27}));
+  EXPECT_EQ(values_of(progress.tell(weights)), (Values{0, -6}));
+}
+
 TEST(OuterOptimizer, WithoutMomentumAndRateOneIsTheMeanByTokens) {
   OuterOptimizer optimizer({1, 0}, 2);
   Values update(2);
-  optimizer.step(std::vector<Contribution>{{Values{4, 8}, 300}, {Values{0, 4}, 100}}, update);
+  const Values much{4, 8}, little{0, 4};
+  mean_of(std::vector<Contribution>{{much, 300}, {little, 100}}, update);
+  optimizer.step(update);
   EXPECT_EQ(update, (Values{-3, -7}));
 }
 
 TEST(OuterOptimizer, TakesNesterovsSteps) {
   OuterOptimizer optimizer({0.5, 0.5}, 1);
-  Values update(1);
-  const Values one{1};
-  const std::vector<Contribution> same{{one, 7}};
-  optimizer.step(same, update);  // velocity 1
+  Values update{1};
+  optimizer.step(update);  // velocity 1
   EXPECT_EQ(update, Values{-0.75f});
-  optimizer.step(same, update);  // velocity 1.5
+  update = {1};
+  optimizer.step(update);  // velocity 1.5
   EXPECT_EQ(update, Values{-0.875f});
   OuterOptimizer other({0.5, 0.5}, 1);
   other.restore(optimizer.velocity());
-  Values again(1);
-  optimizer.step(same, update);
-  other.step(same, again);
+  Values again{1};
+  update = {1};
+  optimizer.step(update);
+  other.step(again);
   EXPECT_EQ(update, again);
+  // A hostile home may say anything.
+  other.restore(Values{1e30f});
+  EXPECT_EQ(other.velocity()[0], 0);
 }
 
 /// The sum over members of what they add to the global weights, and what they have of their own,
@@ -122,7 +143,8 @@ TEST(LocalSteps, WeightsAreTheGlobalOnesAndProgressNotYetCounted) {
     }
     if (counted.empty()) continue;
     Values update(1), correction(1);
-    optimizer.step(counted, update);
+    mean_of(counted, update);
+    optimizer.step(update);
     update[0] = std::round(update[0] * 64) / 64;  // so that sums are exact
     add(global, update);
     for (std::size_t i = 0; i < kMembers; ++i) {
