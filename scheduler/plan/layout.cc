@@ -136,7 +136,7 @@ class Actors {
         f_.builder.add_act(f_.add(ActorKind::kParameterStore, name, place), "publish"));
   }
 
-  /// What is told, pending and owed of all weights, and the replica of their momentum; of the
+  /// What is told, pending and corrected of all weights, and their outer momentum; of the
   /// fragments whose home this is also what islands bring, the global weights, their momentum and
   /// the log. That is all of them once the others are lost and their homes have moved here; as long
   /// as they are there, each brings something, but homes are shared.
