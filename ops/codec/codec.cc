@@ -106,6 +106,14 @@ Error wrong_size(std::size_t have, std::size_t want) {
           "the encoding has " + std::to_string(have) + " bytes; expected " + std::to_string(want)};
 }
 
+/// A frame of zstd may be as long as one likes, whatever is in it.
+Status check_length(std::size_t have, std::size_t most) {
+  if (have <= most) return {};
+  return Error{Code::kDecompress, "codec",
+               "the encoding has " + std::to_string(have) +
+                   " bytes; of so many values there are at most " + std::to_string(most)};
+}
+
 Error trailing(std::size_t bytes) {
   return {Code::kDecompress, "codec", std::to_string(bytes) + " bytes follow the last plane"};
 }
@@ -339,12 +347,14 @@ void encode(Codec codec, std::span<const std::uint16_t> values, Bytes& out) {
 }
 
 Status decode(Codec codec, BytesView encoded, std::span<float> out) {
+  ATOLL_TRY(check_length(encoded.size(), max_encoded_size(codec, out.size())));
   if (is_grouped(codec.lossy)) return decode_grouped(codec, encoded, out);
   if (codec.lossy == Lossy::kBF16) return decode_as<std::uint16_t>(codec.zstd, encoded, out);
   return decode_as<std::uint32_t>(codec.zstd, encoded, out);
 }
 
 Status decode(Codec codec, BytesView encoded, std::span<std::uint16_t> out) {
+  ATOLL_TRY(check_length(encoded.size(), max_encoded_size(codec, out.size())));
   if (is_grouped(codec.lossy)) return decode_grouped(codec, encoded, out);
   return decode_as<std::uint16_t>(codec.zstd, encoded, out);
 }
@@ -361,6 +371,7 @@ void encode_bytes(Codec codec, BytesView raw, Bytes& out) {
 }
 
 Status decode_bytes(Codec codec, BytesView encoded, std::span<std::byte> out) {
+  ATOLL_TRY(check_length(encoded.size(), max_encoded_bytes_size(codec, out.size())));
   if (!codec.zstd) {
     if (encoded.size() != out.size()) return wrong_size(encoded.size(), out.size());
     std::copy(encoded.begin(), encoded.end(), out.begin());

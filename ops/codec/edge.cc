@@ -155,15 +155,6 @@ bool rounds(const EdgeCodec& codec) {
   return true;
 }
 
-EdgeCodec of_sum(const EdgeCodec& codec, std::size_t messages) {
-  EdgeCodec sum = codec;
-  if (auto* top_k = std::get_if<TopK>(&sum))
-    top_k->fraction = std::min(1.0, top_k->fraction * static_cast<double>(messages));
-  if (auto* low_rank = std::get_if<PowerSgd>(&sum))
-    low_rank->rank = std::min(kMostRank, low_rank->rank * messages);
-  return sum;
-}
-
 Matrix matrix_of(std::span<const std::int64_t> shape) {
   if (shape.size() == 2)
     return {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};

@@ -42,10 +42,6 @@ bool has_feedback(const EdgeCodec& codec);
 /// Whether fp32 may arrive as another number.
 bool rounds(const EdgeCodec& codec);
 
-/// For the sum of so many messages of this codec: one whose values, or ranks, are as many as all of
-/// theirs, so that it leaves out no more than they did.
-EdgeCodec of_sum(const EdgeCodec& codec, std::size_t messages);
-
 /// How a tensor of this shape is cut into factors: by its last axis, if it has two; vectors and the
 /// rest are one row.
 Matrix matrix_of(std::span<const std::int64_t> shape);

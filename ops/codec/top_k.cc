@@ -51,6 +51,8 @@ struct Header {
 /// Everything that can be known before a byte is decoded.
 Result<Header> read_header(const TopK& codec, BytesView encoded, std::size_t elements) {
   if (encoded.size() < kHeader) return refuse("the encoding ends inside its header");
+  if (encoded.size() > max_encoded_size(codec, elements))
+    return refuse("the encoding is longer than any of so many elements");
   const Header header{load<std::uint32_t>(encoded.data()), load<std::uint32_t>(encoded.data() + 4),
                       load<std::uint32_t>(encoded.data() + 8)};
   if (header.kept > most_kept(codec, elements)) {

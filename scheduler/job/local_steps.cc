@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "ops/codec/edge.h"
 #include "scheduler/job/job.h"
 
 namespace reef::job {
@@ -13,6 +14,10 @@ Job island_of(const Job& job, Island island) {
   own.datacenters = {island.datacenters.at(island.index)};
   own.island = std::move(island);
   return own;
+}
+
+bool passes_on(const LocalSteps& local, std::uint32_t islands) {
+  return islands <= 2 || codec::has_feedback(codec::parse_edge(local.codec).value());
 }
 
 Job at_pace(const Job& job, double factor) {

@@ -91,6 +91,10 @@ std::uint64_t step_at_pace(const Job& job, std::uint64_t step, double pace);
 /// told more often: 4 or 2 where these come out even and leave each fragment a step of its own.
 std::uint32_t dues_in_interval(const LocalSteps& local);
 
+/// Whether an update carries what each of so many islands has told, and nothing is rounded twice;
+/// else the mean of it, where that is fewer bytes: of a dense codec, from three islands on.
+bool passes_on(const LocalSteps& local, std::uint32_t islands);
+
 /// How often a fragment was due in the first `steps` of a job.
 std::uint64_t dues_until(const LocalSteps& local, std::uint32_t fragment, std::uint64_t steps);
 

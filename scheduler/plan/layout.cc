@@ -137,9 +137,10 @@ class Actors {
   }
 
   /// What is told, pending and corrected of all weights, and their outer momentum; of the
-  /// fragments whose home this is also what islands bring, the global weights, their momentum and
-  /// the log. That is all of them once the others are lost and their homes have moved here; as long
-  /// as they are there, each brings something, but homes are shared.
+  /// fragments whose home this is also what islands bring, as numbers and as they encoded it, the
+  /// global weights, their momentum and the log. That is all of them once the others are lost and
+  /// their homes have moved here; as long as they are there, each brings something, but homes are
+  /// shared. And of one fragment what each island has told, when an update is read.
   std::uint64_t outer_state() const {
     std::uint64_t weights = 0;
     for (std::uint32_t owner = 0; owner < f_.owners(); ++owner) {
@@ -148,7 +149,7 @@ class Actors {
           weights += f_.share({owner, s, t}).gradients;
       }
     }
-    return weights * (8 + 6);
+    return weights * (8 + 7) + weights * f_.job.island->count() / f_.job.local_steps->fragments;
   }
 
   Shard add_shard(Place place) {

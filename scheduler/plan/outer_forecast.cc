@@ -17,9 +17,10 @@ constexpr double kLooks = 2;
 /// (actors/store/local_steps/local_fragment.h).
 constexpr double kMostPending = 2;
 
-/// All weights, in f32, and their progress and the mean of everybody's as codecs write them.
+/// All weights, in f32, and as the codec writes them what is told of them, and of an update what
+/// one island has to hear.
 struct Weights {
-  double bytes = 0, told = 0, mean = 0;
+  double bytes = 0, told = 0, update = 0;
 };
 
 Weights weights_of(const job::Job& job) {
@@ -36,23 +37,26 @@ Weights weights_of(const job::Job& job) {
     return weights.bytes * cost::codec_ratio(codec::name(one), ops::DType::kF32, parts);
   };
   weights.told = encoded(codec);
-  weights.mean = encoded(codec::of_sum(codec, job.island->count()));
+  const std::uint32_t others = job.island->count() - 1;
+  weights.update = weights.told * (job::passes_on(*job.local_steps, others + 1) ? others : 1);
   return weights;
 }
 
-/// Passes over a fragment from its telling to its correction, with what its codec does, and of a
-/// home as many more for each other island that tells it.
+/// Passes over a fragment from its telling to its correction, with what its codec does, and as many
+/// more for each other island whose telling is added: at its home, and where that is passed on
+/// everywhere.
 constexpr double kPasses = 14, kPassesForAnother = 4;
 
 /// Of the processors, to tell all fragments once and be corrected, with the work of a home of those
 /// whose home is here.
 double work_seconds(const job::Job& job, const Weights& weights) {
   const double others = job.island->count() - 1.0, homes = 1.0 / job.island->count();
-  const double passes = kPasses + homes * kPassesForAnother * others;
+  const double adding = job::passes_on(*job.local_steps, job.island->count()) ? 1 : homes;
+  const double passes = kPasses + adding * kPassesForAnother * others;
   // What is told or updated leaves once for each other island, and comes back.
   const double letters =
       2 * homes * others *
-      (cost::message_seconds(weights.told) + cost::message_seconds(weights.mean));
+      (cost::message_seconds(weights.told) + cost::message_seconds(weights.update));
   return others == 0 ? 0 : passes * weights.bytes / cost::kMemoryBytesPerSecond + letters;
 }
 
@@ -73,11 +77,11 @@ OuterForecast forecast_outer(const job::Job& job, const topology::Topology& topo
     OuterForecast::Way way;
     way.to = other;
     // Progress in fragments whose home is there, and updates of those whose home is here.
-    way.bytes = (weights.told + weights.mean) / island.count();
+    way.bytes = (weights.told + weights.update) / island.count();
     way.busy = cost::transfer_seconds(line, way.bytes) / (inner_steps * step_seconds);
     const double fragments = job.local_steps->fragments;
     const double there_and_back = cost::transfer_seconds(line, weights.told / fragments) +
-                                  cost::transfer_seconds(line, weights.mean / fragments) +
+                                  cost::transfer_seconds(line, weights.update / fragments) +
                                   seconds(line.round_trip);
     way.delay = kLooks + there_and_back / step_seconds;
     forecast.inner_steps =

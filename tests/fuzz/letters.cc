@@ -51,11 +51,10 @@ node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
   letter.included = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
   letter.tokens = input.below(2) == 0 ? input.below(4) : input.number<std::uint64_t>();
   const auto kind = static_cast<actors::LetterKind>(letter.kind);
-  const bool mean = kind == actors::LetterKind::kUpdate || kind == actors::LetterKind::kLastUpdate;
-  const bool last =
-      kind == actors::LetterKind::kLastProgress || kind == actors::LetterKind::kLastUpdate;
-  const codec::EdgeCodec told = codec::parse_edge(local.codec).value();
-  const codec::EdgeCodec codec = mean ? codec::of_sum(told, kIslands) : told;
+  const bool update =
+      kind == actors::LetterKind::kUpdate || kind == actors::LetterKind::kLastUpdate;
+  const bool last = kind == actors::LetterKind::kLastProgress;
+  const codec::EdgeCodec codec = codec::parse_edge(local.codec).value();
   letter.codec = last ? codec::name(actors::of_last(codec)) : codec::name(codec);
   if (input.below(8) == 0) letter.codec = "int8";
   const std::size_t elements = fragments().elements(letter.fragment % kFragments);
@@ -72,7 +71,18 @@ node::Letter letter(fuzz::Input& input, const job::LocalSteps& local) {
     return letter;
   }
   actors::Coder coder(codec, fragments().parts(letter.fragment % kFragments));
-  letter.payload = coder.encode(values, last);
+  if (!update) {
+    letter.payload = coder.encode(values, last);
+    return letter;
+  }
+  const bool passes_on = job::passes_on(local, kIslands);
+  for (std::size_t told = input.below(4); told > 0; --told) {
+    const bool is_last = input.below(8) == 0;
+    const auto island = static_cast<std::uint32_t>(input.below(kIslands + 1));
+    const actors::Told one{passes_on ? island : actors::kTogether, is_last, 4 - told,
+                           input.below(99), coder.encode(values, is_last)};
+    actors::append(letter.payload, one);
+  }
   return letter;
 }
 

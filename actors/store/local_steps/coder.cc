@@ -4,6 +4,8 @@
 #include <cmath>
 #include <functional>
 
+#include "runtime/base/check.h"
+
 namespace reef::actors {
 
 codec::Codec of_last(const codec::EdgeCodec& codec) {
@@ -17,43 +19,32 @@ Coder::Coder(const codec::EdgeCodec& codec, const std::vector<codec::Matrix>& pa
   for (const codec::Matrix& part : parts) elements_ += part.elements();
 }
 
-void Coder::begin() {
-  if (!owed_.residual.empty()) return;
-  if (sparse_)
-    owed_ = sparse_->begin();
-  else if (codec::rounds(codec_))
-    owed_.residual.resize(elements_);
-}
-
 Bytes Coder::encode(std::span<const float> values, bool last) {
-  begin();
   Bytes encoded;
   if (sparse_ && !last) {
-    sparse_->encode(values, owed_, encoded);
-    return encoded;
-  }
-  const codec::Codec plain = of_last(codec_);
-  if (owed_.residual.empty()) {
-    codec::encode(plain, values, encoded);
-    return encoded;
-  }
-  std::ranges::transform(owed_.residual, values, owed_.residual.begin(), std::plus<>());
-  codec::encode(plain, owed_.residual, encoded);
-  std::vector<float> seen = owed_.residual;
-  codec::round_trip(plain, seen);
-  std::ranges::transform(owed_.residual, seen, owed_.residual.begin(), std::minus<>());
-  return encoded;
-}
-
-Bytes Coder::encode_alone(std::span<const float> values, bool last) {
-  Bytes encoded;
-  if (sparse_ && !last) {
-    begin();
+    if (owed_.residual.empty()) owed_ = sparse_->begin();
     std::ranges::fill(owed_.residual, 0.0f);
     sparse_->encode(values, owed_, encoded);
   } else {
     codec::encode(of_last(codec_), values, encoded);
   }
+  return encoded;
+}
+
+Bytes Coder::encode_owing(std::span<const float> values) {
+  CHECK(!sparse_);
+  const codec::Codec plain = of_last(codec_);
+  Bytes encoded;
+  if (!codec::rounds(codec_)) {
+    codec::encode(plain, values, encoded);
+    return encoded;
+  }
+  owed_.residual.resize(elements_);
+  std::ranges::transform(owed_.residual, values, owed_.residual.begin(), std::plus<>());
+  codec::encode(plain, owed_.residual, encoded);
+  std::vector<float> seen = owed_.residual;
+  codec::round_trip(plain, seen);
+  std::ranges::transform(owed_.residual, seen, owed_.residual.begin(), std::minus<>());
   return encoded;
 }
 

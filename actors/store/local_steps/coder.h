@@ -1,5 +1,6 @@
 #pragma once
-// Encodes what islands tell each other of a fragment: their progress, and the mean of everybody's.
+// Encodes what islands tell each other of a fragment: their progress, and where a home does not
+// pass that on (told.h) the mean of everybody's.
 
 #include <optional>
 #include <span>
@@ -20,23 +21,22 @@ inline constexpr float kMostProgress = 1e15F;
 /// for it: instead of a codec with feedback it is encoded in int8.
 codec::Codec of_last(const codec::EdgeCodec& codec);
 
-/// Thread: one at a time. Memory: the fragment once in f32 from the first encode() on, unless the
-/// codec loses nothing, and of a codec with feedback from any.
+/// Thread: one at a time. Memory: the fragment once in f32 from the first encode() of a codec with
+/// feedback, or encode_owing(), on.
 class Coder {
  public:
   /// Of a fragment of these parameters. Precondition: the codec is not one that chooses.
   Coder(const codec::EdgeCodec& codec, const std::vector<codec::Matrix>& parts);
 
-  /// `values`, and what is owed; what is not in the result is owed from now on (error feedback).
+  /// What is left out of it is the caller's to tell later.
   Bytes encode(std::span<const float> values, bool last);
-  /// `values` alone. For whoever tells the rest another way; never beside encode().
-  Bytes encode_alone(std::span<const float> values, bool last);
+  /// `values`, and what is owed; what is rounded away is owed from now on (error feedback).
+  /// Precondition: the codec has no feedback of its own.
+  Bytes encode_owing(std::span<const float> values);
   /// What the other side encoded. Failure: kDecompress; kPoison for numbers over kMostTold.
   Status decode(BytesView encoded, bool last, std::span<float> values);
 
  private:
-  void begin();
-
   codec::EdgeCodec codec_;
   std::size_t elements_ = 0;
   std::optional<codec::FeedbackCoder> sparse_;  ///< of codecs with feedback of their own

@@ -25,7 +25,7 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
     : local_(local),
       island_(island),
       codec_(codec::parse_edge(local.codec).value()),  // the job was checked
-      mean_codec_(codec::of_sum(codec_, island.count())),
+      passes_on_(job::passes_on(local, island.count())),
       fragments_(fragments),
       send_(std::move(send)),
       usual_pace_(job::dues_in_interval(local)),
@@ -37,8 +37,9 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
     if (other != island.index) company_.insert(other);
   }
   for (std::uint32_t f = 0; f < fragments.count(); ++f) {
-    Side& side = sides_.emplace_back(
-        Side{LocalFragment(global[f]), OuterOptimizer(outer(), is_home(f) ? 0 : global[f].size())});
+    Side& side =
+        sides_.emplace_back(Side{LocalFragment(island.index, global[f]), make_coder(f),
+                                 OuterOptimizer(outer(), is_home(f) ? 0 : global[f].size())});
     side.dues = side.told_at = job::dues_until(local, f, island.first_step);
     side.home_since = now;
     side.pace = Pace(usual_pace_, usual_pace_);
@@ -48,16 +49,8 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
     } else if (is_home(f)) {
       make_home(f);
       open_home(f, now);
-    } else {
-      side.coders = make_coders(f);
     }
   }
-}
-
-std::unique_ptr<HomeFragment::Coders> Exchange::make_coders(std::uint32_t fragment) const {
-  const std::vector<codec::Matrix>& parts = fragments_.parts(fragment);
-  return std::make_unique<HomeFragment::Coders>(
-      HomeFragment::Coders{Coder(codec_, parts), Coder(mean_codec_, parts)});
 }
 
 void Exchange::trained(std::uint64_t tokens) {
@@ -79,19 +72,16 @@ void Exchange::tell(std::uint32_t fragment, std::vector<float> weights, bool las
 void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weights, bool last,
                             Time now) {
   Side& side = sides_[fragment];
+  const Told& telling = side.local.tell(weights, last, side.coder);
   if (!side.home) {
-    side.local.tell(weights, last, &side.coders->progress);
-    side.told_when[side.local.last_told().number] = now;
-    return send_telling(fragment, side.local.last_told());
+    side.told_when[telling.number] = now;
+    return send_telling(fragment, telling);
   }
-  const std::span<const float> progress = side.local.tell(weights, last, nullptr);
-  const LocalFragment::Telling& telling = side.local.last_told();
-  const Status brought =
-      side.home->bring(island_.index, telling.number, telling.tokens, last, progress, now);
+  const Status brought = side.home->bring(view_of(telling), now);
   if (!brought.ok()) log_error(brought.error().text());
 }
 
-void Exchange::send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling) {
+void Exchange::send_telling(std::uint32_t fragment, const Told& telling) {
   node::Letter letter =
       letter_of(telling.last ? LetterKind::kLastProgress : LetterKind::kProgress, fragment);
   letter.number = telling.number;
@@ -159,13 +149,13 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
     case LetterKind::kHave:
       return met(letter, now);
     case LetterKind::kProgress:
-    case LetterKind::kLastProgress:
-      if (letter.codec != name_of(codec_, kind == LetterKind::kLastProgress))
-        return wrong("in another codec than ours");
+    case LetterKind::kLastProgress: {
+      const bool last = kind == LetterKind::kLastProgress;
+      if (letter.codec != name_of(codec_, last)) return wrong("in another codec than ours");
       if (letter.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
       side.brought_at[island] = now;
-      return side.home->bring(island, letter.number, letter.tokens,
-                              kind == LetterKind::kLastProgress, letter.payload, now);
+      return side.home->bring({island, last, letter.number, letter.tokens, letter.payload}, now);
+    }
     case LetterKind::kUpdate:
     case LetterKind::kLastUpdate:
       return updated(letter, kind == LetterKind::kLastUpdate, now);
@@ -193,14 +183,35 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
   return wrong("of an unknown kind");
 }
 
-/// As the home does, of the mean progress to what all add to the global weights.
-Status Exchange::step_along(const node::Letter& update, bool last) {
+/// The mean progress, into change_: of what others told, as the home has passed it on, and of what
+/// we told that is in it, or as the home has made it. False: nobody's.
+Result<bool> Exchange::mean_of(const node::Letter& update) {
   Side& side = sides_[update.fragment];
   change_.assign(fragments_.elements(update.fragment), 0);
-  if (update.payload.empty()) return {};
-  if (update.codec != name_of(mean_codec_, last)) return wrong("in another codec than ours");
-  ATOLL_TRY(side.coders->mean.decode(update.payload, last, change_));
-  side.outer.step(change_);
+  contributions_.begin(island_.count(), change_.size());
+  const auto add = [&](const ToldView& told) -> Status {
+    if (told.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
+    ATOLL_TRY(side.coder.decode(told.encoded, told.last, change_));
+    contributions_.add(told.island == kTogether ? 0 : told.island, told.tokens, change_);
+    return {};
+  };
+  ATOLL_ASSIGN(const std::vector<ToldView> all, read_told(update.payload, island_.count()));
+  for (const ToldView& told : all) {
+    if ((told.island == kTogether) == passes_on_ || told.island == island_.index)
+      return wrong("carries what the receiver knows itself, or what is not passed on");
+    ATOLL_TRY(add(told));
+  }
+  for (const Told& own : side.local.pending()) {
+    if (passes_on_ && own.number <= update.included) ATOLL_TRY(add(view_of(own)));
+  }
+  return contributions_.mean(change_);
+}
+
+/// As the home does: into change_ what all add to the global weights.
+Status Exchange::step_along(const node::Letter& update) {
+  if (update.codec != codec::name(codec_)) return wrong("in another codec than ours");
+  ATOLL_ASSIGN(const bool steps, mean_of(update));
+  if (steps) sides_[update.fragment].outer.step(change_);
   return {};
 }
 
@@ -212,7 +223,7 @@ Status Exchange::updated(const node::Letter& letter, bool last, Time now) {
     return {};
   }
   if (!side.local.may_count(letter.included)) return wrong("includes what was never told");
-  ATOLL_TRY(step_along(letter, last));
+  ATOLL_TRY(step_along(letter));
   ATOLL_TRY(side.local.take(letter.number, letter.included, change_));
   look_at_line(letter.fragment, letter, now);
   taken_last(letter.fragment, last);
@@ -229,14 +240,17 @@ void Exchange::taken_last(std::uint32_t fragment, bool last) {
 
 void Exchange::send_update(std::uint32_t island, std::uint32_t fragment,
                            const HomeFragment::Update& update, Duration waited) {
+  if (!sides_[fragment].home->serves(update, island)) return send_snapshot(island, fragment);
   node::Letter letter =
       letter_of(update.last ? LetterKind::kLastUpdate : LetterKind::kUpdate, fragment);
   letter.number = update.version;
   letter.included = update.included[island];
   letter.tokens = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
-  letter.codec = name_of(mean_codec_, update.last);
-  letter.payload = update.encoded;
+  letter.codec = codec::name(codec_);
+  for (const Told& told : update.told) {
+    if (told.island != island) append(letter.payload, told);
+  }
   send_(island, std::move(letter));
 }
 
@@ -259,6 +273,7 @@ void Exchange::update(Time now) {
     side.settled = made.last;
     for (const std::uint32_t island : present_)
       send_update(island, f, made, now - side.brought_at[island]);
+    for (const std::uint32_t island : made.overfull) send_have(island, f);
   }
 }
 

@@ -80,14 +80,14 @@ class Exchange {
  private:
   struct Side {
     LocalFragment local;
-    OuterOptimizer outer;                            ///< elsewhere: as the home's; else of nothing
-    std::unique_ptr<HomeFragment::Coders> coders{};  ///< elsewhere: of what is told, and comes
-    std::uint64_t home_version = 0;                  ///< elsewhere: as the home said when we met
-    std::map<std::uint64_t, Time> told_when{};       ///< elsewhere: what is not counted
-    std::unique_ptr<HomeFragment> home{};            ///< if it is here
-    bool ready = true;                               ///< here: false while the others may know more
-    Time home_since{};                               ///< since when it is where it is
-    bool informed = true;  ///< here: somebody knows what training has made
+    Coder coder;
+    OuterOptimizer outer;                       ///< elsewhere: as the home's; else of nothing
+    std::uint64_t home_version = 0;             ///< elsewhere: as the home said when we met
+    std::map<std::uint64_t, Time> told_when{};  ///< elsewhere: what is not counted
+    std::unique_ptr<HomeFragment> home{};       ///< if it is here
+    bool ready = true;                          ///< here: false while the others may know more
+    Time home_since{};                          ///< since when it is where it is
+    bool informed = true;                       ///< here: somebody knows what training has made
     std::map<std::uint32_t, std::uint64_t> joined{};  ///< here: islands, with what version
     std::set<std::uint32_t> asked{};             ///< here: who knew more, and has not answered yet
     std::set<std::uint32_t> early{};             ///< who joined before this was the home
@@ -104,8 +104,9 @@ class Exchange {
   };
 
   OuterSettings outer() const { return {local_.outer_learning_rate, local_.outer_momentum}; }
-  std::unique_ptr<HomeFragment::Coders> make_coders(std::uint32_t fragment) const;
-  Status step_along(const node::Letter& update, bool last);
+  Coder make_coder(std::uint32_t fragment) const { return {codec_, fragments_.parts(fragment)}; }
+  Result<bool> mean_of(const node::Letter& update);
+  Status step_along(const node::Letter& update);
 
   bool is_told(std::uint32_t fragment, Time now);
   void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
@@ -115,7 +116,7 @@ class Exchange {
   Status paced(const node::Letter& letter);
   void make_telling(std::uint32_t fragment, std::span<const float> weights, bool last, Time now);
   void tell_last(std::uint32_t fragment, Time now);
-  void send_telling(std::uint32_t fragment, const LocalFragment::Telling& telling);
+  void send_telling(std::uint32_t fragment, const Told& telling);
   Duration patience() const;
   bool may_return(Time now) const;
   Status open(std::uint32_t island, const node::Letter& letter, Time now);
@@ -140,6 +141,7 @@ class Exchange {
   bool is_of_homes_before(const node::Letter& letter) const;
   Status joined(std::uint32_t island, const node::Letter& letter);
   void welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known);
+  void send_have(std::uint32_t island, std::uint32_t fragment);
   Status met(const node::Letter& letter, Time now);
   Status read_state(const node::Letter& letter);
   void send_snapshot(std::uint32_t island, std::uint32_t fragment);
@@ -149,7 +151,8 @@ class Exchange {
 
   const job::LocalSteps local_;
   const job::Island island_;
-  const codec::EdgeCodec codec_, mean_codec_;  ///< of progress, and of the mean of all
+  const codec::EdgeCodec codec_;
+  const bool passes_on_;  ///< what was told; else updates carry the mean of it
   const Fragments& fragments_;
   const SendLetter send_;
   const std::uint32_t usual_pace_;  ///< due dates in the job's interval
@@ -161,7 +164,9 @@ class Exchange {
   std::set<std::uint32_t> present_;
   std::map<std::uint32_t, Time> away_;                       ///< since when
   std::set<std::pair<std::uint32_t, std::uint32_t>> joins_;  ///< islands and fragments, just now
-  std::vector<float> change_, velocity_;                     ///< of what is read just now
+  // Of what is read just now.
+  Contributions contributions_;
+  std::vector<float> change_, velocity_;
 };
 
 }  // namespace reef::actors

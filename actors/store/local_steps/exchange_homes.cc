@@ -80,9 +80,8 @@ void Exchange::home_moved(std::uint32_t fragment, Time now) {
 void Exchange::make_home(std::uint32_t fragment) {
   Side& side = sides_[fragment];
   side.home = std::make_unique<HomeFragment>(GatheringRules{local_.quorum, local_.grace}, outer(),
-                                             std::move(*make_coders(fragment)), island_.count(),
+                                             make_coder(fragment), passes_on_, island_.count(),
                                              side.local.global());
-  side.coders.reset();
 }
 
 /// With what this island has of it.
@@ -133,9 +132,8 @@ void Exchange::open_home(std::uint32_t fragment, Time now) {
   }
   const auto again = side.local.met(home.received(island_.index));
   if (!again.ok()) return log_error(again.error().text());
-  for (const LocalFragment::Telling* told : *again) {
-    const Status brought =
-        home.bring(island_.index, told->number, told->tokens, told->last, told->encoded, now);
+  for (const Told* told : *again) {
+    const Status brought = home.bring(view_of(*told), now);
     if (!brought.ok()) log_error(brought.error().text());
   }
   tell_last(fragment, now);
@@ -211,16 +209,21 @@ Status Exchange::joined(std::uint32_t island, const node::Letter& letter) {
   return {};
 }
 
-/// What the home has of an island, and what the island has missed since version `known`.
-void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known) {
+void Exchange::send_have(std::uint32_t island, std::uint32_t fragment) {
   const HomeFragment& home = *sides_[fragment].home;
   node::Letter have = letter_of(LetterKind::kHave, fragment);
   have.number = home.received(island);
   have.tokens = home.version();
   send_(island, std::move(have));
+}
+
+/// What the home has of an island, and what the island has missed since version `known`.
+void Exchange::welcome(std::uint32_t island, std::uint32_t fragment, std::uint64_t known) {
+  const HomeFragment& home = *sides_[fragment].home;
+  send_have(island, fragment);
   send_pace(island, fragment);  // it may have heard of another home's
   std::vector<const HomeFragment::Update*> updates;
-  if (!home.missed(known, updates)) return send_snapshot(island, fragment);
+  if (!home.missed(island, known, updates)) return send_snapshot(island, fragment);
   for (const HomeFragment::Update* update : updates)
     send_update(island, fragment, *update, Duration::max());
 }
@@ -229,7 +232,7 @@ Status Exchange::met(const node::Letter& letter, Time now) {
   Side& side = sides_[letter.fragment];
   ATOLL_ASSIGN(const auto again, side.local.met(letter.number));
   side.home_version = letter.tokens;
-  for (const LocalFragment::Telling* telling : again) send_telling(letter.fragment, *telling);
+  for (const Told* telling : again) send_telling(letter.fragment, *telling);
   tell_last(letter.fragment, now);
   // It may not have come.
   if (side.settled) send_home(letter_of(LetterKind::kDone, letter.fragment));
@@ -264,9 +267,10 @@ Status Exchange::read_state(const node::Letter& letter) {
 Status Exchange::snapshot(const node::Letter& letter) {
   Side& side = sides_[letter.fragment];
   ATOLL_TRY(read_state(letter));
-  if (!side.home) side.outer.restore(velocity_);
   ATOLL_ASSIGN(const auto taken, side.local.take_snapshot(letter.number, letter.included, change_));
-  if (taken == LocalFragment::Taken::kDone) taken_last(letter.fragment, letter.tokens == kEnded);
+  if (taken != LocalFragment::Taken::kDone) return {};
+  if (!side.home) side.outer.restore(velocity_);
+  taken_last(letter.fragment, letter.tokens == kEnded);
   return {};
 }
 

@@ -7,37 +7,45 @@
 #include "runtime/base/check.h"
 
 namespace reef::actors {
-HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coders coders,
+namespace {
+
+std::size_t bytes_of(const HomeFragment::Update& update) {
+  std::size_t bytes = 0;
+  for (const Told& told : update.told) bytes += told.encoded.size();
+  return bytes;
+}
+
+}  // namespace
+
+HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder, bool passes_on,
                            std::uint32_t islands, std::span<const float> global)
     : gathering_(rules),
       optimizer_(outer, global.size()),
-      coders_(std::move(coders)),
+      coder_(std::move(coder)),
+      passes_on_(passes_on),
       islands_(islands),
       global_(global.begin(), global.end()),
       decoded_(global.size()) {
+  brought_.begin(islands, global.size());
   for (std::uint32_t island = 0; island < islands; ++island) gathering_.join(island);
 }
 
-Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
-                           bool last, std::span<const float> progress, Time now) {
-  Brought& brought = islands_[island];
-  if (number != brought.received + 1) return {};
-  if (!std::ranges::all_of(progress, [](float one) { return std::abs(one) <= kMostProgress; }))
+Status HomeFragment::bring(const ToldView& told, Time now) {
+  Brought& brought = islands_[told.island];
+  if (told.number != brought.received + 1) return {};
+  brought.overfull = brought.waiting == kMostTellings;
+  if (brought.overfull) return {};
+  ATOLL_TRY(coder_.decode(told.encoded, told.last, decoded_));
+  if (!std::ranges::all_of(decoded_, [](float one) { return std::abs(one) <= kMostProgress; }))
     return Error{Code::kPoison, "progress", "larger than training can make it, or no number"};
-  if (brought.progress.empty()) brought.progress.assign(progress.size(), 0);
-  // What comes twice between updates is one longer way, of all its tokens.
-  std::ranges::transform(brought.progress, progress, brought.progress.begin(), std::plus<>());
-  brought.received = number;
-  brought.tokens += tokens;
-  brought.last = last;
-  gathering_.bring(island, now);
+  brought_.add(told.island, told.tokens, decoded_);
+  brought.received = told.number;
+  brought.last = told.last;
+  brought.waiting += 1;
+  if (passes_on_)
+    told_.push_back({told.island, told.last, told.number, told.tokens, to_bytes(told.encoded)});
+  gathering_.bring(told.island, now);
   return {};
-}
-
-Status HomeFragment::bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens,
-                           bool last, BytesView encoded, Time now) {
-  ATOLL_TRY(coders_.progress.decode(encoded, last, decoded_));
-  return bring(island, number, tokens, last, decoded_, now);
 }
 
 void HomeFragment::joined(std::uint32_t island) {
@@ -50,7 +58,7 @@ std::optional<Time> HomeFragment::due(bool may_end) const {
   if (!may_end) return gathering_.due();
   bool brought = false, all_last = true;
   for (std::uint32_t i = 0; i < islands_.size(); ++i) {
-    brought = brought || !islands_[i].progress.empty();
+    brought = brought || brought_.has(i);
     all_last = all_last && (islands_[i].last || !gathering_.has(i));
   }
   if (all_last && (brought || !ended_)) return Time{};
@@ -58,44 +66,63 @@ std::optional<Time> HomeFragment::due(bool may_end) const {
 }
 
 const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float>& change) {
-  std::vector<Contribution> contributions;
   Update made{++version_, may_end};
   for (std::uint32_t i = 0; i < islands_.size(); ++i) {
     Brought& brought = islands_[i];
-    if (brought.tokens > 0) contributions.push_back({brought.progress, brought.tokens});
     made.included.push_back(brought.counted = brought.received);
+    if (brought.overfull) made.overfull.push_back(i);
     if (brought.last) gathering_.retire(i);
     if (gathering_.has(i)) made.last = false;
   }
-  gathering_.close();
-  change.assign(global_.size(), 0);
-  if (!contributions.empty()) {
-    mean_of(contributions, change);
-    made.encoded = coders_.mean.encode(change, made.last);
-    // All islands, also this one, step along what the codec made of it.
-    CHECK(coders_.mean.decode(made.encoded, made.last, change).ok());
+  change.resize(global_.size());
+  if (brought_.mean(change)) {
+    if (!passes_on_) {
+      told_.push_back({kTogether, made.last, 0, 1, coder_.encode_owing(change)});
+      // All islands, also this one, step along what the codec made of it.
+      CHECK(coder_.decode(told_.back().encoded, made.last, change).ok());
+    }
     optimizer_.step(change);
   }
-  for (Brought& brought : islands_) brought.forget();
+  made.told = std::move(told_);
+  forget();
   ended_ = made.last;
   std::ranges::transform(global_, change, global_.begin(), std::plus<>());
-  log_bytes_ += made.encoded.size();
+  log_bytes_ += bytes_of(made);
   log_.push_back(std::move(made));
-  // One that has missed more than a snapshot's worth gets a snapshot.
+  // One that has missed more than the weights' worth gets a snapshot.
   while (log_.size() > 1 && log_bytes_ > global_.size() * sizeof(float)) {
-    log_bytes_ -= log_.front().encoded.size();
+    log_bytes_ -= bytes_of(log_.front());
     log_.pop_front();
   }
   return log_.back();
 }
 
-bool HomeFragment::missed(std::uint64_t version, std::vector<const Update*>& updates) const {
+void HomeFragment::forget() {
+  gathering_.close();
+  brought_.clear();
+  told_.clear();
+  for (Brought& brought : islands_) brought.waiting = 0, brought.overfull = false;
+}
+
+bool HomeFragment::serves(const Update& update, std::uint32_t island) const {
+  std::size_t bytes = 0;
+  for (const Told& told : update.told) {
+    if (told.island != island)
+      bytes += told.encoded.size();
+    else if (told.number <= islands_[island].before)
+      return false;
+  }
+  return bytes <= 2 * sizeof(float) * global_.size();
+}
+
+bool HomeFragment::missed(std::uint32_t island, std::uint64_t version,
+                          std::vector<const Update*>& updates) const {
   if (version == version_) return true;
   if (log_.empty() || version + 1 < log_.front().version || version > version_) return false;
   for (const Update& update : log_) {
     if (update.version > version) updates.push_back(&update);
   }
-  return true;
+  return std::ranges::all_of(updates, [&](const Update* one) { return serves(*one, island); });
 }
 
 void HomeFragment::adopt(std::uint64_t version, std::span<const float> global,
@@ -104,11 +131,8 @@ void HomeFragment::adopt(std::uint64_t version, std::span<const float> global,
   version_ = version;
   std::ranges::copy(global, global_.begin());
   optimizer_.restore(velocity);
-  gathering_.close();
-  for (Brought& brought : islands_) {
-    brought.forget();
-    brought.received = brought.counted;
-  }
+  forget();
+  for (Brought& brought : islands_) brought.received = brought.counted;
   log_.clear();
   log_bytes_ = 0;
   ended_ = false;
@@ -120,7 +144,9 @@ void HomeFragment::through(std::uint32_t island) {
 }
 
 void HomeFragment::began_anew(std::uint32_t island) {
-  islands_[island].last = false;
+  Brought& brought = islands_[island];
+  brought.last = false;
+  brought.before = brought.received;
   gathering_.join(island);
 }
 

@@ -10,38 +10,34 @@
 #include <vector>
 
 #include "actors/store/local_steps/coder.h"
+#include "actors/store/local_steps/contributions.h"
 #include "actors/store/local_steps/gathering.h"
 #include "actors/store/local_steps/outer_optimizer.h"
+#include "actors/store/local_steps/told.h"
 #include "runtime/base/error.h"
 
 namespace reef::actors {
 
 constexpr std::uint64_t generation_of(std::uint64_t version) { return version >> 32; }
 
-/// Thread: one at a time; time is the caller's. Memory: the fragment in f32 four times, once for
-/// each island whose progress waits, and once for the log.
+/// Thread: one at a time; time is the caller's. Memory: the fragment in f32 three times, once for
+/// each island that has brought something, once for the log, and once for what a mean leaves out;
+/// what waits to be passed on, encoded.
 class HomeFragment {
  public:
-  struct Coders {
-    Coder progress;  ///< of islands
-    Coder mean;      ///< of theirs together
-  };
-  /// Begins at the global weights, and expects `islands`, 0, 1, ...
-  HomeFragment(GatheringRules rules, OuterSettings outer, Coders coders, std::uint32_t islands,
-               std::span<const float> global);
+  /// Begins at the global weights, and expects `islands`, 0, 1, ... `passes_on`: updates carry what
+  /// islands have told, not the mean of it.
+  HomeFragment(GatheringRules rules, OuterSettings outer, Coder coder, bool passes_on,
+               std::uint32_t islands, std::span<const float> global);
 
   /// Trains, and is waited for, or not. One whose last was counted has nothing more to bring.
   void joined(std::uint32_t island);
   void left(std::uint32_t island) { gathering_.leave(island); }
 
-  /// Its telling `number`, of so many trained tokens, of which only the last may be without any;
-  /// what came before is passed over, as is what leaves a gap, which is sent again.
-  /// Failure: kPoison for progress that would make everybody's weights no numbers.
-  Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
-               std::span<const float> progress, Time now);
-  /// The same, encoded. Failure: kDecompress, too.
-  Status bring(std::uint32_t island, std::uint64_t number, std::uint64_t tokens, bool last,
-               BytesView encoded, Time now);
+  /// Of one of the islands; only its last may be of no tokens. What came before is passed over, as
+  /// is what leaves a gap, which is sent again, and what comes when kMostTellings wait.
+  /// Failure: kDecompress; kPoison for progress that would make everybody's weights no numbers.
+  Status bring(const ToldView& told, Time now);
 
   /// `may_end`: whoever is not there will not come. Then it is also due when nobody is left who
   /// could bring more: whatever the quorum, and with nothing in it, since the last update is to say
@@ -52,7 +48,9 @@ class HomeFragment {
     std::uint64_t version = 0;
     bool last = false;                      ///< nobody who trains will bring more
     std::vector<std::uint64_t> included{};  ///< of each island, its last telling in it
-    Bytes encoded{};                        ///< the mean progress; empty: nobody's, and no step
+    std::vector<Told> told{};               ///< of nobody: no step
+    std::vector<std::uint32_t>
+        overfull{};  ///< islands of which something was passed over, to be sent again
   };
   /// Out of what was brought. `change`: what all add to the global weights, also here.
   const Update& update(bool may_end, std::vector<float>& change);
@@ -65,8 +63,13 @@ class HomeFragment {
   /// The last telling of an island that came; and that was counted.
   std::uint64_t received(std::uint32_t island) const { return islands_[island].received; }
   std::uint64_t counted(std::uint32_t island) const { return islands_[island].counted; }
-  /// The updates behind this version, in order; false where the log no longer has them.
-  bool missed(std::uint64_t version, std::vector<const Update*>& updates) const;
+  /// Whether the island can make the update's step: it knows what it has told itself, but not what
+  /// one before it has. Else, and where that would be more bytes, it gets a snapshot.
+  bool serves(const Update& update, std::uint32_t island) const;
+  /// The updates behind this version, in order; false where the log no longer has them, or one does
+  /// not serve.
+  bool missed(std::uint32_t island, std::uint64_t version,
+              std::vector<const Update*>& updates) const;
 
   /// This is a fragment's new home, and its own island, or another that knows more, has these of
   /// the home before.
@@ -86,20 +89,21 @@ class HomeFragment {
  private:
   struct Brought {
     std::uint64_t received = 0, counted = 0;
-    std::uint64_t tokens = 0;
+    std::uint64_t before = 0;  ///< the last telling that one before it may have told
+    std::size_t waiting = 0;   ///< tellings, for the next update
+    bool overfull = false;     ///< and one more came
     bool last = false;
-    std::vector<float> progress{};  ///< empty: nothing since the last update
-
-    void forget() {
-      tokens = 0;
-      progress.clear();
-    }
   };
+
+  void forget();
 
   Gathering gathering_;
   OuterOptimizer optimizer_;
-  Coders coders_;
+  Coder coder_;
+  const bool passes_on_;
   std::vector<Brought> islands_;
+  Contributions brought_;
+  std::vector<Told> told_;  ///< to be passed on
   std::vector<float> global_;
   std::vector<float> decoded_;
   std::deque<Update> log_;

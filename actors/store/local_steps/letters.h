@@ -4,8 +4,8 @@
 //
 //   to the home                               from it
 //   join: I am there, and know this version   have: what I have of you
-//   progress: what training did               update: the mean progress, for the outer optimizer
-//   replica: the weights, with their            of each island; one version further
+//   progress: what training did               update: what all have told (told.h), for the outer
+//   replica: the weights, with their            optimizer of each island; one version further
 //     momentum, as I know them                snapshot: the global weights and their momentum
 //                                             ask: give me your replica, I know less than you
 //   done: I have taken the last update        home: I am it now, join me
@@ -26,7 +26,7 @@ enum class LetterKind : std::uint16_t {
   kHave = 2,      ///< number: last telling that came; tokens: the home's version
   kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
   kUpdate = 4,    ///< number: version; included: last telling counted; tokens: microseconds that
-                  ///< this one waited for others'; payload: encoded, of nobody's progress empty
+                  ///< this one waited for others'; payload: told.h, less the receiver's own
   kLastProgress = 5,
   kLastUpdate = 6,
   kSnapshot = 7,  ///< as an update, but the fragment in f32 and its outer momentum behind it;

@@ -6,32 +6,31 @@
 
 namespace reef::actors {
 
-std::span<const float> LocalFragment::tell(std::span<const float> weights, bool last,
-                                           Coder* coder) {
+const Told& LocalFragment::tell(std::span<const float> weights, bool last, Coder& coder) {
   Bytes encoded;
   const auto some = [&](std::span<float> progress) {
-    encoded = coder->encode_alone(progress, false);
+    encoded = coder.encode(progress, false);
     // Of what is no number this is none, either: the home refuses it.
-    static_cast<void>(coder->decode(encoded, false, progress));
+    static_cast<void>(coder.decode(encoded, false, progress));
   };
   // Nothing is told after the last, so that one counts as if it were told whole.
   const std::span<const float> progress =
-      coder == nullptr || last ? progress_.tell(weights) : progress_.tell(weights, some);
-  if (coder != nullptr && last) encoded = coder->encode_alone(progress, true);
+      last ? progress_.tell(weights) : progress_.tell(weights, some);
+  if (last) encoded = coder.encode(progress, true);
   ended_ = last;
-  pending_.push_back({++told_, std::exchange(tokens_, 0), last, std::move(encoded)});
-  return progress;
+  return pending_.emplace_back(
+      Told{island_, last, ++told_, std::exchange(tokens_, 0), std::move(encoded)});
 }
 
-Result<std::vector<const LocalFragment::Telling*>> LocalFragment::met(std::uint64_t number) {
+Result<std::vector<const Told*>> LocalFragment::met(std::uint64_t number) {
   // One that begins anew goes on with the numbers of the one before it.
   if (pending_.empty() && number > told_) told_ = counted_ = number;
   if (number > told_ || number < counted_)
     return Error{Code::kProto, "telling " + std::to_string(number),
                  "is not what the home can have"};
   met_ = true;
-  std::vector<const Telling*> again;
-  for (const Telling& telling : pending_) {
+  std::vector<const Told*> again;
+  for (const Told& telling : pending_) {
     if (telling.number > number) again.push_back(&telling);
   }
   return again;

@@ -9,26 +9,20 @@
 
 #include "actors/store/local_steps/coder.h"
 #include "actors/store/local_steps/progress.h"
+#include "actors/store/local_steps/told.h"
 #include "runtime/base/error.h"
 
 namespace reef::actors {
 
-/// Thread: one at a time. Memory: the fragment three times in f32, once more for each telling that
-/// is not counted yet, of which there are at most kMostPending, and the last one.
+/// Thread: one at a time. Memory: the fragment three times in f32, once more, and once encoded, for
+/// each telling that is not counted yet, of which there are at most kMostPending, and the last one.
 class LocalFragment {
  public:
   static constexpr std::size_t kMostPending = 2;
 
-  struct Telling {
-    std::uint64_t number = 0;
-    std::uint64_t tokens = 0;
-    bool last = false;
-    Bytes encoded;
-  };
-
   /// Begins at the global weights.
-  explicit LocalFragment(std::span<const float> global)
-      : progress_(global), correction_(global.size()), change_(global.size()) {}
+  LocalFragment(std::uint32_t island, std::span<const float> global)
+      : island_(island), progress_(global), correction_(global.size()), change_(global.size()) {}
 
   /// Training went on: the tokens behind the next telling.
   void trained(std::uint64_t tokens) { tokens_ += tokens; }
@@ -38,16 +32,16 @@ class LocalFragment {
   bool is_behind() const { return met_ && pending_.size() >= kMostPending; }
   /// All that was told has been counted.
   bool is_counted() const { return pending_.empty(); }
-  /// The progress that is told; valid until the next call. The telling is kept, encoded if there is
-  /// a coder, until it is counted.
-  std::span<const float> tell(std::span<const float> weights, bool last, Coder* coder);
-  const Telling& last_told() const { return pending_.back(); }
+  /// Encodes what is told of its progress, and keeps it until it is counted.
+  const Told& tell(std::span<const float> weights, bool last, Coder& coder);
+  /// Not counted yet, in order.
+  const std::deque<Told>& pending() const { return pending_; }
   /// The last telling of all was counted.
   bool is_through() const { return ended_ && pending_.empty(); }
 
   /// The home has all up to telling `number`. Those that are to be sent again. Failure: kProto for
   /// one that was never told.
-  Result<std::vector<const Telling*>> met(std::uint64_t number);
+  Result<std::vector<const Told*>> met(std::uint64_t number);
   /// The channel to the home is lost.
   void parted() { met_ = false; }
 
@@ -80,8 +74,9 @@ class LocalFragment {
  private:
   Result<Taken> count(std::uint64_t version, std::uint64_t included, std::span<const float> update);
 
+  const std::uint32_t island_;
   Progress progress_;
-  std::deque<Telling> pending_;
+  std::deque<Told> pending_;
   std::vector<float> correction_, change_;
   std::uint64_t tokens_ = 0;
   std::uint64_t version_ = 0;

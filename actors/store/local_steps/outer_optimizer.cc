@@ -8,18 +8,6 @@
 
 namespace reef::actors {
 
-void mean_of(std::span<const Contribution> contributions, std::span<float> mean) {
-  CHECK(!contributions.empty());
-  double tokens = 0;
-  for (const Contribution& one : contributions) tokens += static_cast<double>(one.tokens);
-  std::ranges::fill(mean, 0.0f);
-  for (const Contribution& one : contributions) {
-    CHECK(one.tokens > 0 && one.progress.size() == mean.size());
-    const auto weight = static_cast<float>(static_cast<double>(one.tokens) / tokens);
-    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weight * one.progress[i];
-  }
-}
-
 void OuterOptimizer::step(std::span<float> progress) {
   CHECK(progress.size() == velocity_.size());
   const auto rate = static_cast<float>(settings_.learning_rate);

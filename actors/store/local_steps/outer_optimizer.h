@@ -14,16 +14,6 @@ struct OuterSettings {
   double momentum = 0.9;
 };
 
-/// A pseudo-gradient and the tokens that it stands for, more than 0.
-struct Contribution {
-  std::span<const float> progress;
-  std::uint64_t tokens = 0;
-};
-
-/// The mean, by tokens. Order: contributions are added in the order given, so the same ones give
-/// the same bits. Precondition: there is one, and all are as long as `mean`.
-void mean_of(std::span<const Contribution> contributions, std::span<float> mean);
-
 /// Of one fragment. Every island has one and makes the same steps along the same means, so whoever
 /// is to be the home has all that it takes.
 /// Thread: one at a time. Memory: the fragment once in f32, its momentum.

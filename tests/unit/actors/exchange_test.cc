@@ -266,6 +266,8 @@ TEST(Exchange, AgreesWhateverHappensOnTheWay) {
     job::LocalSteps local = exact(1 + random() % 6, 1 + random() % 2);
     local.fragments =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(local.fragments, local.inner_steps));
+    constexpr const char* kCodecs[] = {"none", "int4+zstd", "top-k:0.25:int2"};
+    local.codec = kCodecs[random() % 3];
     local.outer_learning_rate = 0.7;
     local.outer_momentum = 0.3;
     local.grace = 1s;
@@ -305,10 +307,39 @@ TEST(Exchange, AgreesWhateverHappensOnTheWay) {
     }
     settle(ocean, all);
     for (const std::uint32_t i : all) {
-      EXPECT_LT(ocean.distance(0, i), 1e-4) << "seed " << seed << " island " << i;
+      EXPECT_LT(ocean.distance(0, i), 1e-4)
+          << "seed " << seed << " island " << i << " " << local.codec;
       EXPECT_NEAR(ocean.mean(i), 2.0, 0.2) << "seed " << seed;
     }
   }
+}
+
+/// Of the next version, but with what no home passes on to this island.
+TEST(Exchange, TakesNoUpdateThatCarriesWhatItMayNot) {
+  const nn::ModelSpec spec = small_model();
+  const Fragments fragments(spec, 2);
+  const std::vector<Values> global{Values(fragments.elements(0)), Values(fragments.elements(1))};
+  Exchange exchange(
+      exact(2, 2), job::Island{1, {"a", "b"}}, fragments, global,
+      [](std::uint32_t, node::Letter) { return true; }, Time{});
+  exchange.handle({{0, true, {}}, {0, std::nullopt, letter_of(LetterKind::kHave, 0)}}, Time{});
+  Coder coder(codec::parse_edge("none").value(), fragments.parts(0));
+  const Bytes some = coder.encode(Values(fragments.elements(0), 1.0f), false);
+  const auto takes = [&](const Told& told, const char* codec) {
+    node::Letter letter = letter_of(LetterKind::kUpdate, 0);
+    letter.number = 1;
+    letter.codec = codec;
+    append(letter.payload, told);
+    exchange.handle({{0, std::nullopt, std::move(letter)}}, Time{});
+    return exchange.corrects(0);
+  };
+  EXPECT_FALSE(takes({1, false, 1, 64, some}, "none"));          // what it has told itself
+  EXPECT_FALSE(takes({kTogether, false, 0, 64, some}, "none"));  // a mean
+  EXPECT_FALSE(takes({0, false, 1, std::uint64_t{1} << 41, some}, "none"));  // of too many tokens
+  EXPECT_FALSE(takes({0, false, 1, 64, Bytes(7)}, "none"));
+  EXPECT_FALSE(takes({0, false, 1, 64, some}, "int8"));
+  EXPECT_TRUE(takes({0, false, 1, 64, some}, "none"));
+  EXPECT_EQ(exchange.correction(0)[0], -1.0f);
 }
 
 /// What another island writes and cannot be changes nothing.

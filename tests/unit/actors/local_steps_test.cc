@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "actors/store/local_steps/contributions.h"
 #include "actors/store/local_steps/gathering.h"
 #include "actors/store/local_steps/outer_optimizer.h"
 #include "actors/store/local_steps/progress.h"
@@ -82,8 +83,12 @@ TEST(Progress, KeepsWhatACodecLeavesOut) {
 TEST(OuterOptimizer, WithoutMomentumAndRateOneIsTheMeanByTokens) {
   OuterOptimizer optimizer({1, 0}, 2);
   Values update(2);
-  const Values much{4, 8}, little{0, 4};
-  mean_of(std::vector<Contribution>{{much, 300}, {little, 100}}, update);
+  Contributions contributions;
+  contributions.begin(3, 2);
+  contributions.add(0, 300, Values{4, 8});
+  contributions.add(2, 50, Values{0, 3});
+  contributions.add(2, 50, Values{0, 1});
+  EXPECT_TRUE(contributions.mean(update));
   optimizer.step(update);
   EXPECT_EQ(update, (Values{-3, -7}));
 }
@@ -134,16 +139,16 @@ TEST(LocalSteps, WeightsAreTheGlobalOnesAndProgressNotYetCounted) {
       one.since = {0};
     }
     if (pick(random) != 0) continue;
-    std::vector<Contribution> counted;
+    Contributions counted;
+    counted.begin(kMembers, 1);
     std::vector<std::size_t> of_each;
-    for (Member& member : members) {
-      const std::size_t some = std::min<std::size_t>(member.told.size(), 2);
+    for (std::uint32_t i = 0; i < kMembers; ++i) {
+      const std::size_t some = std::min<std::size_t>(members[i].told.size(), 2);
       of_each.push_back(some);
-      for (std::size_t i = 0; i < some; ++i) counted.push_back({member.told[i], 64});
+      for (std::size_t k = 0; k < some; ++k) counted.add(i, 64, members[i].told[k]);
     }
-    if (counted.empty()) continue;
     Values update(1), correction(1);
-    mean_of(counted, update);
+    if (!counted.mean(update)) continue;
     optimizer.step(update);
     update[0] = std::round(update[0] * 64) / 64;  // so that sums are exact
     add(global, update);

@@ -62,6 +62,9 @@ class Ocean {
         local_, job::Island{i, names_, begun, first_step}, fragments_, island.weights,
         [this, i](std::uint32_t to, node::Letter letter) {
           if (!islands_[i].connected || !islands_[to].connected) return false;
+          // No larger than a snapshot, so that any channel of the job has room for it.
+          const std::size_t most = 2 * sizeof(float) * fragments_.elements(letter.fragment);
+          EXPECT_LE(letter.payload.size(), most + names_.size() * kMostTellings * kToldHeader);
           islands_[i].free = std::max(islands_[i].free, now_) + letter_takes_;
           islands_[to].under_way.push_back(
               {islands_[i].free, {i, std::nullopt, std::move(letter)}});

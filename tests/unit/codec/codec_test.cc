@@ -228,6 +228,17 @@ Bytes joined(Bytes a, const Bytes& b) {
   return a;
 }
 
+/// 1,000 zeros behind so many empty blocks, which zstd passes over (RFC 8878, 3.1.1).
+Bytes padded(std::size_t empty_blocks) {
+  Bytes frame(4 + 3 + 3 * empty_blocks + 4);
+  store(frame.data(), std::uint32_t{0xFD2FB528});
+  store(frame.data() + 4, std::uint8_t{0x60});  // one segment, its size in two bytes
+  store(frame.data() + 5, std::uint16_t{1000 - 256});
+  std::byte* last = frame.data() + frame.size() - 4;
+  store(last, std::uint32_t{1000 << 3 | 1 << 1 | 1});  // a byte, 1,000 times
+  return frame;
+}
+
 TEST(Codec, RefusesHostileFrames) {
   constexpr std::size_t kSize = 1000;
   const Bytes zeros(kSize);
@@ -255,6 +266,8 @@ TEST(Codec, RefusesHostileFrames) {
       {"unknown size", plane(1, frame(zeros, false)), false},
       {"one byte too many inside", plane(1, frame(Bytes(kSize + 1))), false},
       {"one byte too few inside", plane(1, frame(Bytes(kSize - 1))), false},
+      {"few empty blocks", plane(1, padded(100)), true},
+      {"longer than the longest, by empty blocks", plane(1, padded(400)), false},
       {"two frames", plane(1, joined(good, good)), false},
       {"a skippable frame", plane(1, skippable), false},
       {"a frame and a skippable one", plane(1, joined(good, skippable)), false},

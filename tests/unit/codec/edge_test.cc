@@ -88,18 +88,6 @@ TEST(EdgeCodec, CutsTensorsIntoMatrices) {
   EXPECT_EQ(matrix_of({}), (Matrix{1, 1}));
 }
 
-TEST(EdgeCodec, HasRoomForASum) {
-  const auto sum = [](const char* text, std::size_t messages) {
-    return name(of_sum(parse_edge(text).value(), messages));
-  };
-  EXPECT_EQ(sum("top-k:0.125:int2+zstd", 3), "top-k:0.375:int2+zstd");
-  EXPECT_EQ(sum("top-k:0.25/64:none", 8), "top-k:1/64:none");
-  EXPECT_EQ(sum("power-sgd:4:bf16", 2), "power-sgd:8:bf16");
-  EXPECT_EQ(sum("power-sgd:40:bf16", 2), "power-sgd:64:bf16");
-  EXPECT_EQ(sum("int4+zstd", 5), "int4+zstd");
-  EXPECT_TRUE(parse_edge(sum("top-k:0.033333:int2+zstd", 3)).ok());
-}
-
 /// What was decoded and what is left make up what was given, message after message.
 TEST(FeedbackCoder, LosesNothingForGood) {
   const std::vector<Matrix> parts{{24, 16}, {1, 40}};
