@@ -17,7 +17,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ATOLL = os.environ.get("ATOLL", str(ROOT / "build/release/bin/atoll"))
-MODEL = {"type": "gpt2", "vocab_size": 256, "n_positions": 128, "n_embd": 128, "n_layer": 4, "n_head": 4}
+CONTEXT = 128
+MODEL = {"type": "gpt2", "vocab_size": 256, "n_positions": CONTEXT, "n_embd": 128, "n_layer": 4, "n_head": 4}
 ONE = "[{name: here, nodes: [{name: here-0, memory: 1GiB, threads: 2}]}]"
 TWO = "[{name: east, nodes: [{name: east-0, memory: 1GiB, threads: 1}]}, {name: west, nodes: [{name: west-0, memory: 1GiB, threads: 1}]}]"
 TOPOLOGY = """apiVersion: atoll.dev/v1
@@ -42,7 +43,7 @@ def setting_of(text):
         raise argparse.ArgumentTypeError(f"{text}: give H,codec,outer rate,outer momentum,learning rate or sync,learning rate")
 
 
-def run(setting, steps, seed):
+def run(setting, steps, batch, seed):
     datacenters, rate = setting
     leaves = 2 if datacenters is None else 1
     spec = {
@@ -51,8 +52,8 @@ def run(setting, steps, seed):
         "data": {"path": str(ROOT / "data/bible")},
         "optimizer": {"name": "adamw", "learningRate": rate, "minimumLearningRate": rate / 10, "warmupSteps": min(50, steps // 5),
                       "weightDecay": 0.1, "clipNorm": 1.0},
-        "training": {"steps": steps, "seed": seed, "leaves": leaves, "sequencesPerLeaf": 8, "context": 128},
-        "evaluation": {"every": 0, "rounds": 64 // leaves},
+        "training": {"steps": steps, "seed": seed, "leaves": leaves, "sequencesPerLeaf": batch, "context": CONTEXT},
+        "evaluation": {"every": 0, "rounds": 512 // batch // leaves},
         "parallelism": {},
         "codecs": {},
         "peerTimeout": "60s",  # whatever else this machine does
@@ -76,15 +77,17 @@ def run(setting, steps, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("settings", nargs="+", metavar="SETTING")
-    parser.add_argument("--steps", type=int, default=1953, help="of each datacenter (default: 1953, 4 million tokens of both)")
+    parser.add_argument("--batch", type=int, default=8, help="sequences of a step in each datacenter (default: 8)")
+    parser.add_argument("--steps", type=int, help="of each datacenter (default: 4 million tokens of both)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    steps = options.steps or 4_000_000 // (2 * options.batch * CONTEXT)
     for text in options.settings:
         try:
             setting = setting_of(text)
         except argparse.ArgumentTypeError as wrong:
             parser.error(str(wrong))
-        print(json.dumps({"setting": text, **run(setting, options.steps, options.seed)}), flush=True)
+        print(json.dumps({"setting": text, "batch": options.batch, **run(setting, steps, options.batch, options.seed)}), flush=True)
 
 
 if __name__ == "__main__":

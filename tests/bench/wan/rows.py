@@ -13,17 +13,20 @@ SYNC = {"leaves": 2, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 2},
 PIPELINE = {"leaves": 32, "sequences": 2, "evaluation": 4, "parallelism": {"pp": 2}, "codecs": {}}
 SLOW = line(50, 50)
 FAR = line(100, 40)
-# The same in each datacenter, which trains by itself, and as many held-out sequences.
-LOCAL = {"leaves": 1, "sequences": 8, "evaluation": 32, "parallelism": {"dp": 1}, "codecs": {}}
+# Each datacenter by itself, and lock-step that it is held against: small batches, which both need the least text with. As many held-out
+# sequences for both.
+LOCAL = {"leaves": 1, "sequences": 2, "evaluation": 128, "parallelism": {"dp": 1}, "codecs": {}}
+EXACT = {"leaves": 2, "sequences": 2, "evaluation": 64, "parallelism": {}, "codecs": {}}
 LOSSY = line(10, 100, loss="0.1%")
 # Steps between tellings, fragments, codec, the outer rate and momentum; and the learning rate. Those that rows are about; which ones
 # these are, and lock-step's learning rate, the row "tuning" tells, for both sides by as many trials.
-TOLD = (64, 4, "int4+zstd", 0.7, 0.8)
-RATE = 2e-3
-TRIALS = ((TOLD, RATE), (TOLD, 1e-3), (TOLD, 4e-3), ((32, 4, "top-k:0.25:int2+zstd", 0.7, 0.8), RATE))
-RATES = (RATE, 1e-3, 4e-3, 7e-4)
+TOLD = (10, 4, "top-k:0.1:int2+zstd", 1.0, 0.5)
+RATE = 1.4e-3
+TRIALS = ((TOLD, RATE), (TOLD, 1e-3), (TOLD, 2e-3), ((*TOLD[:3], 0.7, 0.8), 1e-3))
+EXACT_RATE = 2e-3
+RATES = (EXACT_RATE, 1e-3, 1.4e-3, 2.8e-3)
 # 8 million tokens.
-LONG = 1953
+LONG = 7812
 PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
@@ -51,9 +54,9 @@ def trained(name, base, on, steps, **changes):
     return Cell(name, "train", with_(base, line=on, steps=steps, **changes))
 
 
-def alone_here(name, steps, **changes):
+def alone_here(name, steps, rate):
     """Lock-step for its loss alone, on no line."""
-    return Cell(name, "here", with_(SYNC, parallelism={}, steps=steps, **changes))
+    return Cell(name, "here", with_(EXACT, steps=steps, learning_rate=rate))
 
 
 def plain(text):
@@ -101,11 +104,11 @@ class Rows:
         line they are run for their speed alone."""
         steps = self.count(LONG)
         told = {"datacenters": local_steps(*TOLD), "learning_rate": RATE}
-        near = trained("local-unlimited", LOCAL, UNLIMITED, min(steps, 400), **told)
+        near = trained("local-unlimited", LOCAL, UNLIMITED, min(steps, 1600), **told)
         slow = trained("local-50", LOCAL, SLOW, steps, **told)
         far = trained("local-10", LOCAL, LOSSY, steps, **told)
-        exact = alone_here("sync-long", steps, learning_rate=RATE)
-        pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 60), paced=PACED,
+        exact = alone_here("sync-long", steps, EXACT_RATE)
+        pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 240), paced=PACED,
                         datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
         self.slow = slow
         return [self.tuning(), Row("local-50", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
@@ -117,16 +120,16 @@ class Rows:
 
     def tuning(self):
         """The least loss of local steps against lock-step's, each of its trials, after 1.6 million tokens."""
-        steps = self.count(400)
+        steps = self.count(1562)
         own = [trained("-".join(["tune-local", *map(plain, map(str, told)), f"{rate:g}"]), LOCAL, UNLIMITED, steps,
                        datacenters=local_steps(*told), learning_rate=rate) for told, rate in TRIALS]
-        exact = [alone_here(f"tune-sync-{rate:g}", steps, learning_rate=rate) for rate in RATES]
+        exact = [alone_here(f"tune-sync-{rate:g}", steps, rate) for rate in RATES]
         return Row("tuning", None, True, (*own, *exact), lambda kept: least(kept, "validation_loss", own, exact), True)
 
     def changes(self):
         """A line that gets slower in the middle of the steps, and one that is cut for a minute: what the first datacenter keeps of its
         speed. West is cut off from the scheduler, too, and goes on by itself."""
-        slower = trained("local-200-to-10", LOCAL, line(200, 20), self.count(400), datacenters=local_steps(16, *TOLD[1:]), change="rate 10mbit")
+        slower = trained("local-200-to-10", LOCAL, line(200, 20), self.count(1600), datacenters=local_steps(16, *TOLD[1:]), change="rate 10mbit")
         cut = trained("local-50-cut", LOCAL, SLOW, self.count(LONG), datacenters=local_steps(*TOLD), learning_rate=RATE, cut=60)
         return [Row("adapt-seconds", 10, True, (slower,), lambda kept: alone(kept, slower, "adapt_seconds")),
                 Row("adapt", 0.9, False, (slower,), lambda kept: alone(kept, slower, "kept")),
@@ -179,8 +182,9 @@ class Rows:
         for inner in PREDICTED_INNER:
             # Long enough for a fragment's third telling.
             told, count = local_steps(inner, min(inner, 4), "int4+zstd"), max(steps, min(2 * inner, 80))
-            near = trained(f"predict-local-unlimited-{inner}", LOCAL, UNLIMITED, count, datacenters=told, evaluation=0)
-            pairs += [(trained(f"predict-local-{rate}-{inner}", LOCAL, line(rate, 50), count, datacenters=told, evaluation=0), near)
+            common = {"datacenters": told, "sequences": SYNC["sequences"], "evaluation": 0}
+            near = trained(f"predict-local-unlimited-{inner}", LOCAL, UNLIMITED, count, **common)
+            pairs += [(trained(f"predict-local-{rate}-{inner}", LOCAL, line(rate, 50), count, **common), near)
                       for rate in PREDICTED_RATES]
         cells = tuple({cell.name: cell for pair in pairs for cell in pair}.values())
         return Row("predict-local", 0.10, True, cells, lambda kept: utilisations(kept, pairs))
