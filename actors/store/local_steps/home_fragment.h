@@ -49,8 +49,7 @@ class HomeFragment {
     bool last = false;                      ///< nobody who trains will bring more
     std::vector<std::uint64_t> included{};  ///< of each island, its last telling in it
     std::vector<Told> told{};               ///< of nobody: no step
-    std::vector<std::uint32_t>
-        overfull{};  ///< islands of which something was passed over, to be sent again
+    std::vector<std::uint32_t> overfull{};  ///< islands that are to send something again
   };
   /// Out of what was brought. `change`: what all add to the global weights, also here.
   const Update& update(bool may_end, std::vector<float>& change);
