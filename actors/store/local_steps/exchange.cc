@@ -189,7 +189,9 @@ Result<bool> Exchange::mean_of(const node::Letter& update) {
   Side& side = sides_[update.fragment];
   change_.assign(fragments_.elements(update.fragment), 0);
   contributions_.begin(island_.count(), change_.size());
+  ends_ = false;
   const auto add = [&](const ToldView& told) -> Status {
+    ends_ = ends_ || told.last;
     if (told.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
     ATOLL_TRY(side.coder.decode(told.encoded, told.last, change_));
     contributions_.add(told.island == kTogether ? 0 : told.island, told.tokens, change_);
@@ -211,7 +213,7 @@ Result<bool> Exchange::mean_of(const node::Letter& update) {
 Status Exchange::step_along(const node::Letter& update) {
   if (update.codec != codec::name(codec_)) return wrong("in another codec than ours");
   ATOLL_ASSIGN(const bool steps, mean_of(update));
-  if (steps) sides_[update.fragment].outer.step(change_);
+  if (steps) sides_[update.fragment].outer.step(change_, ends_);
   return {};
 }
 

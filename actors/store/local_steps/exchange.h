@@ -166,6 +166,7 @@ class Exchange {
   std::set<std::pair<std::uint32_t, std::uint32_t>> joins_;  ///< islands and fragments, just now
   // Of what is read just now.
   Contributions contributions_;
+  bool ends_ = false;  ///< somebody's last is in it
   std::vector<float> change_, velocity_;
 };
 

@@ -81,7 +81,7 @@ const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float
       // All islands, also this one, step along what the codec made of it.
       CHECK(coder_.decode(told_.back().encoded, made.last, change).ok());
     }
-    optimizer_.step(change);
+    optimizer_.step(change, std::ranges::any_of(told_, &Told::last));
   }
   made.told = std::move(told_);
   forget();

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "actors/store/local_steps/coder.h"
 #include "runtime/base/check.h"
 
 namespace reef::actors {
 
-void OuterOptimizer::step(std::span<float> progress) {
+void OuterOptimizer::step(std::span<float> progress, bool ends) {
   CHECK(progress.size() == velocity_.size());
+  if (ends) {
+    std::ranges::transform(progress, progress.begin(), std::negate<>());
+    return;
+  }
   const auto rate = static_cast<float>(settings_.learning_rate);
   const auto momentum = static_cast<float>(settings_.momentum);
   for (std::size_t i = 0; i < progress.size(); ++i) {

@@ -56,6 +56,18 @@ TEST(HomeFragment, PassesOnWhatItWasTold) {
   EXPECT_TRUE(home->serves(update, 1));
 }
 
+TEST(HomeFragment, AnUpdateWithALastTellingIsThePlainMean) {
+  Home home("none", true, 2, 0.5);
+  home.bring(0, 1, {4, 4, 4, 4});
+  home.bring(1, 1, {4, 4, 4, 4});
+  home.update();
+  EXPECT_EQ(home.change(), (Values{-6, -6, -6, -6}));
+  home.bring(0, 2, {2, 2, 2, 2}, true);
+  home.bring(1, 2, {4, 4, 4, 4});
+  home.update();
+  EXPECT_EQ(home.change(), (Values{-3, -3, -3, -3}));
+}
+
 TEST(HomeFragment, EncodesTheMeanAndOwesWhatThatLeavesOut) {
   Home home("int4", false, 3);
   Values stepped(4);

@@ -89,28 +89,38 @@ TEST(OuterOptimizer, WithoutMomentumAndRateOneIsTheMeanByTokens) {
   contributions.add(2, 50, Values{0, 3});
   contributions.add(2, 50, Values{0, 1});
   EXPECT_TRUE(contributions.mean(update));
-  optimizer.step(update);
+  optimizer.step(update, false);
   EXPECT_EQ(update, (Values{-3, -7}));
 }
 
 TEST(OuterOptimizer, TakesNesterovsSteps) {
   OuterOptimizer optimizer({0.5, 0.5}, 1);
   Values update{1};
-  optimizer.step(update);  // velocity 1
+  optimizer.step(update, false);  // velocity 1
   EXPECT_EQ(update, Values{-0.75f});
   update = {1};
-  optimizer.step(update);  // velocity 1.5
+  optimizer.step(update, false);  // velocity 1.5
   EXPECT_EQ(update, Values{-0.875f});
   OuterOptimizer other({0.5, 0.5}, 1);
   other.restore(optimizer.velocity());
   Values again{1};
   update = {1};
-  optimizer.step(update);
-  other.step(again);
+  optimizer.step(update, false);
+  other.step(again, false);
   EXPECT_EQ(update, again);
   // A hostile home may say anything.
   other.restore(Values{1e30f});
   EXPECT_EQ(other.velocity()[0], 0);
+}
+
+/// What momentum has gathered is for steps that do not come any more.
+TEST(OuterOptimizer, EndsAtTheMeanWhateverItsSettings) {
+  OuterOptimizer optimizer({0.5, 0.5}, 1);
+  Values update{1};
+  optimizer.step(update, false);
+  update = {3};
+  optimizer.step(update, true);
+  EXPECT_EQ(update, Values{-3});
 }
 
 /// The sum over members of what they add to the global weights, and what they have of their own,
@@ -149,7 +159,7 @@ TEST(LocalSteps, WeightsAreTheGlobalOnesAndProgressNotYetCounted) {
     }
     Values update(1), correction(1);
     if (!counted.mean(update)) continue;
-    optimizer.step(update);
+    optimizer.step(update, false);
     update[0] = std::round(update[0] * 64) / 64;  // so that sums are exact
     add(global, update);
     for (std::size_t i = 0; i < kMembers; ++i) {
