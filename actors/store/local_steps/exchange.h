@@ -18,6 +18,7 @@
 
 #include "actors/store/local_steps/fragments.h"
 #include "actors/store/local_steps/home_fragment.h"
+#include "actors/store/local_steps/lead.h"
 #include "actors/store/local_steps/letters.h"
 #include "actors/store/local_steps/local_fragment.h"
 #include "actors/store/local_steps/pace.h"
@@ -51,6 +52,9 @@ class Exchange {
   void handle(const std::vector<Post::Event>& events, Time now);
   /// Makes the updates that are due. Behind tell() and handle().
   void update(Time now);
+
+  /// Whether and how this island holds back while it is ahead of the others.
+  Lead& lead() { return lead_; }
 
   /// This island's loss guard asks for fragments to be told twice as often.
   void hurry();
@@ -110,6 +114,7 @@ class Exchange {
 
   bool is_told(std::uint32_t fragment, Time now);
   void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
+  std::size_t homes_elsewhere() const;
   void set_pace(std::uint32_t fragment, std::uint32_t every);
   void send_pace(std::uint32_t island, std::uint32_t fragment);
   void send_hurry(std::uint32_t fragment);
@@ -157,7 +162,8 @@ class Exchange {
   const SendLetter send_;
   const std::uint32_t usual_pace_;  ///< due dates in the job's interval
   std::uint32_t hurries_ = 0;       ///< that this island has asked for
-  const Time late_;                 ///< from then on nobody is waited for who has not come
+  Lead lead_;
+  const Time late_;  ///< from then on nobody is waited for who has not come
   std::vector<Side> sides_;
   std::vector<std::optional<job::Home>> homes_;  ///< by the island at which fragments began
   std::set<std::uint32_t> company_;              ///< who trains, whether a channel is there or not

@@ -40,10 +40,20 @@ void Exchange::look_at_line(std::uint32_t fragment, const node::Letter& update, 
   const auto told = side.told_when.find(update.included);
   if (told == side.told_when.end()) return;
   const Duration all = now - told->second;
+  // The first of what it includes has waited for as long as all of it took to be told besides.
+  const Duration longer = told->second - side.told_when.begin()->second;
   side.told_when.erase(side.told_when.begin(), std::next(told));
   const auto waited = std::chrono::microseconds(std::min(update.tokens, kLongestWait));
+  lead_.waited(waited + longer, homes_elsewhere());
   if (all - waited > kMostIntervals * side.every * side.due_every)
     send_home(letter_of(LetterKind::kLate, fragment));
+}
+
+std::size_t Exchange::homes_elsewhere() const {
+  std::size_t count = 0;
+  for (std::uint32_t f = 0; f < sides_.size(); ++f)
+    count += fragments_.elements(f) > 0 && !sides_[f].home;
+  return count;
 }
 
 /// At the home: for all.

@@ -73,7 +73,10 @@ class OuterStore final : public Task {
     setup_.post->set_interval(local_.inner_steps * exchange_->longest_pace() /
                               exchange_->usual_pace());
     if (round.number == 0 && setup_.job.island->begun > 0) ATOLL_TRY(catch_up());
-    if (round.training() && round.settling) ATOLL_TRY(settle());
+    if (!round.training())
+      exchange_->lead().interrupted();
+    else
+      ATOLL_TRY(round.settling ? settle() : keep_back());
     correct(firing, round);
     return {};
   }
@@ -124,6 +127,14 @@ class OuterStore final : public Task {
       ATOLL_TRY(exchange_->set_company(*company, setup_.clock.now()));
     exchange_->handle(events, setup_.clock.now());
     exchange_->update(setup_.clock.now());
+    return {};
+  }
+
+  /// While others come nearer.
+  Status keep_back() {
+    const Time until = setup_.clock.now() + exchange_->lead().stepped(setup_.clock.now());
+    while (setup_.clock.now() < until && !setup_.post->closed())
+      ATOLL_TRY(meet(until - setup_.clock.now()));
     return {};
   }
 

@@ -1,6 +1,7 @@
 // What islands agree on, whoever is slow, cut off or comes back, and how often they tell each
 // other.
 
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -257,6 +258,60 @@ TEST(Exchange, TellsNoMoreRarelyForOneThatComputesSlowly) {
     if (step % 5 == 0) ocean.step(1, 3.0f);
     EXPECT_EQ(ocean.pace(0), 1u);
   }
+}
+
+/// By 6 or 20 %: by itself it would be 24 or 80 steps ahead in the end, and all that it tells old.
+TEST(Exchange, OneThatIsFasterHoldsBack) {
+  for (const auto& [faster, slow] : {std::pair{0U, 106ms}, {1U, 106ms}, {0U, 120ms}, {1U, 120ms}}) {
+    Ocean ocean(2, exact(8, 4));
+    ocean.letters_take(10ms);
+    const Time begin = ocean.now();
+    std::array<Time, 2> next{};
+    std::array<int, 2> steps{};
+    while (steps[1 - faster] < 400) {
+      const std::uint32_t i = next[0] < next[1] ? 0 : 1;
+      if (next[i] > ocean.now()) ocean.pass(next[i] - ocean.now());
+      ocean.step(i, 1.0f);
+      ++steps[i];
+      const Duration step = i == faster ? 100ms : slow;
+      next[i] = ocean.now() + std::max(step, ocean.lead(i).stepped(ocean.now()));
+    }
+    EXPECT_LE(steps[faster], 408);  // an interval
+    EXPECT_GE(steps[faster], 400);
+    EXPECT_LT(ocean.now() - begin, 400 * slow * 1.01);  // the slower one loses nothing
+  }
+}
+
+TEST(Lead, KeepsBackUpToAQuarterOfTheTimeAndOnlyForWhoSaysSo) {
+  Lead lead;
+  Time now{};
+  const auto more_in = [&](int steps) {
+    const Time begin = now;
+    for (int step = 0; step < steps; ++step) now += std::max<Duration>(80ms, lead.stepped(now));
+    return now - begin - steps * 80ms;
+  };
+  now += 1s;
+  EXPECT_EQ(more_in(12), 0ms);
+  lead.waited(120ms, 2);  // a part of it is less than is worth it
+  EXPECT_EQ(more_in(12), 0ms);
+  lead.waited(120ms, 2);
+  EXPECT_EQ(more_in(12), 60ms);
+  for (int update = 0; update < 100; ++update) lead.waited(1h, 1);
+  EXPECT_EQ(more_in(12), 4 * 80ms);
+  lead.waited(50ms, 1);  // what is still owed is no more than the lead
+  EXPECT_EQ(more_in(12), 50ms);
+  lead.waited(1h, 1);
+  lead.waited({}, 1);
+  EXPECT_EQ(more_in(12), 0ms);
+  // What comes between steps is no step.
+  lead.waited(1h, 1);
+  more_in(1);
+  lead.interrupted();
+  now += 1h;
+  EXPECT_EQ(more_in(9), 3 * 80ms);
+  // Nor is one that was held up.
+  now += 1h;
+  EXPECT_LE(more_in(12), 4 * 80ms);
 }
 
 /// Cuts, losses and paces of all kinds; at the end, with everybody there, all agree.

@@ -148,6 +148,8 @@ class Ocean {
   bool finished(std::uint32_t i) const { return islands_[i].exchange->finished(now_); }
 
   void pass(Duration time) { now_ += time; }
+  Time now() const { return now_; }
+  Lead& lead(std::uint32_t i) { return islands_[i].exchange->lead(); }
   /// On the line of each island to the others, one letter after the other.
   void letters_take(Duration time) { letter_takes_ = time; }
   void hurry(std::uint32_t i) { islands_[i].exchange->hurry(); }
