@@ -117,7 +117,7 @@ def show(rows, cells, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", default=ROOT / "build/wan", type=pathlib.Path, help="folder of the cells (default: build/wan)")
+    parser.add_argument("--results", default=ROOT / "docs/wan/cells", type=pathlib.Path, help="folder of the cells (default: docs/wan/cells)")
     parser.add_argument("--runs", type=int, default=3, help="of each cell")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="rows to measure; or cells, by their names")
     parser.add_argument("--steps", type=int, help="of training in place of the usual ones; few, to look: give another --results then")
@@ -138,7 +138,7 @@ def main():
     whole = True
     if not options.rows:
         wan.require()
-        os.environ["ATOLL_CACHE"] = str(results.folder / "cache")  # what nodes measure is not the user's
+        os.environ["ATOLL_CACHE"] = str(ROOT / "build/wan-cache")  # what nodes measure is not the user's
         whole = fill(cells, options.runs, results)
     for row in rows:
         print_row(row, results)

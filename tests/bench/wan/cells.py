@@ -27,6 +27,13 @@ def this_processor():
     return f"{about['model name']}, model {about['model']}, {len(os.sched_getaffinity(0))} of them"
 
 
+def as_lines(whole):
+    """JSON with one run a line, so that a run more is a line more."""
+    runs = ",\n  ".join(json.dumps(run) for run in whole["runs"])
+    head = json.dumps({**whole, "runs": None}, indent=1)
+    return head.replace('"runs": null', f'"runs": [\n  {runs}\n ]') + "\n"
+
+
 class Results:
     """A folder with one file a cell: {"cell", "kind", "settings", "runs": [figures of each]}; of one processor, if it is given."""
 
@@ -57,7 +64,7 @@ class Results:
         runs = [*self.runs(cell), figures]
         whole = {"cell": cell.name, "kind": cell.kind, "settings": cell.settings, "runs": runs}
         part = self._path(cell).with_suffix(".part")
-        part.write_text(json.dumps(whole, indent=1) + "\n")
+        part.write_text(as_lines(whole))
         os.replace(part, self._path(cell))
 
     def median(self, cell, figure):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The curves of what tests/bench/wan/bench.py has kept, as SVG.
 
-    python3 tests/bench/wan/plot.py [--results build/wan] --out docs/wan
+    python3 tests/bench/wan/plot.py [--results docs/wan/cells] --out docs/wan
 
 losses.svg: loss by time of the synchronous cells, without codecs on the unlimited line and with each on 50 Mbit/s, run 1 of each.
 predicted.svg: seconds of a step by the line's rate, measured (points, from the least to the most of the runs) and predicted (lines).
@@ -136,7 +136,7 @@ def predicted(results, rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", default=ROOT / "build/wan", type=pathlib.Path)
+    parser.add_argument("--results", default=ROOT / "docs/wan/cells", type=pathlib.Path)
     parser.add_argument("--steps", type=int, help="as the bench was given")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="folder of the pictures")
     options = parser.parse_args()

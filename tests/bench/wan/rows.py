@@ -78,7 +78,7 @@ class Rows:
     def pipeline(self):
         """A pipeline across the line against one across none, with codecs or without, whichever is faster there. Its loss is held
         against the one without, so those with codecs are run for their speed alone."""
-        steps = self.count(150)
+        steps = self.count(60)
         exact = trained("pipeline-unlimited-none", PIPELINE, UNLIMITED, steps)
         pairs = [(trained(f"pipeline-100-{plain(codec)}", PIPELINE, FAR, steps, codecs=both(codec)),
                   trained(f"pipeline-unlimited-{plain(codec)}", PIPELINE, UNLIMITED, min(steps, 30), codecs=both(codec)))
@@ -90,7 +90,7 @@ class Rows:
 
     def sync(self):
         """With codecs against without. Without them a line changes no bit, so the loss is that on the unlimited line, sooner."""
-        steps = self.count(400)
+        steps = self.count(200)
         none = trained("sync-50-none", SYNC, SLOW, min(steps, 12))
         exact = trained("sync-unlimited-none", SYNC, UNLIMITED, steps)
         packed = [trained(f"sync-50-{plain(codec)}", SYNC, SLOW, steps, codecs={"gradients": codec}) for codec in GRADIENTS]
@@ -110,7 +110,6 @@ class Rows:
         exact = alone_here("sync-long", steps, EXACT_RATE)
         pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 240), paced=PACED,
                         datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
-        self.slow = slow
         return [self.tuning(), Row("local-50", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
                 Row("local-10", 0.95, False, (near, far), lambda kept: speeds(kept, [far], [near])),
                 Row("local-loss", LOSS, True, (exact, slow), lambda kept: losses(kept, [slow], exact), True),
@@ -124,17 +123,18 @@ class Rows:
         own = [trained("-".join(["tune-local", *map(plain, map(str, told)), f"{rate:g}"]), LOCAL, UNLIMITED, steps,
                        datacenters=local_steps(*told), learning_rate=rate) for told, rate in TRIALS]
         exact = [alone_here(f"tune-sync-{rate:g}", steps, rate) for rate in RATES]
+        self.trial = own[0]  # of the settings that rows are about
         return Row("tuning", None, True, (*own, *exact), lambda kept: least(kept, "validation_loss", own, exact), True)
 
     def changes(self):
         """A line that gets slower in the middle of the steps, and one that is cut for a minute: what the first datacenter keeps of its
         speed. West is cut off from the scheduler, too, and goes on by itself."""
         slower = trained("local-200-to-10", LOCAL, line(200, 20), self.count(1600), datacenters=local_steps(16, *TOLD[1:]), change="rate 10mbit")
-        cut = trained("local-50-cut", LOCAL, SLOW, self.count(LONG), datacenters=local_steps(*TOLD), learning_rate=RATE, cut=60)
+        cut = trained("local-50-cut", LOCAL, SLOW, self.trial.settings["steps"], datacenters=local_steps(*TOLD), learning_rate=RATE, cut=60)
         return [Row("adapt-seconds", 10, True, (slower,), lambda kept: alone(kept, slower, "adapt_seconds")),
                 Row("adapt", 0.9, False, (slower,), lambda kept: alone(kept, slower, "kept")),
                 Row("cut", 0.98, False, (cut,), lambda kept: alone(kept, cut, "kept_while_cut")),
-                Row("cut-loss", LOSS, True, (cut, self.slow), lambda kept: losses(kept, [cut], self.slow), True)]
+                Row("cut-loss", LOSS, True, (cut, self.trial), lambda kept: losses(kept, [cut], self.trial), True)]
 
     def encryption(self):
         """Nothing of Atoll's goes unsealed, so plain TCP has the same line to itself with as many flows."""
