@@ -56,6 +56,7 @@ struct Running {
   std::vector<Token*> outputs;
   std::vector<Token*> leaving;  ///< of the outputs, those that leave the device
   Status status;
+  Duration keep{};  ///< of the last firing
 
   /// Runs `work` on the stream with all tensors where they belong (placing.h).
   template <typename F>
@@ -206,6 +207,7 @@ class Host final : public caf::event_based_actor {
           const std::vector<const Token*> inputs(running->inputs.begin(), running->inputs.end());
           Firing firing{index, number, inputs, running->outputs, context};
           running->run(context, [&] { return running->task->run(firing); });
+          running->keep = firing.keep;
         },
         [self = caf::actor_cast<caf::actor>(this)] { caf::anon_send(self, done_atom::value); },
         pace_of(index));
@@ -225,6 +227,8 @@ class Host final : public caf::event_based_actor {
   }
 
   void done() {
+    if (const Duration keep = std::exchange(running_->keep, {}); keep > Duration{})
+      return delayed_send(this, keep, done_atom::value);
     busy_ = false;
     if (!running_->status.ok()) return fail(running_->status.error());
     const plan::Act& act = setup_.actor->acts[act_];

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "ops/tensor/context.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/register/token.h"
 
@@ -20,6 +21,9 @@ struct Firing {
       inputs;  ///< in port order; never null; the group's token for grouped ports
   std::span<Token* const> outputs;  ///< in port order; null where this firing makes no token
   ops::Context& context;
+  /// The task may set it: for how long the outputs are kept, and the next firing waits, while the
+  /// stream does other work.
+  Duration keep{};
 };
 
 /// Says of what a firing makes that it belongs to the round and micro-batch of the first input, and

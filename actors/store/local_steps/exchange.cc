@@ -53,7 +53,8 @@ Exchange::Exchange(const job::LocalSteps& local, const job::Island& island,
   }
 }
 
-void Exchange::trained(std::uint64_t tokens) {
+void Exchange::trained(std::uint64_t tokens, std::uint64_t done) {
+  done_ = done;
   for (Side& side : sides_) side.local.trained(tokens);
 }
 
@@ -77,7 +78,7 @@ void Exchange::make_telling(std::uint32_t fragment, std::span<const float> weigh
     side.told_when[telling.number] = now;
     return send_telling(fragment, telling);
   }
-  const Status brought = side.home->bring(view_of(telling), now);
+  const Status brought = side.home->bring(view_of(telling), done_, now);
   if (!brought.ok()) log_error(brought.error().text());
 }
 
@@ -86,6 +87,7 @@ void Exchange::send_telling(std::uint32_t fragment, const Told& telling) {
       letter_of(telling.last ? LetterKind::kLastProgress : LetterKind::kProgress, fragment);
   letter.number = telling.number;
   letter.tokens = telling.tokens;
+  letter.included = done_;
   letter.codec = name_of(codec_, telling.last);
   letter.payload = telling.encoded;
   send_home(std::move(letter));
@@ -128,7 +130,8 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
                        kind == LetterKind::kHurry || kind == LetterKind::kReplica;
   const bool from_home = kind == LetterKind::kHave || kind == LetterKind::kUpdate ||
                          kind == LetterKind::kLastUpdate || kind == LetterKind::kSnapshot ||
-                         kind == LetterKind::kAsk || kind == LetterKind::kPace;
+                         kind == LetterKind::kAsk || kind == LetterKind::kPace ||
+                         kind == LetterKind::kAhead;
   if (to_home && !side.home) return wrong("for the home, which is elsewhere");
   if (from_home && home_of(letter.fragment) != island) return wrong("of a home that it is not");
   // It has heard before us that the home is here, and will be asked to join again.
@@ -154,7 +157,8 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
       if (letter.codec != name_of(codec_, last)) return wrong("in another codec than ours");
       if (letter.tokens > kMostTokens) return wrong("of more tokens than anybody has trained");
       side.brought_at[island] = now;
-      return side.home->bring({island, last, letter.number, letter.tokens, letter.payload}, now);
+      const ToldView told{island, last, letter.number, letter.tokens, letter.payload};
+      return side.home->bring(told, letter.included, now);
     }
     case LetterKind::kUpdate:
     case LetterKind::kLastUpdate:
@@ -171,6 +175,9 @@ Status Exchange::open(std::uint32_t island, const node::Letter& letter, Time now
       return {};
     case LetterKind::kPace:
       return paced(letter);
+    case LetterKind::kAhead:
+      side.ahead = std::chrono::microseconds(std::min(letter.tokens, kLongestWait));
+      return {};
     case LetterKind::kHurry:
       side.pace.hurry(static_cast<std::uint32_t>(std::min<std::uint64_t>(letter.number, 31)));
       set_pace(letter.fragment, side.pace.every());
@@ -227,6 +234,7 @@ Status Exchange::updated(const node::Letter& letter, bool last, Time now) {
   if (!side.local.may_count(letter.included)) return wrong("includes what was never told");
   ATOLL_TRY(step_along(letter));
   ATOLL_TRY(side.local.take(letter.number, letter.included, change_));
+  lead_.waited(std::exchange(side.ahead, {}), homes_elsewhere());
   look_at_line(letter.fragment, letter, now);
   taken_last(letter.fragment, last);
   return {};
@@ -273,8 +281,10 @@ void Exchange::update(Time now) {
     const auto taken = side.local.take(made.version, made.included[island_.index], change_);
     if (!taken.ok()) log_error(taken.error().text());
     side.settled = made.last;
-    for (const std::uint32_t island : present_)
+    for (const std::uint32_t island : present_) {
+      if (made.leads[island] > Duration{}) send_ahead(island, f, made.leads[island]);
       send_update(island, f, made, now - side.brought_at[island]);
+    }
     for (const std::uint32_t island : made.overfull) send_have(island, f);
   }
 }

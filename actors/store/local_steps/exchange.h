@@ -43,8 +43,8 @@ class Exchange {
   /// the scheduler has given this island up.
   Status set_company(const job::Company& company, Time now);
 
-  /// A step was made.
-  void trained(std::uint64_t tokens);
+  /// A step was made; so much of the job is done, of 2^32.
+  void trained(std::uint64_t tokens, std::uint64_t done);
   /// The fragment is due: its weights after the step, with all corrections that were taken before
   /// this call in them. Told if its pace says so and the home is there and not behind; `last`: as
   /// soon as it is there.
@@ -88,6 +88,7 @@ class Exchange {
     OuterOptimizer outer;                       ///< elsewhere: as the home's; else of nothing
     std::uint64_t home_version = 0;             ///< elsewhere: as the home said when we met
     std::map<std::uint64_t, Time> told_when{};  ///< elsewhere: what is not counted
+    Duration ahead{};                           ///< elsewhere: as the home says of the next update
     std::unique_ptr<HomeFragment> home{};       ///< if it is here
     bool ready = true;                          ///< here: false while the others may know more
     Time home_since{};                          ///< since when it is where it is
@@ -114,6 +115,7 @@ class Exchange {
 
   bool is_told(std::uint32_t fragment, Time now);
   void look_at_line(std::uint32_t fragment, const node::Letter& update, Time now);
+  void send_ahead(std::uint32_t island, std::uint32_t fragment, Duration lead);
   std::size_t homes_elsewhere() const;
   void set_pace(std::uint32_t fragment, std::uint32_t every);
   void send_pace(std::uint32_t island, std::uint32_t fragment);
@@ -162,6 +164,7 @@ class Exchange {
   const SendLetter send_;
   const std::uint32_t usual_pace_;  ///< due dates in the job's interval
   std::uint32_t hurries_ = 0;       ///< that this island has asked for
+  std::uint64_t done_ = 0;          ///< of the job, of 2^32
   Lead lead_;
   const Time late_;  ///< from then on nobody is waited for who has not come
   std::vector<Side> sides_;

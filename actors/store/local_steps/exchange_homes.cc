@@ -72,6 +72,7 @@ void Exchange::home_moved(std::uint32_t fragment, Time now) {
   side.local.parted();
   side.home_version = 0;
   side.told_when.clear();
+  side.ahead = {};
   side.home_since = now;
   if (is_home(fragment)) return take_home(fragment);
   if (present_.contains(*home_of(fragment))) join(fragment);
@@ -133,7 +134,7 @@ void Exchange::open_home(std::uint32_t fragment, Time now) {
   const auto again = side.local.met(home.received(island_.index));
   if (!again.ok()) return log_error(again.error().text());
   for (const Told* told : *again) {
-    const Status brought = home.bring(view_of(*told), now);
+    const Status brought = home.bring(view_of(*told), done_, now);
     if (!brought.ok()) log_error(brought.error().text());
   }
   tell_last(fragment, now);
@@ -146,6 +147,7 @@ void Exchange::changed(std::uint32_t island, bool present, Time now) {
   } else {
     present_.erase(island);
     away_[island] = now;
+    lead_.forget();
   }
   for (std::uint32_t f = 0; f < sides_.size(); ++f) {
     Side& side = sides_[f];

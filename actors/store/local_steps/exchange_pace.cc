@@ -9,7 +9,6 @@
 namespace reef::actors {
 namespace {
 
-constexpr std::uint64_t kLongestWait = std::uint64_t{1} << 40;  ///< microseconds
 /// A telling that was longer on its way, there and back, leaves the line no time for the next ones:
 /// a store tells no more then, either (LocalFragment::kMostPending).
 constexpr int kMostIntervals = 2;
@@ -40,13 +39,17 @@ void Exchange::look_at_line(std::uint32_t fragment, const node::Letter& update, 
   const auto told = side.told_when.find(update.included);
   if (told == side.told_when.end()) return;
   const Duration all = now - told->second;
-  // The first of what it includes has waited for as long as all of it took to be told besides.
-  const Duration longer = told->second - side.told_when.begin()->second;
   side.told_when.erase(side.told_when.begin(), std::next(told));
   const auto waited = std::chrono::microseconds(std::min(update.tokens, kLongestWait));
-  lead_.waited(waited + longer, homes_elsewhere());
   if (all - waited > kMostIntervals * side.every * side.due_every)
     send_home(letter_of(LetterKind::kLate, fragment));
+}
+
+void Exchange::send_ahead(std::uint32_t island, std::uint32_t fragment, Duration lead) {
+  node::Letter letter = letter_of(LetterKind::kAhead, fragment);
+  letter.tokens = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(lead).count());
+  send_(island, std::move(letter));
 }
 
 std::size_t Exchange::homes_elsewhere() const {

@@ -30,7 +30,7 @@ HomeFragment::HomeFragment(GatheringRules rules, OuterSettings outer, Coder code
   for (std::uint32_t island = 0; island < islands; ++island) gathering_.join(island);
 }
 
-Status HomeFragment::bring(const ToldView& told, Time now) {
+Status HomeFragment::bring(const ToldView& told, std::uint64_t done, Time now) {
   Brought& brought = islands_[told.island];
   if (told.number != brought.received + 1) return {};
   brought.overfull = brought.waiting == kMostTellings;
@@ -41,7 +41,9 @@ Status HomeFragment::bring(const ToldView& told, Time now) {
   brought_.add(told.island, told.tokens, decoded_);
   brought.received = told.number;
   brought.last = told.last;
-  brought.waiting += 1;
+  ends_ = ends_ || told.last;
+  if (brought.waiting++ == 0) brought.since = now;
+  brought.done = done;
   if (passes_on_)
     told_.push_back({told.island, told.last, told.number, told.tokens, to_bytes(told.encoded)});
   gathering_.bring(told.island, now);
@@ -73,15 +75,16 @@ const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float
     if (brought.overfull) made.overfull.push_back(i);
     if (brought.last) gathering_.retire(i);
     if (gathering_.has(i)) made.last = false;
+    made.leads.push_back(lead(brought));
   }
   change.resize(global_.size());
   if (brought_.mean(change)) {
     if (!passes_on_) {
-      told_.push_back({kTogether, made.last, 0, 1, coder_.encode_owing(change)});
+      told_.push_back({kTogether, ends_, 0, 1, coder_.encode_owing(change)});
       // All islands, also this one, step along what the codec made of it.
-      CHECK(coder_.decode(told_.back().encoded, made.last, change).ok());
+      CHECK(coder_.decode(told_.back().encoded, ends_, change).ok());
     }
-    optimizer_.step(change, std::ranges::any_of(told_, &Told::last));
+    optimizer_.step(change, ends_);
   }
   made.told = std::move(told_);
   forget();
@@ -97,10 +100,20 @@ const HomeFragment::Update& HomeFragment::update(bool may_end, std::vector<float
   return log_.back();
 }
 
+Duration HomeFragment::lead(const Brought& one) const {
+  Duration lead{};
+  for (const Brought& other : islands_) {
+    const bool is_behind = other.waiting > 0 && other.done <= one.done;
+    if (one.waiting > 0 && is_behind) lead = std::max(lead, other.since - one.since);
+  }
+  return lead;
+}
+
 void HomeFragment::forget() {
   gathering_.close();
   brought_.clear();
   told_.clear();
+  ends_ = false;
   for (Brought& brought : islands_) brought.waiting = 0, brought.overfull = false;
 }
 

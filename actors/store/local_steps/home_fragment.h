@@ -34,10 +34,11 @@ class HomeFragment {
   void joined(std::uint32_t island);
   void left(std::uint32_t island) { gathering_.leave(island); }
 
-  /// Of one of the islands; only its last may be of no tokens. What came before is passed over, as
-  /// is what leaves a gap, which is sent again, and what comes when kMostTellings wait.
+  /// Of one of the islands, which has done so much of the job; only its last may be of no tokens.
+  /// What came before is passed over, as is what leaves a gap, which is sent again, and what comes
+  /// when kMostTellings wait.
   /// Failure: kDecompress; kPoison for progress that would make everybody's weights no numbers.
-  Status bring(const ToldView& told, Time now);
+  Status bring(const ToldView& told, std::uint64_t done, Time now);
 
   /// `may_end`: whoever is not there will not come. Then it is also due when nobody is left who
   /// could bring more: whatever the quorum, and with nothing in it, since the last update is to say
@@ -50,6 +51,8 @@ class HomeFragment {
     std::vector<std::uint64_t> included{};  ///< of each island, its last telling in it
     std::vector<Told> told{};               ///< of nobody: no step
     std::vector<std::uint32_t> overfull{};  ///< islands that are to send something again
+    /// Of each island, how long what it told waited for others who have done no more.
+    std::vector<Duration> leads{};
   };
   /// Out of what was brought. `change`: what all add to the global weights, also here.
   const Update& update(bool may_end, std::vector<float>& change);
@@ -90,10 +93,13 @@ class HomeFragment {
     std::uint64_t received = 0, counted = 0;
     std::uint64_t before = 0;  ///< the last telling that one before it may have told
     std::size_t waiting = 0;   ///< tellings, for the next update
+    Time since{};              ///< that the first of them came
+    std::uint64_t done = 0;    ///< of the job, with the last of them
     bool overfull = false;     ///< and one more came
     bool last = false;
   };
 
+  Duration lead(const Brought& one) const;
   void forget();
 
   Gathering gathering_;
@@ -103,6 +109,7 @@ class HomeFragment {
   std::vector<Brought> islands_;
   Contributions brought_;
   std::vector<Told> told_;  ///< to be passed on
+  bool ends_ = false;       ///< somebody's last telling waits
   std::vector<float> global_;
   std::vector<float> decoded_;
   std::deque<Update> log_;

@@ -10,7 +10,7 @@
 //                                             ask: give me your replica, I know less than you
 //   done: I have taken the last update        home: I am it now, join me
 //   late: your update should have been here   pace: tell at every so many due dates
-//   hurry: my held-out losses have risen
+//   hurry: my held-out losses have risen      ahead: what you told has waited for others
 //
 // Progress is numbered by its island without gaps; an update says up to which number it includes
 // the receiver's. So letters that a lost channel has swallowed are seen, and sent again.
@@ -24,7 +24,8 @@ namespace reef::actors {
 enum class LetterKind : std::uint16_t {
   kJoin = 1,      ///< number: version; included: last telling that was counted; tokens: last told
   kHave = 2,      ///< number: last telling that came; tokens: the home's version
-  kProgress = 3,  ///< number: of the telling; tokens: trained since the last; payload: encoded
+  kProgress = 3,  ///< number: of the telling; tokens: trained since the last; included: the share
+                  ///< of the job that is done, of 2^32; payload: encoded
   kUpdate = 4,    ///< number: version; included: last telling counted; tokens: microseconds that
                   ///< this one waited for others'; payload: told.h, less the receiver's own
   kLastProgress = 5,
@@ -40,7 +41,11 @@ enum class LetterKind : std::uint16_t {
   kJoinThrough = 14,  ///< join, of one that has told its last, and it was counted
   kHome = 15,
   kReplica = 16,  ///< as a snapshot
+  kAhead = 17,    ///< tokens: microseconds that the next update waited for others who have done no
+                  ///< more of the job (lead.h)
 };
+
+inline constexpr std::uint64_t kLongestWait = std::uint64_t{1} << 40;  ///< microseconds
 
 inline node::Letter letter_of(LetterKind kind, std::uint32_t fragment) {
   node::Letter letter;

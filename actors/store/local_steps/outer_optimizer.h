@@ -22,9 +22,9 @@ class OuterOptimizer {
   OuterOptimizer(OuterSettings settings, std::size_t elements)
       : settings_(settings), velocity_(elements, 0) {}
 
-  /// Makes of the mean progress what is to be added to the global weights. `ends`: somebody has told
-  /// its last, so that goes in as it is, since momentum looks ahead, and no later step makes up for
-  /// it. Precondition: it is as long as the fragment.
+  /// Makes of the mean progress what is to be added to the global weights. `ends`: somebody has
+  /// told its last, so that goes in as it is, since momentum looks ahead, and no later step makes
+  /// up for it. Precondition: it is as long as the fragment.
   void step(std::span<float> progress, bool ends);
 
   std::span<const float> velocity() const { return velocity_; }

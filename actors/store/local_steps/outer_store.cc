@@ -64,7 +64,10 @@ class OuterStore final : public Task {
 
   Status run(Firing& firing) override {
     const Round& round = firing.inputs[0]->round;
-    if (counts(*setup_.job.island, round)) exchange_->trained(step_tokens_);
+    if (counts(*setup_.job.island, round)) {
+      const std::uint64_t steps = std::max<std::uint64_t>(1, setup_.job.training.steps);
+      exchange_->trained(step_tokens_, (round.step << 32) / steps);
+    }
     for (const double loss : setup_.post->take_losses()) {
       if (guard_.evaluated(loss)) exchange_->hurry();
     }
@@ -73,10 +76,8 @@ class OuterStore final : public Task {
     setup_.post->set_interval(local_.inner_steps * exchange_->longest_pace() /
                               exchange_->usual_pace());
     if (round.number == 0 && setup_.job.island->begun > 0) ATOLL_TRY(catch_up());
-    if (!round.training())
-      exchange_->lead().interrupted();
-    else
-      ATOLL_TRY(round.settling ? settle() : keep_back());
+    if (round.training() && round.settling) ATOLL_TRY(settle());
+    keep_back(firing, round);
     correct(firing, round);
     return {};
   }
@@ -130,12 +131,11 @@ class OuterStore final : public Task {
     return {};
   }
 
-  /// While others come nearer.
-  Status keep_back() {
-    const Time until = setup_.clock.now() + exchange_->lead().stepped(setup_.clock.now());
-    while (setup_.clock.now() < until && !setup_.post->closed())
-      ATOLL_TRY(meet(until - setup_.clock.now()));
-    return {};
+  void keep_back(Firing& firing, const Round& round) {
+    if (round.training() && !round.settling)
+      firing.keep = exchange_->lead().stepped(setup_.clock.now());
+    else
+      exchange_->lead().interrupted();
   }
 
   /// Reads letters until `done`; false if it is not so long after it was `hopeful`.

@@ -9,6 +9,7 @@
 namespace reef::actors {
 namespace {
 
+using namespace std::chrono_literals;
 using Values = std::vector<float>;
 
 constexpr Time kNow{};
@@ -21,11 +22,16 @@ class Home {
 
   HomeFragment* operator->() { return &home_; }
 
+  struct When {
+    std::uint64_t done = 0;
+    Duration at{};
+  };
   void bring(std::uint32_t island, std::uint64_t number, const Values& progress, bool last = false,
              std::uint64_t tokens = 64) {
-    const Bytes encoded = coder_.encode(progress, last);
-    const Status brought = home_.bring({island, last, number, tokens, encoded}, kNow);
-    ASSERT_TRUE(brought.ok()) << brought.error().text();
+    tell({island, last, number, tokens}, progress, {});
+  }
+  void bring(std::uint32_t island, std::uint64_t number, const Values& progress, When when) {
+    tell({island, false, number, 64}, progress, when);
   }
   const HomeFragment::Update& update(bool may_end = false) {
     return home_.update(may_end, change_);
@@ -38,6 +44,13 @@ class Home {
   }
 
  private:
+  void tell(ToldView told, const Values& progress, When when) {
+    const Bytes encoded = coder_.encode(progress, told.last);
+    told.encoded = encoded;
+    const Status brought = home_.bring(told, when.done, kNow + when.at);
+    ASSERT_TRUE(brought.ok()) << brought.error().text();
+  }
+
   Coder coder_;
   HomeFragment home_;
   Values change_;
@@ -56,16 +69,38 @@ TEST(HomeFragment, PassesOnWhatItWasTold) {
   EXPECT_TRUE(home->serves(update, 1));
 }
 
+/// Also where others have more to tell, and whatever it carries.
 TEST(HomeFragment, AnUpdateWithALastTellingIsThePlainMean) {
-  Home home("none", true, 2, 0.5);
-  home.bring(0, 1, {4, 4, 4, 4});
-  home.bring(1, 1, {4, 4, 4, 4});
-  home.update();
-  EXPECT_EQ(home.change(), (Values{-6, -6, -6, -6}));
-  home.bring(0, 2, {2, 2, 2, 2}, true);
-  home.bring(1, 2, {4, 4, 4, 4});
-  home.update();
-  EXPECT_EQ(home.change(), (Values{-3, -3, -3, -3}));
+  for (const bool passes_on : {true, false}) {
+    Home home("none", passes_on, 3, 0.5);
+    for (std::uint32_t island = 0; island < 3; ++island) home.bring(island, 1, {4, 4, 4, 4});
+    home.update();
+    EXPECT_EQ(home.change(), (Values{-6, -6, -6, -6}));
+    home.bring(0, 2, {2, 2, 2, 2}, true);
+    home.bring(1, 2, {4, 4, 4, 4});
+    home.bring(2, 2, {3, 3, 3, 3});
+    const HomeFragment::Update& update = home.update();
+    EXPECT_FALSE(update.last);
+    EXPECT_EQ(home.change(), (Values{-3, -3, -3, -3}));
+    EXPECT_TRUE(update.told[0].last);
+    home.bring(1, 3, {4, 4, 4, 4});
+    home.bring(2, 3, {4, 4, 4, 4});
+    home.update();
+    EXPECT_NE(home.change(), (Values{-4, -4, -4, -4}));
+  }
+}
+
+TEST(HomeFragment, SaysWhoWaitedForOthersThatHaveDoneNoMore) {
+  Home home("none", true, 3);
+  home.bring(0, 1, Values(4, 1.0f), {.done = 10, .at = 1s});
+  home.bring(0, 2, Values(4, 1.0f), {.done = 20, .at = 3s});
+  home.bring(1, 1, Values(4, 1.0f), {.done = 30, .at = 2s});
+  home.bring(2, 1, Values(4, 1.0f), {.done = 20, .at = 5s});
+  EXPECT_EQ(home.update().leads, (std::vector<Duration>{4s, 3s, 0s}));
+  // Of whom nothing is in it nobody waited for.
+  home.bring(1, 2, Values(4, 1.0f), {.done = 40, .at = 6s});
+  home.bring(2, 2, Values(4, 1.0f), {.done = 50, .at = 9s});
+  EXPECT_EQ(home.update().leads, (std::vector<Duration>{0s, 0s, 0s}));
 }
 
 TEST(HomeFragment, EncodesTheMeanAndOwesWhatThatLeavesOut) {

@@ -98,7 +98,7 @@ class Ocean {
     for (Values& fragment : island.weights) {
       for (float& weight : fragment) weight += 0.1f * (target - weight);
     }
-    island.exchange->trained(64);
+    island.exchange->trained(64, island.step);
     if (const auto f = job::fragment_due(local_, island.step))
       island.exchange->tell(*f, island.weights[*f], false, now_);
     meet(i);
