@@ -178,6 +178,30 @@ TEST_F(HostTest, KeepsThePaceOfItsDeviceExceptForWhatIsEmpty) {
   EXPECT_EQ(stream_.paces, (std::vector<Duration>{0ms, 5ms, 0ms}));  // the first: start()
 }
 
+TEST_F(HostTest, KeepsWhatItsTaskWantsKeptWithoutTheStream) {
+  using namespace std::chrono_literals;
+  struct Keeping final : Task {
+    Status run(Firing& firing) override {
+      firing.keep = 20ms;
+      return {};
+    }
+  };
+  spawn(kReceiver, std::make_unique<Keeping>());
+  arrive(0);
+  arrive(1);
+  const auto after = [this](Duration time) {
+    coordinator_.advance_time(time);
+    coordinator_.run();
+    return wire_.credits;
+  };
+  EXPECT_EQ(wire_.credits, 0);
+  EXPECT_EQ(stream_.paces.size(), 2u);  // start(), and one firing
+  EXPECT_EQ(after(19ms), 0);
+  EXPECT_EQ(after(1ms), 1);
+  EXPECT_EQ(stream_.paces.size(), 3u);
+  EXPECT_EQ(after(20ms), 2);
+}
+
 TEST_F(HostTest, NotesHowFullItsMailboxWasAndRefusesMoreThanCreditAllows) {
   const std::size_t bound = mailbox_bound(plan_, plan_.actors[kReceiver]);
   EXPECT_EQ(bound, 2u + 2u + 4u) << "two slots at each end, and what its crew says";
