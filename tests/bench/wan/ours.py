@@ -170,8 +170,13 @@ def figures_in(settings, run, summary):
         "validation_loss": summary.get("val_loss"),
         "wire_bytes": summary["wire_bytes"],
         "payload_bytes": summary["payload_bytes"],
-        "curve": [[line["step"], round(line["seconds"], 3), line["loss"]] for line in losses[::every]],
+        "curve": [point(losses[first : first + every]) for first in range(0, len(losses), every)],
     }
+
+
+def point(lines):
+    """Of a curve: the last step of some, when it ended, and their mean loss."""
+    return [lines[-1]["step"], round(lines[-1]["seconds"], 3), round(statistics.mean(line["loss"] for line in lines), 4)]
 
 
 def said(folder):

@@ -4,6 +4,7 @@
     python3 tests/bench/wan/plot.py [--results docs/wan/cells] --out docs/wan
 
 losses.svg: loss by time of the synchronous cells, without codecs on the unlimited line and with each on 50 Mbit/s, run 1 of each.
+local.svg: loss by text of datacenters by themselves on slow lines, and of lock-step, run 1 of each.
 predicted.svg: seconds of a step by the line's rate, measured (points, from the least to the most of the runs) and predicted (lines).
 A picture for which cells are missing is not made, and that is said.
 """
@@ -15,7 +16,8 @@ import sys
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent)]
 from cells import Results
 from lines import ROOT
-from rows import Rows
+from ours import CONTEXT
+from rows import LOCAL, Rows
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 190, 30, 50
@@ -109,6 +111,22 @@ def losses(results, rows):
     return picture
 
 
+def local(results, rows):
+    """Loss by text."""
+    cells = [cell for row in rows.rows if row.name in ("local-loss", "local-10-loss") for cell in row.cells if results.runs(cell)]
+    cells = list({cell.name: cell for cell in cells}.values())
+    if len(cells) < 2:
+        return None
+    step = 2 * LOCAL["sequences"] * CONTEXT / 1e6
+    # What comes first would leave no room for the rest.
+    curves = [[(steps * step, loss) for steps, _, loss in results.runs(cell)[0]["curve"]][3:] for cell in cells]
+    picture = Picture("Datacenters by themselves, and lock-step", "million tokens", "loss", [point for curve in curves for point in curve])
+    for cell, curve, colour in zip(cells, curves, COLOURS):
+        picture.curve(curve, colour)
+        picture.name(cell.name, colour)
+    return picture
+
+
 def predicted(results, rows):
     """Seconds of a step by rate."""
     series = {}
@@ -142,7 +160,7 @@ def main():
     options = parser.parse_args()
     results, rows = Results(options.results), Rows(options.steps)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, draw in (("losses", losses), ("predicted", predicted)):
+    for name, draw in (("losses", losses), ("local", local), ("predicted", predicted)):
         picture = draw(results, rows)
         if picture is None:
             print(f"{name}.svg: not made, its cells are not measured yet")
