@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/check.h"
+#include "runtime/base/denormals.h"
 
 namespace reef::ops {
 
@@ -64,6 +65,7 @@ struct ThreadPool::Workers {
   }
 
   void serve() {
+    const NoDenormals none;
     std::uint64_t seen = 0;
     while (true) {
       const auto wanted = [this, seen] {
@@ -105,6 +107,7 @@ ThreadPool::~ThreadPool() {
 std::size_t ThreadPool::threads() const { return workers_->threads.size() + 1; }
 
 void ThreadPool::parallel_for(std::size_t tasks, TaskRef task) {
+  const NoDenormals none;  // as of the workers: who takes which task changes no bit
   if (workers_->threads.empty() || tasks <= 1) {
     for (std::size_t i = 0; i < tasks; ++i) task(i);
     return;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/denormals.h"
 #include "runtime/base/log.h"
 
 namespace reef::device {
@@ -37,6 +38,7 @@ void ContextStream::submit(std::int32_t priority, Work work, Done done, Duration
 
 void ContextStream::run(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+  const NoDenormals none;
   while (true) {
     Item item;
     {

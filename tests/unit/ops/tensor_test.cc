@@ -160,5 +160,21 @@ TEST(ThreadPool, RunsEveryTaskOnce) {
   }
 }
 
+/// Below the smallest normal number, of factors that the compiler cannot know.
+float denormal() {
+  volatile float factor = 1e-20f;
+  return factor * factor;
+}
+
+TEST(ThreadPool, MakesNoDenormalsOnAnyThread) {
+  for (const std::size_t threads : {1, 3}) {
+    ThreadPool pool(threads);
+    std::vector<float> made(64, 1.0f);
+    pool.parallel_for(made.size(), [&made](std::size_t i) { made[i] = denormal(); });
+    EXPECT_EQ(made, std::vector<float>(64, 0.0f));
+    EXPECT_GT(denormal(), 0.0f);  // the caller's own are as before
+  }
+}
+
 }  // namespace
 }  // namespace reef::ops

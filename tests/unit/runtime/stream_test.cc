@@ -31,6 +31,15 @@ TEST(CpuStream, RunsWorkInOrderOnItsOwnThreadThenSaysDone) {
   EXPECT_NE(worker, std::this_thread::get_id());
 }
 
+TEST(CpuStream, MakesNoDenormals) {
+  CpuStream stream("test", 1);
+  std::promise<float> made;
+  volatile float factor = 1e-20f;
+  stream.submit(
+      0, [&](ops::Context&) { made.set_value(factor * factor); }, [] {});
+  EXPECT_EQ(made.get_future().get(), 0.0f);
+}
+
 TEST(CpuStream, RunsWhatIsMostUrgentFirst) {
   CpuStream stream("test", 1);
   std::promise<void> began, go_on, finished;
