@@ -123,8 +123,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case 1: {
         const auto f = static_cast<std::uint32_t>(input.below(kFragments));
-        exchange.trained(64);
+        exchange.trained(64, static_cast<std::uint64_t>(turn));
         exchange.tell(f, weights[f], input.below(4) == 0, now);
+        // No step was longer than all turns together.
+        const Duration kept = exchange.lead().stepped(now);
+        CHECK(kept >= Duration{} && kept <= std::chrono::seconds(2 * 2 * 64)) << "waits too long";
         break;
       }
       default:
