@@ -21,10 +21,10 @@ LOSSY = line(10, 100, loss="0.1%")
 # Steps between tellings, fragments, codec, the outer rate and momentum; and the learning rate. Those that rows are about; which ones
 # these are, and lock-step's learning rate, the row "tuning" tells, for both sides by as many trials.
 TOLD = (60, 4, "int4+zstd", 0.7, 0.8)
-RATE = 7e-4
-TRIALS = ((TOLD, RATE), (TOLD, 5e-4), (TOLD, 1e-3), (TOLD, 1.4e-3), ((20, 4, "top-k:0.25:int2+zstd", 0.7, 0.8), RATE))
+RATE = 5e-4
+TRIALS = ((TOLD, RATE), (TOLD, 3.5e-4), (TOLD, 7e-4), (TOLD, 1.4e-3), ((20, 4, "top-k:0.25:int2+zstd", 0.7, 0.8), RATE))
 EXACT_RATE = 1e-3
-RATES = (EXACT_RATE, 5e-4, 7e-4, 1.4e-3, 2e-3)
+RATES = (EXACT_RATE, 3.5e-4, 5e-4, 7e-4, 2e-3)
 # 8 million tokens.
 LONG = 7812
 PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
@@ -110,8 +110,8 @@ class Rows:
         exact = alone_here("sync-long", steps, EXACT_RATE)
         pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 240), paced=PACED,
                         datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
-        return [self.tuning(), Row("local-50", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
-                Row("local-10", 0.95, False, (near, far), lambda kept: speeds(kept, [far], [near])),
+        return [self.tuning(), Row("local-50-speed", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
+                Row("local-10-speed", 0.95, False, (near, far), lambda kept: speeds(kept, [far], [near])),
                 Row("local-loss", LOSS, True, (exact, slow), lambda kept: losses(kept, [slow], exact), True),
                 Row("local-10-loss", LOSS, True, (exact, far), lambda kept: losses(kept, [far], exact), True),
                 Row("local-bytes", 400, False, (self.none, slow), lambda kept: carried(kept, self.none, slow), True),
