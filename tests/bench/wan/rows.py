@@ -20,6 +20,7 @@ EXACT = {"leaves": 2, "sequences": 2, "evaluation": 64, "parallelism": {}, "code
 LOSSY = line(10, 100, loss="0.1%")
 # Steps between tellings, fragments, codec, the outer rate and momentum; and the learning rate. Those that rows are about; which ones
 # these are, and lock-step's learning rate, the row "tuning" tells, for both sides by as many trials.
+# Of trials that are level (within half a percent), the one nearer the middle of its rates.
 TOLD = (60, 4, "int4+zstd", 0.7, 0.8)
 RATE = 5e-4
 TRIALS = ((TOLD, RATE), (TOLD, 3.5e-4), (TOLD, 7e-4), (TOLD, 1.4e-3), ((20, 4, "top-k:0.25:int2+zstd", 0.7, 0.8), RATE))
