@@ -23,6 +23,13 @@ def rig(settings):
     return wan.Sides(rate=f"{settings['rate']}mbit", delay=f"{settings['round_trip'] / 2:g}ms", **more)
 
 
+def commands(settings):
+    """For a running line to become this one; its queue is what a line gets that starts as this one."""
+    queue = settings.get("queue", f"{max(24_000, round(settings['rate'] * settings['round_trip'] * 125))}B")
+    return [f"delay {settings['round_trip'] / 2:g}ms", f"loss {settings.get('loss', '0%')}", f"queue {queue}",
+            f"rate {settings['rate']}mbit"]
+
+
 def as_topology(settings):
     """The same as a topology says it: what it carries of payload, as `atoll topology lines` would find it. TCP's is 1,448 of the 1,500
     bytes of a packet. A round trip of nothing is none that a topology takes."""

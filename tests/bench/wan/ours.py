@@ -6,10 +6,11 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-import time
 
+import changes
 from cells import Failed
 from lines import ROOT, as_topology, check_line, rig
+from metrics import WARM, losses_in
 import long_line
 
 # For LinkCluster, which fills in the addresses.
@@ -24,12 +25,9 @@ spec:
 """
 MODEL = {"type": "gpt2", "vocab_size": 256, "n_positions": 256, "n_embd": 384, "n_layer": 6, "n_head": 6}
 CONTEXT = 256
-# Steps that come first and do not count: kernels and codecs are chosen, connections find their speed.
-WARM = 3
 # Points of a run's curve that are kept.
 POINTS = 100
 LONGEST = 4 * 3600  # seconds of a run
-KEPT = 0.9  # of the speed before a line changed
 # What a device is measured with: the shape of a micro-batch.
 ONE_STEP = {"steps": 1, "leaves": 2, "sequences": 8, "evaluation": 0, "parallelism": {"dp": 2}, "codecs": {}}
 
@@ -73,14 +71,14 @@ def train(settings, seed, device):
             running = sides.a.start([long_line.ATOLL, "run", job, "--json", "--run-dir", run, "--scheduler", cluster.scheduler,
                                      "--identity", "cluster/client"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                     text=True)
-            moment = change_line(sides.line, settings, run, running)
+            figures_of_changes = changes.make(sides.line, settings, run, running)
             out, errors = running.communicate(timeout=LONGEST)
             if running.returncode != 0:
                 raise Failed(f"atoll run ended with {running.returncode}: {(errors.strip() or out.strip())[-600:]}; {said(folder)}")
             carried = sides.line.stats()
         check_line(sides.line, carried)
         return {**figures_of(settings, run, json.loads(out.strip().splitlines()[-1])),
-                **(after_change(settings, run, moment) if moment else {}),
+                **figures_of_changes(),
                 "line_bytes": [carried[way]["delivered_bytes"] - before[way]["delivered_bytes"] for way in ("ab", "ba")],
                 "log": said(folder)}
 
@@ -97,46 +95,6 @@ def here(settings, seed):
         if done.returncode != 0:
             raise Failed(f"atoll run ended with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[-600:]}")
         return figures_of(settings, run, json.loads(done.stdout.strip().splitlines()[-1]))
-
-
-def change_line(line, settings, run, running):
-    """Does to the line what a cell asks for, `change` (a command of the emulator) or `cut` (seconds), in the middle of the steps; the
-    moment, in seconds of the east's metrics, or None where a cell asks for nothing."""
-    what = settings.get("change") or (f"blackout {settings['cut']}s" if "cut" in settings else None)
-    if what is None:
-        return None
-    metrics = run / "east/metrics.jsonl"
-    while running.poll() is None:
-        lines = losses_in(metrics) if metrics.exists() else []
-        if len(lines) >= settings["steps"] // 2:
-            line.command(what)
-            return lines[-1]["seconds"]
-        time.sleep(0.05)
-    raise Failed("the run was over before the line could change: " + running.communicate()[1].strip()[-600:])
-
-
-def after_change(settings, run, moment):
-    """Of the east: its speed from the moment on as a share of that before, and after how many seconds nine tenths of it stand to the end;
-    of a cut, the share while it lasted."""
-    ends = [line["seconds"] for line in losses_in(run / "east/metrics.jsonl")][WARM:]
-    earlier = [end for end in ends if end <= moment]
-    later = ends[len(earlier) - 1:]
-    before = (len(earlier) - 1) / (earlier[-1] - earlier[0])
-
-    def share(steps):
-        return (len(steps) - 1) / (steps[-1] - steps[0]) / before if len(steps) > 1 else 0
-
-    settled = next((i for i in range(len(later) - 1) if share(later[i:]) >= KEPT), len(later) - 1)
-    figures = {"kept": share(later), "adapt_seconds": later[settled] - later[0]}
-    if "cut" in settings:
-        figures["kept_while_cut"] = share([end for end in later if end <= moment + settings["cut"]])
-    return figures
-
-
-def losses_in(metrics):
-    """Whole lines only: the last may be half written."""
-    lines = [json.loads(line) for line in metrics.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return [line for line in lines if "loss" in line]
 
 
 def figures_of(settings, run, summary):

@@ -101,18 +101,18 @@ class Rows:
                 Row("sync-loss", LOSS, True, cells, lambda kept: losses(kept, good(kept, packed, exact), exact), True)]
 
     def local(self):
-        """Datacenters by themselves: a line against none, their loss against lock-step's of as many tokens, and bytes. On the unlimited
-        line they are run for their speed alone."""
+        """Datacenters by themselves: a line against none, their loss against lock-step's of as many tokens, and bytes. Speeds on both
+        lines are those of one run on them in turns: runs one after another differ by more than a line makes."""
         steps = self.count(LONG)
         told = {"datacenters": local_steps(*TOLD), "learning_rate": RATE}
-        near = trained("local-unlimited", LOCAL, UNLIMITED, min(steps, 1600), **told)
         slow = trained("local-50", LOCAL, SLOW, steps, **told)
         far = trained("local-10", LOCAL, LOSSY, steps, **told)
+        turns = [trained(f"local-{rate}-turns", LOCAL, on, min(steps, 1600), turns=UNLIMITED, **told) for rate, on in ((50, SLOW), (10, LOSSY))]
         exact = alone_here("sync-long", steps, EXACT_RATE)
         pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 240), paced=PACED,
                         datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
-        return [self.tuning(), Row("local-50-speed", 0.97, False, (near, slow), lambda kept: speeds(kept, [slow], [near])),
-                Row("local-10-speed", 0.95, False, (near, far), lambda kept: speeds(kept, [far], [near])),
+        return [self.tuning(), Row("local-50-speed", 0.97, False, turns[:1], lambda kept: alone(kept, turns[0], "kept_of_turns")),
+                Row("local-10-speed", 0.95, False, turns[1:], lambda kept: alone(kept, turns[1], "kept_of_turns")),
                 Row("local-loss", LOSS, True, (exact, slow), lambda kept: losses(kept, [slow], exact), True),
                 Row("local-10-loss", LOSS, True, (exact, far), lambda kept: losses(kept, [far], exact), True),
                 Row("local-bytes", 400, False, (self.none, slow), lambda kept: carried(kept, self.none, slow), True),
