@@ -9,6 +9,7 @@
 
 #include "runtime/link/channel/inbox.h"
 #include "runtime/link/channel/outbox.h"
+#include "runtime/link/channel/window.h"
 
 namespace reef::link {
 namespace {
@@ -36,8 +37,8 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
         inbox_(options.max_payload, links.size()) {
     if (peer != nullptr) peer_ = *peer;
     for (auto& link : links) {
-      fragment_ = std::min(fragment_, link->max_frame() - kFragmentPrefix);
-      streams_.push_back({std::move(link), 0, false});
+      const Window window(link->max_frame() - kFragmentPrefix, options.fragments_in_flight);
+      streams_.push_back({std::move(link), window, false});
     }
   }
 
@@ -56,8 +57,8 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
  private:
   struct Stream {
     std::unique_ptr<RecordLink> link;
-    std::size_t in_flight = 0;  ///< frames
-    bool ended = false;         ///< the peer has said farewell on it
+    Window window;
+    bool ended = false;  ///< the peer has said farewell on it
   };
   struct Posted {
     Message message;
@@ -69,9 +70,9 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
   void enqueue(Posted posted);
   void pump();
   bool pump_one();
-  Stream* idlest_data_stream();
+  std::size_t idlest_data_stream();
   void send_fragment(std::size_t stream, const Outbox::Cut& cut);
-  void fragment_left(std::size_t stream, std::uint64_t id);
+  void fragment_left(std::size_t stream, std::uint64_t id, std::size_t size, Time handed);
   void expired(std::uint64_t id, Lane lane);
   void complete(Outbox::Entry entry, const Status& status);
   void complete_all(const Error& why);
@@ -88,7 +89,6 @@ class Channel::Core : public std::enable_shared_from_this<Channel::Core> {
   const std::string name_;
   const ChannelOptions options_;
   const std::size_t overhead_;
-  std::size_t fragment_ = kMaxFrame;  ///< bytes of a message in one record
   std::optional<security::Credential> peer_;
 
   std::mutex mutex_;  ///< guards posted_
@@ -192,24 +192,29 @@ void Channel::Core::pump() {
 bool Channel::Core::pump_one() {
   const bool alone = streams_.size() == 1;
   const Lane last = alone ? Lane::kBulk : Lane::kControl;
-  if (streams_[0].in_flight < options_.frames_in_flight && outbox_.has(Lane::kControl, last)) {
-    send_fragment(0, outbox_.cut(Lane::kControl, last, fragment_));
+  if (const std::size_t room = streams_[0].window.room();
+      room > 0 && outbox_.has(Lane::kControl, last)) {
+    send_fragment(0, outbox_.cut(Lane::kControl, last, room));
     return true;
   }
   if (alone || !outbox_.has(Lane::kActivation, Lane::kBulk)) return false;
-  Stream* const stream = idlest_data_stream();
-  if (stream->in_flight >= options_.frames_in_flight) return false;
-  const auto index = static_cast<std::size_t>(stream - streams_.data());
-  send_fragment(index, outbox_.cut(Lane::kActivation, Lane::kBulk, fragment_));
+  const std::size_t stream = idlest_data_stream();
+  const std::size_t room = streams_[stream].window.room();
+  if (room == 0) return false;
+  send_fragment(stream, outbox_.cut(Lane::kActivation, Lane::kBulk, room));
   return true;
 }
 
-Channel::Core::Stream* Channel::Core::idlest_data_stream() {
+/// Of those with room the one with the least in flight; any where none has room.
+std::size_t Channel::Core::idlest_data_stream() {
   const std::size_t count = streams_.size() - 1;
-  Stream* idlest = nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    Stream& stream = streams_[1 + (next_stream_ + i) % count];
-    if (idlest == nullptr || stream.in_flight < idlest->in_flight) idlest = &stream;
+  std::size_t idlest = 1 + next_stream_ % count;
+  for (std::size_t i = 1; i < count; ++i) {
+    const std::size_t other = 1 + (next_stream_ + i) % count;
+    const Window &best = streams_[idlest].window, &window = streams_[other].window;
+    if (window.room() > 0 && (best.room() == 0 || window.in_flight() < best.in_flight())) {
+      idlest = other;
+    }
   }
   ++next_stream_;
   return idlest;
@@ -218,21 +223,23 @@ Channel::Core::Stream* Channel::Core::idlest_data_stream() {
 void Channel::Core::send_fragment(std::size_t stream, const Outbox::Cut& cut) {
   const auto front = prefix(cut.fragment);
   const std::array<BytesView, 3> pieces{front, cut.pieces[0], cut.pieces[1]};
-  ++streams_[stream].in_flight;
+  streams_[stream].window.handed(cut.size());
   wire_sent_ += overhead_ + cut.size();
   streams_[stream].link->send_record(
       record_header(cut.fragment), pieces, kNoDeadline,
-      [weak = weak_from_this(), stream, id = cut.id](const Status& status) {
+      [weak = weak_from_this(), stream, id = cut.id, size = cut.size(),
+       handed = executor_.clock().now()](const Status& status) {
         const auto self = weak.lock();
         if (!self) return;
-        if (status.ok()) return self->fragment_left(stream, id);
+        if (status.ok()) return self->fragment_left(stream, id, size, handed);
         // After a farewell on_closed decides.
         if (status.error().code != Code::kClosed) self->fail(status.error());
       });
 }
 
-void Channel::Core::fragment_left(std::size_t stream, std::uint64_t id) {
-  --streams_[stream].in_flight;
+void Channel::Core::fragment_left(std::size_t stream, std::uint64_t id, std::size_t size,
+                                  Time handed) {
+  streams_[stream].window.left(size, executor_.clock().now() - handed);
   if (auto entry = outbox_.left(id)) {
     ++messages_sent_;
     payload_sent_ += entry->message.payload.size();
@@ -247,8 +254,7 @@ void Channel::Core::expired(std::uint64_t id, Lane lane) {
   if (!entry) return;
   entry->timer = 0;
   if (abort) {
-    const auto stream = streams_.size() == 1 ? 0 : idlest_data_stream() - streams_.data();
-    send_fragment(static_cast<std::size_t>(stream), {0, *abort, {}});
+    send_fragment(streams_.size() == 1 ? 0 : idlest_data_stream(), {0, *abort, {}});
   }
   complete(std::move(*entry),
            Error{Code::kTimedOut, name_, "a message has not left by its deadline"});
@@ -305,8 +311,8 @@ void Channel::Core::close(bool drain) {
 void Channel::Core::close_if_drained() {
   if (!draining_ || closing_ || error_) return;
   if (outbox_.has(Lane::kControl, Lane::kBulk)) return;
-  if (std::any_of(streams_.begin(), streams_.end(),
-                  [](const Stream& s) { return s.in_flight > 0; }))
+  if (!std::all_of(streams_.begin(), streams_.end(),
+                   [](const Stream& one) { return one.window.idle(); }))
     return;
   close_streams();
   if (!started_) fail(closed());

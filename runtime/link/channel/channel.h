@@ -15,8 +15,9 @@ namespace reef::link {
 
 struct ChannelOptions {
   std::size_t max_payload = std::size_t{64} << 20;  ///< larger arriving ones are kProto
-  /// Frames of one stream handed to its link and not yet Done: what an urgent message waits for.
-  std::size_t frames_in_flight = 4;
+  /// Of one stream, at most, handed to its link and not yet Done; fewer and smaller ones on a slow
+  /// line (window.h), since urgent messages wait for them.
+  std::size_t fragments_in_flight = 4;
 };
 
 /// Figures since the start; each is read on its own. Wire bytes count every header, tag and length.

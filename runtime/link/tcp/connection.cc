@@ -19,10 +19,14 @@ namespace {
 constexpr std::size_t kPrefix = 2;          // u16be length
 constexpr std::size_t kSmallBuffer = 4096;  // for a peer that is not authenticated yet
 constexpr std::size_t kLargeBuffer = 256 * 1024;
-constexpr std::size_t kBatch = 64;       // frames per sendmsg
-constexpr std::uint32_t kDelayed = 2;    // packets that a peer may wait for before it acknowledges
-constexpr int kReadsPerEvent = 1;        // then other descriptors get their turn
-constexpr int kUnsentLimit = 64 * 1024;  // one record waits in the kernel, the rest in lanes
+constexpr std::size_t kBatch = 64;     // frames per sendmsg
+constexpr std::uint32_t kDelayed = 2;  // packets that a peer may wait for before it acknowledges
+constexpr int kReadsPerEvent = 1;      // then other descriptors get their turn
+// What waits in the kernel, the rest in lanes: what a line sends in this time, at most one record.
+constexpr std::chrono::milliseconds kUnsentTime{40};
+constexpr int kLeastUnsent = 16 * 1024;
+constexpr int kMostUnsent = 64 * 1024;
+constexpr std::chrono::milliseconds kUnsentEvery{100};  // how often it is set anew
 constexpr std::chrono::seconds kLinger{1};
 
 /// A socket whose owner has closed it. Closing with unread bytes would send a reset, which destroys
@@ -55,6 +59,10 @@ class Linger {
   Gate::Pass pass_;  ///< a stranger's descriptor counts to its end
   TimerId timer_ = 0;
 };
+
+void limit_unsent(int fd, int bytes) {
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
 
 class Connection final : public LinkState {
  public:
@@ -128,6 +136,7 @@ class Connection final : public LinkState {
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         blocked_ = true;
+        fit_unsent();
         break;
       }
       if (n < 0) return lost(errno);
@@ -138,6 +147,18 @@ class Connection final : public LinkState {
       }
     }
     if (!failed()) update_events();
+  }
+
+  /// Bytes that wait in the kernel of a slow line hold up the message that they are of, while other
+  /// lines of the same channel have nothing left to send.
+  void fit_unsent() {
+    const Time now = loop_.clock().now();
+    if (now < next_fit_) return;
+    next_fit_ = now + kUnsentEvery;
+    const double waiting = transport_stats().burst_rate / 8 * seconds(kUnsentTime);
+    if (waiting > 0) {
+      limit_unsent(fd_, static_cast<int>(std::clamp<double>(waiting, kLeastUnsent, kMostUnsent)));
+    }
   }
 
   void resume() override {
@@ -224,6 +245,7 @@ class Connection final : public LinkState {
   std::size_t begin_ = 0, end_ = 0;  ///< what has arrived and not been delivered
   std::size_t sent_of_front_ = 0;
   bool blocked_ = false;
+  Time next_fit_{};  ///< of what waits in the kernel
   std::uint32_t events_ = 0;
 };
 
@@ -232,7 +254,7 @@ class Connection final : public LinkState {
 std::unique_ptr<Link> adopt(Loop& loop, int fd, std::string peer_name, Gate::Pass pass) {
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentLimit, sizeof kUnsentLimit);
+  limit_unsent(fd, kMostUnsent);
   const auto connection =
       std::make_shared<Connection>(loop, fd, std::move(peer_name), std::move(pass));
   loop.call([connection] { connection->watch(); });

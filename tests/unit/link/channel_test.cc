@@ -104,6 +104,17 @@ TEST_F(ChannelTest, LetsAnUrgentLaneOvertakeBetweenFragments) {
   EXPECT_EQ(to_bytes(got_[2].payload.view()), pattern(3'000'000, 4));
 }
 
+TEST_F(ChannelTest, LetsAnUrgentLaneOvertakeOnASlowLine) {
+  open(2e6);  // the largest fragment would take 262 ms, the least takes 66
+  a_->send(message(Lane::kBulk, 3'000'000, 4), kNoDeadline, done());
+  network_.run_for(3s);
+  a_->send(message(Lane::kControl, 10, 1), kNoDeadline, done());
+  const Time asked = network_.clock().now();
+  ASSERT_TRUE(network_.run_while_not([&] { return got_.size() == 1; }, 10s));
+  EXPECT_EQ(got_[0].kind, 1);
+  EXPECT_LT(network_.clock().now() - asked, 70ms);
+}
+
 TEST_F(ChannelTest, TakesBackAMessageThatMissesItsDeadline) {
   open(8e6);
   const Time now = network_.clock().now();
@@ -172,14 +183,14 @@ TEST_F(ChannelTest, CompletesEverythingWhenItIsDestroyed) {
 /// Five streams of which no two are alike.
 class StreamsTest : public ChannelTest {
  protected:
-  void open_streams() {
+  void open_streams(double slower = 1) {
     const Identities identities;
     Streams left(5);
     StreamGatherer gatherer(network_,
                             [this](Streams all) { b_ = Channel::create(std::move(all)); });
     for (std::uint16_t i = 0; i < 5; ++i) {
       sim::Line line;
-      line.bits_per_second = 8e6 * (i + 1);
+      line.bits_per_second = 8e6 * (i + 1) / slower;
       line.delay = (50 - 10 * i) * 1ms;
       auto [a, b] = network_.connect("a", "b", line);
       secure::accept(std::move(b), identities.scheduler_local(), kNoDeadline,
@@ -226,6 +237,21 @@ TEST_F(StreamsTest, FillAllLinesAtOnce) {
   const Time began = network_.clock().now();
   ASSERT_TRUE(network_.run_while_not([&] { return got_.size() == 4; }, 10s));
   EXPECT_LT(network_.clock().now() - began, 1750ms) << "1,571 ms would be all lines full";
+}
+
+TEST_F(StreamsTest, EndAMessageTogether) {
+  open_streams(16);
+  const auto send_and_wait = [this] {
+    const std::size_t before = got_.size();
+    const Time began = network_.clock().now();
+    a_->send(message(Lane::kBulk, 1'000'000, 1), kNoDeadline, done());
+    EXPECT_TRUE(network_.run_while_not([&] { return got_.size() > before; }, 10s));
+    return network_.clock().now() - began;
+  };
+  send_and_wait();  // what streams are handed fits them from here on
+  // 8 Mbit over data lines of 1 + 1.5 + 2 + 2.5 Mbit/s; the slowest takes 131 ms for the least
+  // fragment, and would take 2.1 s for what a fast one is handed at once.
+  for (int i = 0; i < 3; ++i) EXPECT_LT(send_and_wait(), 1143ms + 40ms + 131ms);
 }
 
 TEST_F(StreamsTest, HoldControlBackBehindNothing) {
