@@ -1,6 +1,7 @@
 #include "scheduler/topology/topology.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "configs/schema/schemas.h"
@@ -15,7 +16,8 @@ using job::Document;
 using job::Json;
 
 constexpr std::chrono::milliseconds kLongRoundTrip{5};
-constexpr std::uint16_t kLongStreams = 8;
+constexpr double kMostStreams = 8;
+constexpr double kOfAStream = 64 * 1024;  ///< bytes under way
 constexpr std::size_t kLongestName = 63;  ///< as the schema has it for names that are written out
 
 /// `value`, or its error as a complaint about the field it was parsed from.
@@ -243,7 +245,10 @@ Result<Topology> within(const Topology& topology, const std::vector<std::string>
 
 std::uint16_t data_streams(const Line& line) {
   if (line.streams > 0) return line.streams;
-  return line.round_trip >= kLongRoundTrip ? kLongStreams : 1;
+  if (line.round_trip < kLongRoundTrip) return 1;
+  const double under_way = line.rate / 8 * seconds(line.round_trip);
+  return static_cast<std::uint16_t>(
+      std::clamp(std::ceil(under_way / kOfAStream), 1.0, kMostStreams));
 }
 
 Line line_between(const Topology& topology, std::string_view from, std::string_view to) {

@@ -52,8 +52,9 @@ struct Topology {
 Result<Topology> read_topology(const std::string& path);
 Result<Topology> parse_topology(std::string_view yaml, const std::string& file);
 
-/// What is written, else 8 on a line with a round trip of 5 ms or more (one connection halves its
-/// window for each lost packet and takes many round trips to grow back), else 1.
+/// What is written, else on a line with a round trip of 5 ms or more (one connection halves its
+/// window for each lost packet and takes many round trips to grow back) as many as need to have 64
+/// KiB under way each, at most 8 (on a slow line more would only starve one another), else 1.
 std::uint16_t data_streams(const Line& line);
 
 /// What of it a job may use: the nodes of these datacenters and the lines between them; all, if

@@ -144,6 +144,8 @@ TEST(Topology, GivesALongLineMoreStreams) {
   };
   EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 4.9ms}]\n"), 1);
   EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 5ms}]\n"), 8);
+  EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 50Mbit/s, roundTrip: 50ms}]\n"), 5);
+  EXPECT_EQ(streams("  lines: [{between: [west, east], rate: 5Mbit/s, roundTrip: 50ms}]\n"), 1);
   EXPECT_EQ(
       streams("  lines: [{between: [west, east], rate: 1Gbit/s, roundTrip: 5ms, streams: 3}]\n"),
       3);
