@@ -14,7 +14,9 @@ namespace reef::app {
 namespace {
 
 constexpr int kWarmup = 12;  ///< micro-batches: the tuner asks its questions in the first ones
-constexpr int kSamples = 5;
+constexpr std::chrono::seconds kSpan{4};
+constexpr std::chrono::seconds kSweepSpan{1};
+constexpr std::size_t kLeastSamples = 5;
 constexpr std::int64_t kBlocks = 2;
 constexpr std::int64_t kVocabulary = 256;  ///< so that the blocks are nearly all of the work
 constexpr std::int64_t kSweep = 16 << 20;  ///< elements of each of three tensors: 64 MiB
@@ -33,7 +35,7 @@ machine::Rates measure_rates(ops::Context& context, const nn::ModelConfig& block
                              nn::Precision precision, std::int64_t sequences, std::int64_t length) {
   Practice practice(context, blocks, precision, sequences, length);
   for (int i = 0; i < kWarmup; ++i) practice.differentiate();
-  const Duration taken = median_time(kSamples, 1, [&practice] { practice.differentiate(); });
+  const Duration taken = mean_time(kSpan, kLeastSamples, [&practice] { practice.differentiate(); });
   double flops = 0;
   for (const nn::Layer& layer : nn::model_spec(blocks, precision).layers)
     flops += 3 * layer.forward_flops_per_token;  // backward is twice forward
@@ -51,7 +53,7 @@ machine::Rates measure_rates(ops::Context& context, const nn::ModelConfig& block
 double measure_bandwidth(ops::Context& context) {
   const auto a = ops::fill(context, ops::DType::kF32, {kSweep}, 1);
   const auto b = ops::fill(context, ops::DType::kF32, {kSweep}, 2);
-  const Duration taken = median_time(kSamples, 1, [&] { ops::add(context, a, b); });
+  const Duration taken = mean_time(kSweepSpan, kLeastSamples, [&] { ops::add(context, a, b); });
   return 3 * static_cast<double>(a.size_bytes()) / seconds(taken);
 }
 

@@ -65,6 +65,17 @@ double spread(std::vector<double> values) {
   return median(std::move(values));
 }
 
+Duration mean_time(Duration span, std::size_t least, const std::function<void()>& work) {
+  const Time start = system_clock().now();
+  Duration taken{};
+  std::size_t calls = 0;
+  for (; calls < least || taken < span; ++calls) {
+    work();
+    taken = system_clock().now() - start;
+  }
+  return taken / calls;
+}
+
 Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work) {
   std::vector<double> times;
   for (std::size_t sample = 0; sample < samples; ++sample) {

@@ -33,6 +33,9 @@ struct Row {
 /// To stdout, on a line.
 void print_row(const Row& row, bool json);
 
+/// The mean of the calls of `work` that fit into `span`, of which there are at least `least`: what
+/// goes on for hours takes so long, its disturbances included.
+Duration mean_time(Duration span, std::size_t least, const std::function<void()>& work);
 /// The median over `samples` of what one call of `work` takes, each sample the mean of `calls`.
 Duration median_time(std::size_t samples, std::size_t calls, const std::function<void()>& work);
 double median(std::vector<double> values);
