@@ -36,21 +36,10 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def device_of(results):
-    """Measured once for all cells, since plans are compared."""
-    path = results.folder / "devices.json.kept"
-    devices = json.loads(path.read_text()) if path.exists() else {}
-    if this_processor() not in devices:
-        say("measuring the device")
-        devices[this_processor()] = ours.measure_device()
-        path.write_text(json.dumps(devices, indent=1) + "\n")
-    return devices[this_processor()]
-
-
-def measure(cell, number, results):
+def measure(cell, number):
     """One run. What else the machine did meanwhile is among the figures."""
     start, busy, own = time.monotonic(), runner.busy_seconds(), runner.children_seconds()
-    run = {"train": lambda: ours.train(cell.settings, number, device_of(results)), "here": lambda: ours.here(cell.settings, number),
+    run = {"train": lambda: ours.train(cell.settings, number), "here": lambda: ours.here(cell.settings, number),
            "stream": lambda: ours.stream(cell.settings),
            "ddp": lambda: theirs.ddp(cell.settings), "flow": lambda: theirs.flow(cell.settings)}[cell.kind]
     figures = run()
@@ -67,7 +56,7 @@ def fill(cells, runs, results):
             if len(results.runs(cell)) >= number or cell.name in failed:
                 continue
             try:
-                figures = measure(cell, number, results)
+                figures = measure(cell, number)
             except (Failed, wan.WanError, RuntimeError, OSError) as failure:
                 say(f"{cell.name}: left out: {failure}")
                 failed.add(cell.name)

@@ -54,14 +54,15 @@ def job_of(settings, seed):
 
 
 def topology_of(settings, device):
-    """Of the measured device, or where a cell says so of paced ones."""
+    """Of the measured device, or where a cell says so of paced ones; without addresses."""
     measured = f"speed: {device['speed']}, bandwidth: {device['bandwidth']}"
     paced = {name: f"speed: {speed}, paced: true" for name, speed in settings.get("paced", {}).items()}
     return TOPOLOGY.format(line=as_topology(settings["line"]), east=paced.get("east", measured), west=paced.get("west", measured))
 
 
-def train(settings, seed, device):
-    """Figures of one run of a job."""
+def train(settings, seed):
+    """Figures of one run of a job. Its plan is of the devices as they are now: this machine's speed wanders from hour to hour."""
+    device = measure_device()
     with rig(settings["line"]) as sides, tempfile.TemporaryDirectory(prefix="atoll-wan-bench-") as home:
         folder = pathlib.Path(home)
         job, run = folder / "job.yaml", folder / "run"
@@ -78,9 +79,23 @@ def train(settings, seed, device):
             carried = sides.line.stats()
         check_line(sides.line, carried)
         return {**figures_of(settings, run, json.loads(out.strip().splitlines()[-1])),
-                **figures_of_changes(),
+                **figures_of_changes(), **(predicted_kept(settings, job, device) if "turns" in settings else {}),
+                "device": device,
                 "line_bytes": [carried[way]["delivered_bytes"] - before[way]["delivered_bytes"] for way in ("ab", "ba")],
                 "log": said(folder)}
+
+
+def predicted_kept(settings, job, device):
+    """What plans say that the cell's line leaves of the speed that there is on the one it takes turns with."""
+    seconds = []
+    for on in (settings["line"], settings["turns"]["line"]):
+        topology = topology_of({**settings, "line": on}, device).format(a="10.77.0.1", b="10.77.0.2")
+        job.with_name("topology.yaml").write_text(topology)
+        planned = subprocess.run([long_line.ATOLL, "plan", job, "--format", "json"], capture_output=True, text=True)
+        if planned.returncode != 0:
+            raise Failed(f"atoll plan: {planned.stderr.strip()}")
+        seconds.append(json.loads(planned.stdout)["predictedStepSeconds"])
+    return {"predicted_kept": seconds[1] / seconds[0]}
 
 
 def here(settings, seed):

@@ -5,7 +5,7 @@
 
 losses.svg: loss by time of the synchronous cells, without codecs on the unlimited line and with each on 50 Mbit/s, run 1 of each.
 local.svg: loss by text of datacenters by themselves on slow lines, and of lock-step, run 1 of each.
-predicted.svg: seconds of a step by the line's rate, measured (points, from the least to the most of the runs) and predicted (lines).
+predicted.svg: what a line leaves of the speed by its rate, measured (points, from the least to the most of the runs) and predicted (lines).
 A picture for which cells are missing is not made, and that is said.
 """
 import argparse
@@ -128,23 +128,23 @@ def local(results, rows):
 
 
 def predicted(results, rows):
-    """Seconds of a step by rate."""
+    """What a line leaves of the speed by its rate."""
     series = {}
-    for cell in (cell for row in rows.rows if row.name == "predict" for cell in row.cells):
+    for cell in (cell for row in rows.rows if row.name in ("predict", "predict-local") for cell in row.cells):
         if results.runs(cell):
-            series.setdefault(cell.name.split("-")[1], []).append(cell)
+            series.setdefault(cell.name.removeprefix("predict-").rpartition("-")[0], []).append(cell)
     if not any(len(cells) > 1 for cells in series.values()):
         return None
     measured, thought = {}, {}
     for mode, cells in series.items():
         for cell in sorted(cells, key=lambda cell: cell.settings["line"]["rate"]):
-            steps = [run["step_seconds"] for run in results.runs(cell)]
+            kept = [run["kept_of_turns"] for run in results.runs(cell)]
             rate = cell.settings["line"]["rate"]
-            measured.setdefault(mode, []).append((rate, min(steps), results.median(cell, "step_seconds"), max(steps)))
-            thought.setdefault(mode, []).append((rate, results.median(cell, "predicted_seconds")))
+            measured.setdefault(mode, []).append((rate, min(kept), results.median(cell, "kept_of_turns"), max(kept)))
+            thought.setdefault(mode, []).append((rate, results.median(cell, "predicted_kept")))
     points = [(rate, y) for marks in measured.values() for rate, *some in marks for y in some]
     points += [point for curve in thought.values() for point in curve]
-    picture = Picture("A step, measured (points) and predicted (lines)", "Mbit/s", "seconds", points, (True, True))
+    picture = Picture("Speed kept, measured (points) and predicted (lines)", "Mbit/s", "of the unlimited line's", points, (True, False))
     for mode, colour in zip(series, COLOURS):
         picture.curve(thought[mode], colour)
         picture.marks(measured[mode], colour)

@@ -6,6 +6,7 @@ import statistics
 
 from cells import Cell
 from lines import UNLIMITED, line
+from metrics import WARM
 
 # The same tokens in each step of all synchronous cells, DDP's too: 8 x 256 in each datacenter.
 SYNC = {"leaves": 2, "sequences": 8, "evaluation": 16, "parallelism": {"dp": 2}, "codecs": {}}
@@ -32,7 +33,9 @@ PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
-PREDICTED_INNER = (1, 8, 32, 128)
+# Inner steps, and steps of a turn: as long as a fragment's telling or longer.
+PREDICTED_INNER = {1: 8, 8: 24, 32: 32, 128: 32}
+TURNS = 6
 # What quality may cost.
 LOSS = 1.01
 
@@ -107,7 +110,7 @@ class Rows:
         told = {"datacenters": local_steps(*TOLD), "learning_rate": RATE}
         slow = trained("local-50", LOCAL, SLOW, steps, **told)
         far = trained("local-10", LOCAL, LOSSY, steps, **told)
-        turns = [trained(f"local-{rate}-turns", LOCAL, on, min(steps, 1600), turns=UNLIMITED, **told) for rate, on in ((50, SLOW), (10, LOSSY))]
+        turns = [trained(f"local-{rate}-turns", LOCAL, on, min(steps, 1600), turns=in_turns(60), **told) for rate, on in ((50, SLOW), (10, LOSSY))]
         exact = alone_here("sync-long", steps, EXACT_RATE)
         pace = [trained(f"local-paced-{pace}", LOCAL, SLOW, min(steps, 240), paced=PACED,
                         datacenters={**local_steps(16, *TOLD[1:]), "pace": pace}) for pace in ("own", "equal")]
@@ -168,27 +171,23 @@ class Rows:
         return 0.9 * (carried + step) / step
 
     def predict(self):
-        """Seconds of a step: the farthest that a prediction was off, as a share of what was measured."""
-        steps = min(self.count(20), 20)
-        cells = []
-        for rate in PREDICTED_RATES:
-            cells.append(trained(f"predict-sync-{rate}", SYNC, line(rate, 50), steps, codecs={"gradients": "int4"}, evaluation=0))
-            cells.append(trained(f"predict-pipeline-{rate}", PIPELINE, line(rate, 40), steps, codecs=both("int8"), evaluation=0))
-        return [Row("predict", 0.10, True, tuple(cells), lambda kept: errors(kept, cells)), self.predict_local(steps)]
+        """What a line leaves of the tokens a second that there are on the unlimited one, within a run on both in turns: the farthest that
+        its prediction was off, as a share of what was measured."""
+        def turned(name, base, round_trip, turn, **settings):
+            turn = min(turn, self.count(turn))
+            return [trained(f"predict-{name}-{rate}", base, line(rate, round_trip), WARM + TURNS * turn, turns=in_turns(turn), evaluation=0, **settings)
+                    for rate in PREDICTED_RATES]
 
-    def predict_local(self, steps):
-        """What a line leaves of the tokens a second of datacenters by themselves, against the unlimited line with as many inner steps:
-        the farthest that its prediction was off, as a share of what was measured."""
-        pairs = []
-        for inner in PREDICTED_INNER:
-            # Long enough for a fragment's third telling.
-            told, count = local_steps(inner, min(inner, 4), "int4+zstd"), max(steps, min(2 * inner, 80))
-            common = {"datacenters": told, "sequences": SYNC["sequences"], "evaluation": 0}
-            near = trained(f"predict-local-unlimited-{inner}", LOCAL, UNLIMITED, count, **common)
-            pairs += [(trained(f"predict-local-{rate}-{inner}", LOCAL, line(rate, 50), count, **common), near)
-                      for rate in PREDICTED_RATES]
-        cells = tuple({cell.name: cell for pair in pairs for cell in pair}.values())
-        return Row("predict-local", 0.10, True, cells, lambda kept: utilisations(kept, pairs))
+        shared = [*turned("sync", SYNC, 50, 12, codecs={"gradients": "int4"}), *turned("pipeline", PIPELINE, 40, 5, codecs=both("int8"))]
+        local = [cell for inner, turn in PREDICTED_INNER.items()
+                 for cell in turned(f"local-{inner}", LOCAL, 50, turn, datacenters=local_steps(inner, min(inner, 4), "int4+zstd"),
+                                    sequences=SYNC["sequences"])]
+        return [Row(name, 0.10, True, tuple(cells), lambda kept, cells=cells: errors(kept, cells))
+                for name, cells in (("predict", shared), ("predict-local", local))]
+
+
+def in_turns(steps):
+    return {"line": UNLIMITED, "steps": steps}
 
 
 def both(codec):
@@ -270,22 +269,9 @@ def errors(kept, cells):
     known = [cell for cell in cells if kept.runs(cell)]
     if not known:
         return None
-    off = {}
-    for cell in known:
-        measured, predicted = kept.median(cell, "step_seconds"), kept.median(cell, "predicted_seconds")
-        off[cell.name] = abs(measured - predicted) / measured
-    said = ", ".join(f"{name} {error:.3f}" for name, error in off.items())
-    return max(off.values()), None, said
-
-
-def utilisations(kept, pairs):
-    known = [(far, near) for far, near in pairs if kept.runs(far) and kept.runs(near)]
-    if not known:
-        return None
     off, said = [], []
-    for far, near in known:
-        measured = kept.median(far, "tokens_per_second") / kept.median(near, "tokens_per_second")
-        predicted = kept.median(near, "predicted_seconds") / kept.median(far, "predicted_seconds")
+    for cell in known:
+        measured, predicted = kept.median(cell, "kept_of_turns"), kept.median(cell, "predicted_kept")
         off.append(abs(predicted - measured) / measured)
-        said.append(f"{far.name} {predicted:.3f} predicted, {measured:.3f} measured")
+        said.append(f"{cell.name} {predicted:.3f} predicted, {measured:.3f} measured ({kept.spread(cell, 'kept_of_turns')})")
     return max(off), None, "; ".join(said)
