@@ -27,6 +27,7 @@ constexpr std::chrono::milliseconds kUnsentTime{40};
 constexpr int kLeastUnsent = 16 * 1024;
 constexpr int kMostUnsent = 64 * 1024;
 constexpr std::chrono::milliseconds kUnsentEvery{100};  // how often it is set anew
+constexpr std::size_t kTrickle = 16 * 1024;  // what a read brings where the line is slow, at most
 constexpr std::chrono::seconds kLinger{1};
 
 /// A socket whose owner has closed it. Closing with unread bytes would send a reset, which destroys
@@ -163,6 +164,7 @@ class Connection final : public LinkState {
 
   void resume() override {
     const auto self = shared_from_this();
+    std::size_t came = 0;
     for (int i = 0; i < kReadsPerEvent && delivering(); ++i) {
       take_frames();
       if (!delivering()) break;
@@ -173,17 +175,19 @@ class Connection final : public LinkState {
       if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
       if (n < 0) return lost(errno);
       if (n == 0) return lost(0);
-      end_ += static_cast<std::size_t>(n);
+      came = static_cast<std::size_t>(n);
+      end_ += came;
       take_frames();
-      if (static_cast<std::size_t>(n) < room) break;
+      if (came < room) break;
     }
-    if (!failed()) update_events();
+    if (failed()) return;
+    wait_for_rest(came);
+    update_events();
   }
 
   void take_frames() {
     while (delivering() && end_ - begin_ >= kPrefix) {
-      const std::size_t size = std::to_integer<std::size_t>(buffer_[begin_]) << 8 |
-                               std::to_integer<std::size_t>(buffer_[begin_ + 1]);
+      const std::size_t size = next_size();
       if (size == 0 || size > limit_) {
         return fail({Code::kProto, peer_name(),
                      "a frame of " + std::to_string(size) + " bytes; limit 1 to " +
@@ -195,6 +199,22 @@ class Connection final : public LinkState {
       begin_ += kPrefix + size;
       deliver(std::move(frame));
     }
+  }
+
+  /// Of the frame that begins in the buffer, whose prefix is there.
+  std::size_t next_size() const {
+    return std::to_integer<std::size_t>(buffer_[begin_]) << 8 |
+           std::to_integer<std::size_t>(buffer_[begin_ + 1]);
+  }
+
+  /// Where frames come in packets, wakes us for the rest of one, rather than for each of them.
+  void wait_for_rest(std::size_t came) {
+    const std::size_t there = end_ - begin_;
+    const bool begun = came < kTrickle && there >= kPrefix && there < kPrefix + next_size();
+    const int missing = begun ? static_cast<int>(kPrefix + next_size() - there) : 1;
+    if (missing == low_water_) return;
+    low_water_ = missing;
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &missing, sizeof missing);
   }
 
   void make_room() {
@@ -243,6 +263,7 @@ class Connection final : public LinkState {
   std::size_t limit_ = kMaxFrame;
   Bytes buffer_;
   std::size_t begin_ = 0, end_ = 0;  ///< what has arrived and not been delivered
+  int low_water_ = 1;                ///< bytes that have us woken
   std::size_t sent_of_front_ = 0;
   bool blocked_ = false;
   Time next_fit_{};  ///< of what waits in the kernel
