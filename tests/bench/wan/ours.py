@@ -94,7 +94,8 @@ def predicted_kept(settings, job, device):
         planned = subprocess.run([long_line.ATOLL, "plan", job, "--format", "json"], capture_output=True, text=True)
         if planned.returncode != 0:
             raise Failed(f"atoll plan: {planned.stderr.strip()}")
-        seconds.append(json.loads(planned.stdout)["predictedStepSeconds"])
+        first, _ = json.JSONDecoder().raw_decode(planned.stdout)  # of datacenters by themselves there is one of each
+        seconds.append(first["predictedStepSeconds"])
     return {"predicted_kept": seconds[1] / seconds[0]}
 
 
