@@ -33,7 +33,7 @@ PACED = {"east": "30GFLOP/s", "west": "15GFLOP/s"}
 GRADIENTS = ("int4+zstd", "top-k:0.05", "top-k:0.1", "power-sgd:4", "power-sgd:16", "power-sgd:32", "auto:0.15")
 ACTIVATIONS = ("int8", "int4", "auto:0.02")
 PREDICTED_RATES = (5, 50, 200)
-# Inner steps, and steps of a turn: as long as a fragment's telling or longer.
+# Inner steps, and steps of a turn, in which a fragment is told at least once.
 PREDICTED_INNER = {1: 8, 8: 24, 32: 32, 128: 32}
 TURNS = 6
 # What quality may cost.
