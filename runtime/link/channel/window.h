@@ -8,9 +8,9 @@
 namespace reef::link {
 
 /// As much as the stream sends within kHold: what it was handed waits for it alone, while streams
-/// that are faster have nothing left of the same message, and urgent messages wait behind it. A
-/// stream of whatever speed is kept busy by a fragment in flight and one ready.
-/// Thread: one.
+/// that are faster have nothing left of the same message, and urgent messages wait behind it. One
+/// fragment is handed to a stream however slow; what its transport holds keeps it busy until the
+/// next. Thread: one.
 class Window {
  public:
   static constexpr std::chrono::milliseconds kHold{20};
